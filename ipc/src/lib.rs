@@ -1,0 +1,1 @@
+//! The frames between engine, launcher and worker.

@@ -1,0 +1,2 @@
+//! The program `q`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Everything that a user or a disk sees: serde types, no logic.

@@ -1,0 +1,1 @@
+//! The child side: launcher, birth, sandbox, skills.
