@@ -1,0 +1,296 @@
+//! What engine, launcher and worker say to each other: one enum per direction.
+
+use schemas::json::Json;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{Bytes, ProcessLimits};
+
+/// Version of these messages; both sides say it first and must agree (they are the same file).
+pub const VERSION: u32 = 1;
+
+/// Engine to launcher, over the launcher's socket (its descriptor 0).
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToLauncher {
+    /// The first frame. Answered by [`FromLauncher::Ready`].
+    Setup {
+        /// [`VERSION`] of the engine.
+        version: u32,
+        /// A fresh, empty cgroup v2 leaf in which the launcher tries a birth; the engine removes it.
+        probe: Option<String>,
+    },
+    /// Start one attempt. Its descriptors come with the frame, in this order: stdin, stdout, stderr,
+    /// control (a stream socket), and events when [`Birth::events`] is set.
+    Birth(Box<Birth>),
+}
+
+/// Everything that the birth of one attempt needs, resolved: the launcher and the child decide nothing.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Birth {
+    /// The engine's number of this birth, unique in the life of the launcher.
+    pub ticket: u64,
+    /// The fresh cgroup v2 leaf, an absolute path; `None` where no tree is usable.
+    pub leaf: Option<String>,
+    /// What the child is shut into.
+    pub sandbox: Sandbox,
+    /// Resource limits of the process.
+    pub limits: ProcessLimits,
+    /// The whole environment.
+    pub env: Vec<(String, String)>,
+    /// Working directory, absolute.
+    pub cwd: String,
+    /// Whether a fifth descriptor comes along and becomes the program's descriptor 3.
+    pub events: bool,
+    /// What it does.
+    pub work: Work,
+}
+
+/// What the child is shut into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// Own pid, ipc, uts and mount namespaces with a fresh `/proc` and private `/tmp`; `false` is the
+    /// profile `none`.
+    pub namespaces: bool,
+    /// Also a user namespace, with the caller's uid and gid mapped to themselves: for an engine that is
+    /// not root.
+    pub user_namespace: bool,
+    /// Size of the private `/tmp` and of `/dev/shm`, each.
+    pub tmp_size: Bytes,
+    /// Paths below the private `/tmp` (or other hidden places) that stay visible: the step's cwd, its
+    /// work directory, the skill's folder. Absolute, existing.
+    pub keep_visible: Vec<String>,
+}
+
+/// What a worker does.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Work {
+    /// Runs a skill that is part of this program; its result comes as [`FromWorker::Result`].
+    Builtin {
+        /// Name of the skill.
+        skill: String,
+        /// The inputs: a JSON object. `None`: they are too large for a frame and are the whole content of
+        /// stdin (a sealed memory file).
+        inputs: Option<Json>,
+    },
+    /// Executes a program, looked up in `PATH` when its name has no slash.
+    Program {
+        /// The program and its arguments; at least one.
+        argv: Vec<String>,
+    },
+}
+
+/// Launcher to engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromLauncher {
+    /// The answer to [`ToLauncher::Setup`].
+    Ready {
+        /// [`VERSION`] of the launcher.
+        version: u32,
+        /// How children get into their leaf.
+        birth: BirthKind,
+        /// Whether pid, ipc, uts and mount namespaces can be made (with a user namespace when the
+        /// launcher is not root).
+        namespaces: bool,
+        /// What was found missing, for the run's record.
+        notes: Vec<String>,
+    },
+    /// The process exists. Its pidfd comes with the frame.
+    Born {
+        /// Number of the birth.
+        ticket: u64,
+        /// Its pid in the engine's namespace.
+        pid: i32,
+    },
+    /// The process could not be made.
+    NotBorn {
+        /// Number of the birth.
+        ticket: u64,
+        /// Where it failed.
+        stage: Stage,
+        /// The kernel's error number.
+        errno: i32,
+    },
+    /// The process ended and was reaped.
+    Exited {
+        /// Number of the birth.
+        ticket: u64,
+        /// How.
+        status: WaitStatus,
+        /// What it and all its reaped descendants used.
+        usage: ProcessUsage,
+    },
+}
+
+/// How children get into their leaf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BirthKind {
+    /// Born inside it: clone3(2) with `CLONE_INTO_CGROUP`.
+    IntoCgroup,
+    /// Moved in before their first instruction of their own: fork, `cgroup.procs`, then a gate opens.
+    Gated,
+    /// There is no leaf.
+    Plain,
+}
+
+/// How a process ended: wait(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitStatus {
+    /// By `exit`, with this code.
+    Exited(i32),
+    /// By a signal.
+    Signaled {
+        /// Its number.
+        signal: i32,
+        /// Whether a core file was written.
+        core_dumped: bool,
+    },
+}
+
+/// `struct rusage` of wait4(2), as far as the kernel fills it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessUsage {
+    /// CPU time in user mode, microseconds.
+    pub user_us: u64,
+    /// CPU time in the kernel, microseconds.
+    pub system_us: u64,
+    /// Resident size of the largest process, bytes.
+    pub max_rss_bytes: u64,
+}
+
+/// Worker to engine, over the control socket of one attempt.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromWorker {
+    /// The first frame, once the sandbox stands and, for [`Work::Program`], exec succeeded.
+    Started {
+        /// [`VERSION`] of the worker.
+        version: u32,
+    },
+    /// The sandbox could not be set up or the program not be executed; nothing of the step ran.
+    SetupFailed {
+        /// Where it failed.
+        stage: Stage,
+        /// The kernel's error number.
+        errno: i32,
+    },
+    /// A line for the step's log.
+    Log {
+        /// `debug`, `info`, `warn` or `error`.
+        level: String,
+        /// The line.
+        text: String,
+    },
+    /// The result of a built-in skill; exactly one.
+    Result(SkillResult),
+    /// The program's leader ended ([`Work::Program`] in namespaces); exactly one, the last frame.
+    LeaderExited {
+        /// How.
+        status: WaitStatus,
+        /// Processes of the step that were still alive then; they are killed.
+        leftovers: u64,
+    },
+}
+
+/// What a built-in skill gave.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum SkillResult {
+    /// A value. A large one comes as a descriptor with the frame (a memory file, read from its start).
+    Value {
+        /// The value; `None`: it comes as a descriptor.
+        value: Option<Json>,
+    },
+    /// The skill's own error.
+    Error(SkillError),
+    /// The inputs do not fit.
+    BadInput {
+        /// JSON pointer into the inputs.
+        pointer: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// A skill's own error: `{"error": …}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkillError {
+    /// The skill's word for it, `NOT_FOUND` say.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+    /// Whether another try may help.
+    #[serde(default)]
+    pub retryable: bool,
+    /// More, as the skill likes.
+    #[serde(default)]
+    pub details: Option<Json>,
+}
+
+/// Where the birth of a process failed, in the order of birth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The frame or its descriptors did not fit.
+    Request,
+    /// Opening the leaf.
+    Leaf,
+    /// clone3(2) or fork(2).
+    Clone,
+    /// Moving into the leaf.
+    Gate,
+    /// Writing uid and gid maps.
+    UserNamespace,
+    /// setsid(2).
+    Session,
+    /// Signal mask and dispositions.
+    Signals,
+    /// Arranging descriptors.
+    Descriptors,
+    /// setrlimit(2).
+    Limits,
+    /// Mounts.
+    Mounts,
+    /// The fresh `/proc`.
+    Proc,
+    /// Host name.
+    Hostname,
+    /// Working directory.
+    Cwd,
+    /// Dropping capabilities.
+    Capabilities,
+    /// prctl(2): no_new_privs, dumpable, parent death signal.
+    Privileges,
+    /// The inner fork below the namespace's init.
+    Fork,
+    /// execve(2).
+    Exec,
+}
+
+impl Stage {
+    /// The word used in failures.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Leaf => "leaf",
+            Self::Clone => "clone",
+            Self::Gate => "gate",
+            Self::UserNamespace => "user_namespace",
+            Self::Session => "session",
+            Self::Signals => "signals",
+            Self::Descriptors => "descriptors",
+            Self::Limits => "limits",
+            Self::Mounts => "mounts",
+            Self::Proc => "proc",
+            Self::Hostname => "hostname",
+            Self::Cwd => "cwd",
+            Self::Capabilities => "capabilities",
+            Self::Privileges => "privileges",
+            Self::Fork => "fork",
+            Self::Exec => "exec",
+        }
+    }
+}

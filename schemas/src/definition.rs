@@ -1,0 +1,1 @@
+//! The workflow definition as people write it.

@@ -1,0 +1,342 @@
+//! The run view: what `run --json`, `status --json` and `runs/<id>/state.json` show. Always derived from
+//! the journal, never read back by the engine.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{failure::Failure, json::Json};
+
+/// Version of the shape of [`RunView`].
+pub const SCHEMA_VERSION: u32 = 1;
+
+macro_rules! words {
+    ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $vdoc:literal])+ $variant:ident = $word:literal,)+ }) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        pub enum $name {
+            $($(#[doc = $vdoc])+ #[serde(rename = $word)] $variant,)+
+        }
+
+        impl $name {
+            /// Every word, in the order of the reference.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The word used in files.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// Where a run stands.
+    RunStatus {
+        /// Waits for a slot.
+        Queued = "queued",
+        /// Steps run or are about to.
+        Running = "running",
+        /// A stop was asked for; steps are being ended.
+        Stopping = "stopping",
+        /// Every step ended well.
+        Completed = "completed",
+        /// A step failed and ended the run.
+        Failed = "failed",
+        /// Stopped on request.
+        Cancelled = "cancelled",
+        /// Undo steps run.
+        RollingBack = "rolling_back",
+        /// Every undo step ended well.
+        RolledBack = "rolled_back",
+        /// An undo step failed for good.
+        RollbackFailed = "rollback_failed",
+        /// Its owner died; never stored, it follows from a free lock.
+        Interrupted = "interrupted",
+    }
+}
+
+impl RunStatus {
+    /// Whether nothing more can happen to the run.
+    pub fn is_ended(self) -> bool {
+        match self {
+            Self::Completed | Self::Failed | Self::Cancelled | Self::RolledBack | Self::RollbackFailed => true,
+            Self::Queued | Self::Running | Self::Stopping | Self::RollingBack | Self::Interrupted => false,
+        }
+    }
+}
+
+words! {
+    /// Where a step stands.
+    StepStatus {
+        /// Not reached yet.
+        Pending = "pending",
+        /// Backoff, queue or dependency.
+        Waiting = "waiting",
+        /// An attempt runs.
+        Running = "running",
+        /// Ended well.
+        Completed = "completed",
+        /// Ended badly, for good.
+        Failed = "failed",
+        /// Did not run, or its failure was skipped.
+        Skipped = "skipped",
+        /// Stopped on request, or because a sibling won or failed.
+        Cancelled = "cancelled",
+        /// Its undo completed.
+        RolledBack = "rolled_back",
+    }
+}
+
+words! {
+    /// Why the engine ended an attempt: the reason that was durable before the first signal.
+    StopReason {
+        /// The step's timeout.
+        Timeout = "timeout",
+        /// The run's timeout.
+        RunTimeout = "run_timeout",
+        /// Nothing was written for too long.
+        IdleTimeout = "idle_timeout",
+        /// More CPU time than allowed.
+        CpuTime = "cpu_time",
+        /// More output than allowed.
+        Output = "output",
+        /// More resident memory than allowed, seen by the monitor.
+        Memory = "memory",
+        /// The worker broke its protocol.
+        Protocol = "protocol",
+        /// Somebody asked for the run to stop.
+        Stop = "stop",
+        /// Another step ended the run or won.
+        Sibling = "sibling",
+        /// The engine shuts down.
+        Shutdown = "shutdown",
+    }
+}
+
+words! {
+    /// Who holds a limit.
+    Enforcer {
+        /// The kernel, by a cgroup v2 controller.
+        CgroupV2 = "cgroup-v2",
+        /// The engine, by sampling.
+        Monitor = "monitor",
+        /// The kernel, by a resource limit of the process.
+        Rlimit = "rlimit",
+        /// The kernel, by the size of a private file system.
+        Tmpfs = "tmpfs",
+        /// The engine, which holds the pipes and the timers.
+        Engine = "engine",
+        /// Nobody.
+        None = "none",
+    }
+}
+
+words! {
+    /// How a step's whole tree is ended.
+    KillBy {
+        /// By writing `cgroup.kill`.
+        CgroupKill = "cgroup.kill",
+        /// By killing the init of its pid namespace.
+        PidNamespace = "pidns",
+        /// By walking the process tree.
+        Walk = "walk",
+    }
+}
+
+words! {
+    /// What a step sees of the network.
+    NetworkBy {
+        /// An own, empty network namespace.
+        Namespace = "netns",
+        /// An own namespace with the engine's proxy.
+        Proxy = "proxy",
+        /// The network of the host.
+        Host = "host",
+    }
+}
+
+words! {
+    /// What keeps a step from files.
+    FilesystemBy {
+        /// Landlock rules, and mounts where the profile has them.
+        Landlock = "landlock",
+        /// A mount namespace of its own.
+        Mount = "mount",
+        /// Nothing.
+        None = "none",
+    }
+}
+
+/// Who enforces what, on this host: for a run, the weakest of its attempts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Isolation {
+    /// Memory limit.
+    pub memory: Enforcer,
+    /// CPU share.
+    pub cpu: Enforcer,
+    /// Number of processes.
+    pub pids: Enforcer,
+    /// Disk bandwidth.
+    pub io: Enforcer,
+    /// How a tree is ended.
+    pub kill: KillBy,
+    /// Network.
+    pub network: NetworkBy,
+    /// File system.
+    pub filesystem: FilesystemBy,
+    /// What is not held, and why.
+    pub notes: Vec<String>,
+}
+
+/// One limit of an attempt and who holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Limit {
+    /// The key of `resource_limits`.
+    pub name: String,
+    /// Bytes, milliseconds, thousandths of a core, or a count, as the name says.
+    pub value: u64,
+    /// Who holds it.
+    pub by: Enforcer,
+    /// Whether it is held.
+    pub held: bool,
+    /// Why it is not held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// What an attempt used, as the kernel counted; `null` where it does not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Usage {
+    /// Wall time by the monotonic clock, in milliseconds.
+    pub wall_ms: Option<u64>,
+    /// CPU time in user mode, in microseconds.
+    pub cpu_user_us: Option<u64>,
+    /// CPU time in the kernel, in microseconds.
+    pub cpu_system_us: Option<u64>,
+    /// Highest memory use in bytes.
+    pub memory_peak_bytes: Option<u64>,
+    /// Highest number of processes at once.
+    pub pids_peak: Option<u64>,
+    /// Processes that the kernel killed for want of memory.
+    pub oom_kills: Option<u64>,
+    /// Time in which the tree was held back by its CPU limit, in microseconds.
+    pub throttled_us: Option<u64>,
+}
+
+/// One attempt of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AttemptView {
+    /// 1-based number.
+    pub attempt: u32,
+    /// Where it stands.
+    pub status: StepStatus,
+    /// Whether its program or skill had started.
+    pub started: Option<bool>,
+    /// Exit code, if it ended by one.
+    pub exit_code: Option<i32>,
+    /// Signal, if it ended by one.
+    pub signal: Option<i32>,
+    /// Why it failed.
+    pub error: Option<Failure>,
+    /// Why the engine ended it.
+    pub stop_reason: Option<StopReason>,
+    /// Processes that were left over when its leader ended.
+    pub leftovers_killed: Option<u64>,
+    /// Processes that were refused by the limit.
+    pub pids_denied: Option<u64>,
+    /// Whether a core file was written.
+    pub core_dumped: Option<bool>,
+    /// What it used.
+    pub usage: Usage,
+    /// Its limits.
+    pub limits: Vec<Limit>,
+    /// Who enforced what.
+    pub isolation: Option<Isolation>,
+}
+
+/// One step, as often as it ran (a loop's body: once per turn).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepView {
+    /// Its id in the definition.
+    pub id: String,
+    /// Its type: `skill`, ….
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Where it stands.
+    pub status: StepStatus,
+    /// Indices of the loops around it, outermost first.
+    pub iteration: Vec<u32>,
+    /// Id of the step that holds it.
+    pub parent: Option<String>,
+    /// When its first attempt started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Time from start to end by the monotonic clock.
+    pub duration_ms: Option<u64>,
+    /// Its outputs, an object by name, once completed.
+    pub outputs: Option<Json>,
+    /// Why it failed.
+    pub error: Option<Failure>,
+    /// Why it was skipped.
+    pub skip_reason: Option<String>,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// One undo step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RollbackView {
+    /// Id of the undo step.
+    pub id: String,
+    /// Id of the step that it undoes.
+    pub of: Option<String>,
+    /// Where it stands.
+    pub status: StepStatus,
+    /// Its attempts.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// The whole run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunView {
+    /// Version of this shape.
+    pub schema_version: u32,
+    /// Id of the run.
+    pub run_id: String,
+    /// Name of the workflow.
+    pub workflow: String,
+    /// Version of the workflow.
+    pub version: String,
+    /// Where the run stands.
+    pub status: RunStatus,
+    /// The moment for which a schedule meant it.
+    pub scheduled_at: Option<Timestamp>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its first step could start.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Time from start to end by the monotonic clock.
+    pub duration_ms: Option<u64>,
+    /// `manual`, `schedule:<id>` or `workflow:<run>`.
+    pub trigger: String,
+    /// The run's outputs, an object by name; empty before it completed.
+    pub outputs: Json,
+    /// The first failure.
+    pub error: Option<Failure>,
+    /// Who enforced what; `null` before the first attempt.
+    pub isolation: Option<Isolation>,
+    /// The steps in start order.
+    pub steps: Vec<StepView>,
+    /// The undo steps in the order in which they ran.
+    pub rollback: Vec<RollbackView>,
+}
