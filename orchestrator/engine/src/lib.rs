@@ -1,1 +1,11 @@
-//! The pure core.
+//! The pure core: text to [`plan::Plan`], and `Run::apply`, which decides everything. No tokio, no nix, no
+//! file system, no clock, no randomness: time and files come in as arguments, effects go out as values.
+
+pub mod check;
+pub mod diagnostic;
+pub mod load;
+pub mod plan;
+pub mod run;
+pub mod units;
+pub mod value;
+pub mod verdict;

@@ -1,0 +1,251 @@
+//! [`Plan`]: a checked definition in the form that runs. Steps stand in an arena, references are resolved
+//! to ids, limits and defaults are merged. Whoever holds a plan never looks at the definition again.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use schemas::{json::Json, skill::Protocol};
+
+use crate::{
+    units::Bytes,
+    value::Template,
+};
+
+/// Index of a step in [`Plan::steps`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StepId(pub u32);
+
+impl StepId {
+    /// The index as a `usize`.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A checked definition, ready to run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Name of the workflow.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Every step of the file, in the order of the text; a composite comes before its children.
+    pub steps: Vec<Step>,
+    /// The steps at the top, in the order in which they run.
+    pub root: Vec<StepId>,
+    /// Declared inputs by name.
+    pub inputs: BTreeMap<String, InputDeclaration>,
+    /// `context.readonly`.
+    pub readonly: BTreeMap<String, Json>,
+    /// `context.mutable`: the values at the start.
+    pub mutable: BTreeMap<String, Json>,
+    /// The run's outputs by name, in the order of the file.
+    pub outputs: Vec<(String, Template)>,
+    /// Limits of the whole run.
+    pub limits: Limits,
+    /// `max_execution_time` of the whole run.
+    pub timeout: Option<Duration>,
+}
+
+/// One declared input of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputDeclaration {
+    /// JSON Schema type; `None` takes any.
+    pub kind: Option<InputType>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The value when none is given.
+    pub default: Option<Json>,
+    /// Whether it must be given.
+    pub required: bool,
+    /// Whether its value is never stored.
+    pub secret: bool,
+}
+
+/// JSON Schema types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputType {
+    /// A string.
+    String,
+    /// A whole number.
+    Integer,
+    /// Any number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+    /// `null`.
+    Null,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The id that people gave it.
+    pub name: String,
+    /// The composite that holds it.
+    pub parent: Option<StepId>,
+    /// What it does.
+    pub kind: StepKind,
+    /// Names of the outputs that later steps may use; empty: every key of the result.
+    pub outputs: Vec<String>,
+    /// Wall-clock limit of one attempt.
+    pub timeout: Option<Duration>,
+    /// Limit on silence.
+    pub idle_timeout: Option<Duration>,
+    /// Time between SIGTERM and kill.
+    pub grace: Duration,
+    /// What to do with an attempt whose engine died.
+    pub on_crash: OnCrash,
+    /// Whether SIGTERM goes to the leader only.
+    pub kill_mode: KillMode,
+}
+
+/// What a step does. Composites join with the issue that brings control flow.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepKind {
+    /// Calls a skill.
+    Skill(Box<SkillCall>),
+}
+
+/// The call of a skill, with everything that the shell needs to start it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SkillCall {
+    /// Name of the skill.
+    pub skill: String,
+    /// What it is.
+    pub target: Arc<SkillTarget>,
+    /// The inputs: always an object template; `{}` when absent.
+    pub inputs: Template,
+    /// Additional environment, in the order of the file.
+    pub env: Vec<(String, Template)>,
+    /// Working directory, relative to the run's base.
+    pub cwd: Option<Template>,
+    /// Limits of one attempt: the tightest of step and manifest.
+    pub limits: Limits,
+    /// Profile of the sandbox.
+    pub sandbox: Profile,
+}
+
+/// What a skill is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SkillTarget {
+    /// Part of this program; runs in the worker.
+    Builtin {
+        /// What it touches.
+        needs: Needs,
+    },
+    /// `shell` or `exec`: a program given by the inputs.
+    Program {
+        /// `true`: by `sh -c`.
+        shell: bool,
+    },
+    /// A folder with a `skill.json`.
+    External(ExternalSkill),
+}
+
+/// What a built-in skill touches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing outside its memory.
+    Nothing,
+    /// Files.
+    Files,
+    /// The network.
+    Network,
+}
+
+/// An external skill, as its manifest describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExternalSkill {
+    /// Absolute path of its folder.
+    pub folder: String,
+    /// The program and its arguments; at least one. The first is absolute, or has no slash and is looked up
+    /// in `PATH`.
+    pub command: Vec<String>,
+    /// How it speaks.
+    pub protocol: Protocol,
+    /// Whether stdout of a `text` skill is JSON.
+    pub parse_json: bool,
+    /// Whether descriptor 3 takes events.
+    pub events: bool,
+    /// JSON Schema of its outputs.
+    pub outputs: Option<Json>,
+    /// JSON Schema of its inputs.
+    pub inputs: Option<Json>,
+    /// Names of variables that pass through.
+    pub env: Vec<String>,
+    /// Whether it may run again after a crash.
+    pub idempotent: bool,
+}
+
+/// Limits on resources; absent: no limit of the user's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory of the tree.
+    pub memory: Option<Bytes>,
+    /// CPU share in thousandths of a core.
+    pub cpu_millis: Option<u32>,
+    /// CPU time of the tree.
+    pub cpu_time: Option<Duration>,
+    /// Processes and threads.
+    pub pids: Option<u32>,
+    /// Open descriptors of a process.
+    pub open_files: Option<u64>,
+    /// Size of a written file.
+    pub file_size: Option<Bytes>,
+    /// Size of the private `/tmp`.
+    pub scratch: Option<Bytes>,
+    /// Size of a step's whole output.
+    pub output: Option<Bytes>,
+    /// Bytes a second read from disk.
+    pub io_read_bps: Option<Bytes>,
+    /// Bytes a second written to disk.
+    pub io_write_bps: Option<Bytes>,
+    /// Steps at once.
+    pub max_concurrent_steps: Option<u32>,
+    /// Whether a limit that cannot be held refuses the run.
+    pub enforcement: Enforcement,
+}
+
+/// What happens where a limit cannot be held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Enforcement {
+    /// The run goes on and its record says so.
+    #[default]
+    BestEffort,
+    /// The run is refused before anything starts.
+    Required,
+}
+
+/// Sandbox profiles.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Own leaf, session, closed descriptors, scrubbed environment; no namespaces.
+    None,
+    /// Namespaces, private `/tmp`, fresh `/proc`.
+    #[default]
+    Standard,
+}
+
+/// What to do with an attempt whose engine died.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnCrash {
+    /// Run it again.
+    #[default]
+    Rerun,
+    /// Count it as failed.
+    Fail,
+}
+
+/// Whom SIGTERM goes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KillMode {
+    /// All processes of the leaf.
+    #[default]
+    Group,
+    /// The leader only.
+    Leader,
+}

@@ -1,0 +1,64 @@
+//! [`Template`]: a value of the definition that may hold references, and how it is filled in.
+
+use schemas::json::Json;
+
+use crate::plan::StepId;
+
+/// A value of `inputs`, `outputs`, `env`, `cwd`: parsed once, filled in at each use.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Template {
+    /// A value without references, byte for byte.
+    Literal(Json),
+    /// The whole string is one reference: the value keeps its type.
+    Reference(Reference),
+    /// Text with references in it: the parts are joined.
+    Text(Vec<Part>),
+    /// An object with at least one reference somewhere below, in the order of the file.
+    Object(Vec<(String, Template)>),
+    /// An array with at least one reference somewhere below.
+    Array(Vec<Template>),
+}
+
+/// A piece of a text template.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    /// As it stands.
+    Text(String),
+    /// The text form of a value: strings as they are, other values as compact JSON.
+    Value(Reference),
+}
+
+/// A resolved reference: where to start and which way to go from there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reference {
+    /// Where it starts.
+    pub root: Root,
+    /// Names and indices from there.
+    pub path: Vec<Segment>,
+    /// As the user wrote it, for messages.
+    pub text: String,
+}
+
+/// Where a reference starts.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Root {
+    /// `<step>.…`: an output of the step by name, `data` or `text`.
+    Step(StepId),
+    /// `steps["<step>"].…`: the record of the step (`status`, `outputs`, `attempts`, `error`, …).
+    StepRecord(StepId),
+    /// `context.…`: mutable first, then readonly.
+    Context,
+    /// `inputs.…`: the run's inputs.
+    Inputs,
+    /// `run.…`: `id`, `attempt`, `scheduled_at`.
+    Run,
+}
+
+/// One step of the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// `.name` or `["name"]`.
+    Key(String),
+    /// `[0]`.
+    Index(u64),
+}
