@@ -1,16 +1,25 @@
 //! What engine, launcher and worker say to each other: one enum per direction.
+//!
+//! The enums are tagged from outside (`{"born": {…}}`): a tag inside would make serde gather each frame
+//! into a tree first, which amplifies memory and cannot carry [`Json`] as raw text.
 
 use schemas::json::Json;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{Bytes, ProcessLimits};
 
+/// A message that can travel over a socket, perhaps with descriptors.
+pub trait Message: Serialize + serde::de::DeserializeOwned {
+    /// How many descriptors come with it; never more and never fewer.
+    fn descriptors(&self) -> usize;
+}
+
 /// Version of these messages; both sides say it first and must agree (they are the same file).
 pub const VERSION: u32 = 1;
 
 /// Engine to launcher, over the launcher's socket (its descriptor 0).
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum ToLauncher {
     /// The first frame. Answered by [`FromLauncher::Ready`].
     Setup {
@@ -24,6 +33,15 @@ pub enum ToLauncher {
     Birth(Box<Birth>),
 }
 
+impl Message for ToLauncher {
+    fn descriptors(&self) -> usize {
+        match self {
+            Self::Setup { .. } => 0,
+            Self::Birth(birth) => birth.descriptors(),
+        }
+    }
+}
+
 /// Everything that the birth of one attempt needs, resolved: the launcher and the child decide nothing.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Birth {
@@ -35,7 +53,7 @@ pub struct Birth {
     pub sandbox: Sandbox,
     /// Resource limits of the process.
     pub limits: ProcessLimits,
-    /// The whole environment.
+    /// The whole environment of a program. A built-in gets none but what its skill is told.
     pub env: Vec<(String, String)>,
     /// Working directory, absolute.
     pub cwd: String,
@@ -45,25 +63,49 @@ pub struct Birth {
     pub work: Work,
 }
 
+impl Birth {
+    /// How many descriptors come with it.
+    pub fn descriptors(&self) -> usize {
+        4 + usize::from(self.events)
+    }
+}
+
 /// What the child is shut into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sandbox {
-    /// Own pid, ipc, uts and mount namespaces with a fresh `/proc` and private `/tmp`; `false` is the
-    /// profile `none`.
+    /// Own pid, ipc and uts namespaces; `false` is the profile `none`.
     pub namespaces: bool,
+    /// Also an own mount namespace with a fresh `/proc` and private `/tmp` and `/dev/shm`. Only with
+    /// `namespaces`, and always with them for [`Work::Program`]; a built-in that needs no file does
+    /// without, which is quicker.
+    pub mounts: bool,
     /// Also a user namespace, with the caller's uid and gid mapped to themselves: for an engine that is
-    /// not root.
+    /// not root. Only with `namespaces`.
     pub user_namespace: bool,
+    /// What the child may still do of what only root may.
+    pub capabilities: Capabilities,
     /// Size of the private `/tmp` and of `/dev/shm`, each.
     pub tmp_size: Bytes,
-    /// Paths below the private `/tmp` (or other hidden places) that stay visible: the step's cwd, its
-    /// work directory, the skill's folder. Absolute, existing.
+    /// Paths that stay visible in spite of hiding: the step's cwd, its work directory, the skill's
+    /// folder. Absolute, existing, without symbolic links. Those that nothing hides cost nothing.
     pub keep_visible: Vec<String>,
+}
+
+/// What stays of the capabilities (capabilities(7)) of the engine. Nothing is ever added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Capabilities {
+    /// All: the profile `none`.
+    Kept,
+    /// `CHOWN`, `DAC_OVERRIDE`, `FOWNER`, `SETUID`, `SETGID` and `KILL`: the profile `standard`.
+    Standard,
+    /// None: the profile `strict`, and built-ins that need nothing.
+    Dropped,
 }
 
 /// What a worker does.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Work {
     /// Runs a skill that is part of this program; its result comes as [`FromWorker::Result`].
     Builtin {
@@ -72,6 +114,8 @@ pub enum Work {
         /// The inputs: a JSON object. `None`: they are too large for a frame and are the whole content of
         /// stdin (a sealed memory file).
         inputs: Option<Json>,
+        /// The private directory of the attempt, absolute: what the skill is told of it.
+        work_dir: String,
     },
     /// Executes a program, looked up in `PATH` when its name has no slash.
     Program {
@@ -82,7 +126,7 @@ pub enum Work {
 
 /// Launcher to engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum FromLauncher {
     /// The answer to [`ToLauncher::Setup`].
     Ready {
@@ -161,16 +205,38 @@ pub struct ProcessUsage {
     pub max_rss_bytes: u64,
 }
 
+impl Message for FromLauncher {
+    fn descriptors(&self) -> usize {
+        match self {
+            Self::Born { .. } => 1,
+            Self::Ready { .. } | Self::NotBorn { .. } | Self::Exited { .. } => 0,
+        }
+    }
+}
+
 /// Worker to engine, over the control socket of one attempt.
+///
+/// A program with namespaces is looked after by its namespace's init, which sends [`Started`],
+/// then [`LeaderExited`]. A program without them (profile `none`) replaces the worker, so nobody is left to
+/// speak: the control socket closes when its exec succeeds, so the end of the stream without
+/// [`SetupFailed`] is the news that it started, and [`FromLauncher::Exited`] tells how the program ended.
+/// (A SIGKILL in the instant before exec looks the same, and is one to the engine: the process was
+/// killed by a signal.)
+///
+/// [`Started`]: FromWorker::Started
+/// [`LeaderExited`]: FromWorker::LeaderExited
+/// [`SetupFailed`]: FromWorker::SetupFailed
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum FromWorker {
-    /// The first frame, once the sandbox stands and, for [`Work::Program`], exec succeeded.
+    /// The first frame, once the sandbox stands and, for [`Work::Program`], exec succeeded. Not sent by
+    /// a program without namespaces.
     Started {
         /// [`VERSION`] of the worker.
         version: u32,
     },
-    /// The sandbox could not be set up or the program not be executed; nothing of the step ran.
+    /// The sandbox could not be set up or the program not be executed; nothing of the step ran. The only
+    /// frame; the process then ends with a code that means nothing.
     SetupFailed {
         /// Where it failed.
         stage: Stage,
@@ -195,9 +261,24 @@ pub enum FromWorker {
     },
 }
 
+impl Message for FromWorker {
+    fn descriptors(&self) -> usize {
+        match self {
+            Self::Result(SkillResult::Value { value: None }) => 1,
+            Self::Result(
+                SkillResult::Value { value: Some(_) } | SkillResult::Error(_) | SkillResult::BadInput { .. },
+            )
+            | Self::Started { .. }
+            | Self::SetupFailed { .. }
+            | Self::Log { .. }
+            | Self::LeaderExited { .. } => 0,
+        }
+    }
+}
+
 /// What a built-in skill gave.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum SkillResult {
     /// A value. A large one comes as a descriptor with the frame (a memory file, read from its start).
     Value {
@@ -230,7 +311,7 @@ pub struct SkillError {
     pub details: Option<Json>,
 }
 
-/// Where the birth of a process failed, in the order of birth.
+/// Where the birth of a process failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -256,13 +337,11 @@ pub enum Stage {
     Mounts,
     /// The fresh `/proc`.
     Proc,
-    /// Host name.
-    Hostname,
     /// Working directory.
     Cwd,
     /// Dropping capabilities.
     Capabilities,
-    /// prctl(2): no_new_privs, dumpable, parent death signal.
+    /// prctl(2): parent death signal, dumpable, no_new_privs.
     Privileges,
     /// The inner fork below the namespace's init.
     Fork,
@@ -285,7 +364,6 @@ impl Stage {
             Self::Limits => "limits",
             Self::Mounts => "mounts",
             Self::Proc => "proc",
-            Self::Hostname => "hostname",
             Self::Cwd => "cwd",
             Self::Capabilities => "capabilities",
             Self::Privileges => "privileges",
@@ -294,3 +372,7 @@ impl Stage {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;

@@ -55,8 +55,11 @@ pub struct AttemptId {
 }
 
 /// One thing that happened to a run.
+///
+/// Tagged from outside (`{"attempt_ended": {…}}`): a tag inside would make serde gather the whole event into
+/// a tree first, which cannot carry [`Json`] as raw text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// The first line.
     RunCreated(Box<RunCreated>),
@@ -153,6 +156,9 @@ pub struct AttemptEnded {
     /// Signal, if it ended by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
+    /// Why the engine ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_reason: Option<StopReason>,
     /// Processes that were left over when its leader ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leftovers_killed: Option<u64>,

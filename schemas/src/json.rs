@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// One JSON value, kept as compact text. Cloning is cheap (a counter).
+/// One JSON value, kept as the text in which it came. Cloning is cheap (a counter).
+///
+/// What comes from outside is made compact, and checked beyond the grammar, where it is read.
 ///
 /// Equality is that of the text: `1.0` and `1` differ.
 #[derive(Clone, PartialEq, Eq)]

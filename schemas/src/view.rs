@@ -5,36 +5,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{failure::Failure, json::Json};
+use crate::{failure::Failure, json::Json, words};
 
 /// Version of the shape of [`RunView`].
 pub const SCHEMA_VERSION: u32 = 1;
-
-macro_rules! words {
-    ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $vdoc:literal])+ $variant:ident = $word:literal,)+ }) => {
-        $(#[doc = $doc])+
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-        pub enum $name {
-            $($(#[doc = $vdoc])+ #[serde(rename = $word)] $variant,)+
-        }
-
-        impl $name {
-            /// Every word, in the order of the reference.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The word used in files.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-    };
-}
 
 words! {
     /// Where a run stands.

@@ -1,1 +1,10 @@
-//! The child side: launcher, birth, sandbox, skills.
+//! The child side: launcher, birth, sandbox, skills. It knows neither tokio nor the engine.
+
+pub mod launcher;
+
+mod birth;
+mod child;
+mod sandbox;
+mod sys;
+
+pub mod skills;

@@ -1,1 +1,136 @@
-//! TBD
+//! Definition to [`Plan`]: everything that needs more than the shape of one value. All problems at once.
+
+mod call;
+mod catalog;
+mod limits;
+mod names;
+mod near;
+mod outline;
+mod reference;
+mod resolve;
+mod schema;
+mod template;
+mod text_skill;
+mod unsupported;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+pub use catalog::{Catalog, SkillEntry};
+pub use text_skill::over_inputs;
+use names::Names;
+use outline::Outline;
+use schema::Schemas;
+
+use crate::{
+    diagnostic::{Diagnostic, Problems},
+    load::{Definition, Node},
+    plan::{InputDeclaration, InputType, Plan, Step},
+    value::Template,
+};
+
+/// Checks a definition against the skills that there are. The plan is there exactly when no error is.
+pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<Diagnostic>) {
+    let mut problems = definition.problems.clone();
+    let root = &definition.root;
+    let plan = root.is_object().then(|| {
+        let outline = Outline::new(root);
+        unsupported::report(root, &outline, &mut problems);
+        let mut check = Check {
+            definition,
+            catalog,
+            names: Names::new(root, &outline, catalog),
+            schemas: Schemas::default(),
+            outline: &outline,
+            problems: &mut problems,
+        };
+        check.plan(root)
+    });
+    let plan = plan.flatten().filter(|_| problems.errors() == 0);
+    (plan, problems.finish(|offset| definition.pointer_at(offset)))
+}
+
+/// The pass over one definition.
+struct Check<'a, 'p> {
+    definition: &'a Definition,
+    catalog: &'a Catalog,
+    outline: &'p Outline<'a>,
+    names: Names<'a>,
+    schemas: Schemas<'a>,
+    problems: &'p mut Problems,
+}
+
+impl<'a> Check<'a, '_> {
+    /// The plan as far as it can be made; everything is looked at all the same.
+    fn plan(&mut self, root: &'a Node) -> Option<Plan> {
+        for step in self.outline.inner() {
+            self.skill_of(step.node);
+        }
+        let mut steps: Vec<Option<Step>> = Vec::new();
+        for (index, step) in self.outline.top().enumerate() {
+            steps.push(self.step(root, step.node, index));
+        }
+        let outputs = self.outputs(root);
+        let limits = root.get("resource_limits");
+        let steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
+        Some(Plan {
+            name: root.get("name")?.as_text()?.to_owned(),
+            version: root.get("version")?.as_text()?.to_owned(),
+            root: self.outline.top_ids(),
+            steps,
+            inputs: declared_inputs(root),
+            readonly: values(root, "readonly"),
+            mutable: values(root, "mutable"),
+            outputs,
+            limits: limits.map(limits::read).unwrap_or_default(),
+            timeout: limits.and_then(|limits| duration(limits, "max_execution_time")),
+        })
+    }
+
+    fn outputs(&mut self, root: &'a Node) -> Vec<(String, Template)> {
+        let members = root.get("outputs").map_or(&[][..], Node::members);
+        members.iter().map(|member| (member.key.to_string(), self.template(&member.value, None))).collect()
+    }
+}
+
+/// The values of one half of `context`.
+fn values(root: &Node, half: &str) -> BTreeMap<String, schemas::json::Json> {
+    let members = root.get("context").and_then(|context| context.get(half)).map_or(&[][..], Node::members);
+    members.iter().map(|member| (member.key.to_string(), member.value.to_json())).collect()
+}
+
+fn declared_inputs(root: &Node) -> BTreeMap<String, InputDeclaration> {
+    let members = root.get("inputs").map_or(&[][..], Node::members);
+    members.iter().map(|member| (member.key.to_string(), declaration(&member.value))).collect()
+}
+
+fn declaration(node: &Node) -> InputDeclaration {
+    let flag = |key: &str| node.get(key).and_then(Node::as_bool).unwrap_or(false);
+    InputDeclaration {
+        kind: node.get("type").and_then(Node::as_text).and_then(input_type),
+        description: node.get("description").and_then(Node::as_text).map(str::to_owned),
+        default: node.get("default").map(Node::to_json),
+        required: flag("required"),
+        secret: flag("secret"),
+    }
+}
+
+fn input_type(word: &str) -> Option<InputType> {
+    match word {
+        "string" => Some(InputType::String),
+        "integer" => Some(InputType::Integer),
+        "number" => Some(InputType::Number),
+        "boolean" => Some(InputType::Boolean),
+        "array" => Some(InputType::Array),
+        "object" => Some(InputType::Object),
+        "null" => Some(InputType::Null),
+        _ => None,
+    }
+}
+
+/// A duration of an object; what is wrong with it was reported with its shape.
+fn duration(node: &Node, key: &str) -> Option<std::time::Duration> {
+    node.get(key).and_then(|value| value.duration().ok())
+}

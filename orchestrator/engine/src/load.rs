@@ -1,1 +1,95 @@
-//! TBD
+//! Text to [`Definition`]: the tree of a file with the place of every value, judged by the table of keys.
+//!
+//! What is wrong with the shape of a value is found here and kept beside the tree, so that `check` can report
+//! it together with what only it can see. Only a text that gives no tree at all is refused at once.
+
+mod json;
+mod node;
+mod parse;
+mod pointer;
+mod scalar;
+mod shape;
+mod suggest;
+
+use std::{borrow::Cow, ops::Range};
+
+pub use node::{Member, Node, NodeKind, Span};
+pub use parse::{MAX_BYTES, MAX_DEPTH};
+pub(crate) use pointer::node_at;
+pub(crate) use scalar::shortened;
+pub(crate) use shape::each_step;
+pub(crate) use suggest::in_words;
+pub use suggest::nearest;
+
+use crate::diagnostic::{Diagnostic, Problems};
+
+/// How the text is written; the extension of the file says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Syntax {
+    /// Strict JSON.
+    Json,
+    /// JSON with comments and trailing commas.
+    Jsonc,
+}
+
+/// A definition as it stands in its file.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    pub(crate) text: String,
+    pub(crate) root: Node,
+    pub(crate) problems: Problems,
+}
+
+impl Definition {
+    /// The text, without BOM: what the spans of diagnostics refer to.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Name of the workflow, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.root.get("name").and_then(Node::as_text)
+    }
+
+    /// Names of the skills that its steps call, wherever they stand, in the order of the text.
+    pub fn skills(&self) -> Vec<&str> {
+        let mut skills = Vec::new();
+        shape::each_step(&self.root, &mut |step, _| {
+            skills.extend(step.get("skill").and_then(Node::as_text));
+        });
+        skills
+    }
+
+    /// JSON pointer to the innermost value or key at a byte of the text.
+    pub fn pointer_at(&self, offset: usize) -> String {
+        pointer::pointer_at(&self.root, offset)
+    }
+}
+
+/// Reads a text. It fails only where the text gives no tree; other problems are kept for `check`.
+pub fn load(text: &[u8], syntax: Syntax) -> Result<Definition, Vec<Diagnostic>> {
+    let mut problems = Problems::default();
+    let tree = parse::decode(text)
+        .and_then(|text| parse::parse(text, syntax, &mut problems).map(|root| (text.to_owned(), root)));
+    match tree {
+        Ok((text, root)) => {
+            shape::judge(&root, &mut problems);
+            Ok(Definition { text, root, problems })
+        }
+        Err(diagnostic) => Err(vec![*diagnostic]),
+    }
+}
+
+/// The text of a file for display, without BOM; bytes that are not UTF-8 are replaced, those before the
+/// first such byte keep their offsets. Nothing of a file over the cap is shown.
+pub fn display_text(text: &[u8]) -> Cow<'_, str> {
+    if text.len() > MAX_BYTES {
+        return Cow::Borrowed("");
+    }
+    String::from_utf8_lossy(parse::without_bom(text))
+}
+
+/// The bytes between the quotes of a string.
+pub(crate) fn inside(span: Range<usize>) -> Range<usize> {
+    if span.len() >= 2 { span.start + 1..span.end - 1 } else { span }
+}

@@ -80,6 +80,39 @@ pub enum InputType {
     Null,
 }
 
+impl InputType {
+    /// The word in JSON Schema.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Array => "array",
+            Self::Object => "object",
+            Self::Null => "null",
+        }
+    }
+
+    /// Whether a value is of this type. `1.0` is an integer, as in JSON Schema.
+    pub fn takes(self, value: &Json) -> bool {
+        let text = value.as_str();
+        match self {
+            Self::String => text.starts_with('"'),
+            Self::Integer => is_number(text) && text.parse::<f64>().is_ok_and(|number| number.fract() == 0.0),
+            Self::Number => is_number(text),
+            Self::Boolean => text == "true" || text == "false",
+            Self::Array => text.starts_with('['),
+            Self::Object => text.starts_with('{'),
+            Self::Null => text == "null",
+        }
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+}
+
 /// One step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
@@ -108,6 +141,15 @@ pub struct Step {
 pub enum StepKind {
     /// Calls a skill.
     Skill(Box<SkillCall>),
+}
+
+impl StepKind {
+    /// The word in `type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Skill(_) => "skill",
+        }
+    }
 }
 
 /// The call of a skill, with everything that the shell needs to start it.
@@ -175,8 +217,10 @@ pub struct ExternalSkill {
     pub outputs: Option<Json>,
     /// JSON Schema of its inputs.
     pub inputs: Option<Json>,
-    /// Names of variables that pass through.
-    pub env: Vec<String>,
+    /// Names of variables of the engine's environment that pass through.
+    pub pass: Vec<String>,
+    /// Variables of the program; with the protocol `text` their values are templates over `inputs`.
+    pub env: Vec<(String, String)>,
     /// Whether it may run again after a crash.
     pub idempotent: bool,
 }

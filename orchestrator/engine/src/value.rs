@@ -1,6 +1,19 @@
 //! [`Template`]: a value of the definition that may hold references, and how it is filled in.
+//!
+//! Values that flow are text all the way ([`Json`]): nothing here builds a tree of one, so that a hostile output
+//! of 16 MiB costs its text and no more. How references are read from a file is `check`'s part.
+
+mod fill;
+mod outputs;
+mod select;
+mod splice;
 
 use schemas::json::Json;
+
+pub use fill::{MissingReference, Scope};
+pub use outputs::{missing_output, output, outputs_object};
+pub use select::{select, single_member};
+pub use splice::{object, text_form};
 
 use crate::plan::StepId;
 

@@ -1,0 +1,75 @@
+//! Every message survives its way through a frame.
+
+use schemas::json::Json;
+
+use super::*;
+use crate::frame::{Decoder, encode};
+
+#[track_caller]
+fn check<M: Message + std::fmt::Debug>(message: &M) {
+    let mut decoder = Decoder::new();
+    decoder.feed(&encode(message).expect("encodes"));
+    let back: M = decoder.take().expect("decodes").expect("whole");
+    assert_eq!(format!("{back:?}"), format!("{message:?}"));
+    assert!(decoder.is_empty());
+}
+
+fn birth(work: Work) -> ToLauncher {
+    ToLauncher::Birth(Box::new(Birth {
+        ticket: u64::MAX,
+        leaf: Some("/sys/fs/cgroup/leaf".into()),
+        sandbox: Sandbox {
+            namespaces: true,
+            mounts: true,
+            user_namespace: false,
+            capabilities: Capabilities::Standard,
+            tmp_size: Bytes(64 << 20),
+            keep_visible: vec!["/tmp/a".into()],
+        },
+        limits: ProcessLimits { open_files: Some(64), ..ProcessLimits::default() },
+        env: vec![("A".into(), "b=c\n".into())],
+        cwd: "/".into(),
+        events: true,
+        work,
+    }))
+}
+
+#[test]
+fn to_launcher() {
+    check(&ToLauncher::Setup { version: VERSION, probe: None });
+    check(&birth(Work::Program { argv: vec!["true".into()] }));
+    let inputs = Some(Json::parse("{\"text\": [1, 2.50, \"\\u00e9\"]}").expect("json"));
+    check(&birth(Work::Builtin { skill: "echo".into(), inputs, work_dir: "/w".into() }));
+    check(&birth(Work::Builtin { skill: "echo".into(), inputs: None, work_dir: "/w".into() }));
+}
+
+#[test]
+fn from_launcher() {
+    check(&FromLauncher::Ready {
+        version: VERSION,
+        birth: BirthKind::IntoCgroup,
+        namespaces: true,
+        notes: vec!["x".into()],
+    });
+    check(&FromLauncher::Born { ticket: 1, pid: 2 });
+    check(&FromLauncher::NotBorn { ticket: 1, stage: Stage::Leaf, errno: 2 });
+    for status in [WaitStatus::Exited(255), WaitStatus::Signaled { signal: 64, core_dumped: true }] {
+        check(&FromLauncher::Exited { ticket: 1, status, usage: ProcessUsage::default() });
+    }
+}
+
+#[test]
+fn from_worker() {
+    check(&FromWorker::Started { version: VERSION });
+    check(&FromWorker::SetupFailed { stage: Stage::Exec, errno: 2 });
+    check(&FromWorker::Log { level: "info".into(), text: "a\nb".into() });
+    let value = Json::parse("{\"deep\": [{\"a\": null}], \"n\": 1e400}").expect("json");
+    check(&FromWorker::Result(SkillResult::Value { value: Some(value) }));
+    check(&FromWorker::Result(SkillResult::Value { value: None }));
+    let error =
+        SkillError { code: "X".into(), message: "y".into(), retryable: true, details: Some(Json::null()) };
+    check(&FromWorker::Result(SkillResult::BadInput { pointer: "/a".into(), message: "no".into() }));
+    check(&FromWorker::LeaderExited { status: WaitStatus::Exited(0), leftovers: 3 });
+    // Absent and null details are one.
+    check(&FromWorker::Result(SkillResult::Error(SkillError { details: None, ..error })));
+}

@@ -1,0 +1,146 @@
+//! A `skill` step: the skill that it calls, and everything that its start needs.
+
+use std::time::Duration;
+
+use super::{Check, SkillEntry, duration, limits};
+use crate::{
+    diagnostic::codes::{BAD_VALUE, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
+    load::{Node, inside, nearest},
+    plan::{KillMode, Limits, OnCrash, Profile, SkillCall, Step, StepKind},
+    value::Template,
+};
+
+/// Time between SIGTERM and kill.
+const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+
+impl<'a> Check<'a, '_> {
+    /// A step at the top, as far as it can be planned.
+    pub(super) fn step(&mut self, root: &'a Node, node: &'a Node, index: usize) -> Option<Step> {
+        if node.get("type").and_then(Node::as_text) != Some("skill") {
+            return None;
+        }
+        let entry = self.skill_of(node);
+        let inputs = self.inputs(node, entry, index);
+        let env = node.get("env").map_or(&[][..], Node::members);
+        let env = env.iter().map(|member| (member.key.to_string(), self.template(&member.value, Some(index))));
+        let env = env.collect();
+        let cwd = node.get("cwd").map(|cwd| self.template(cwd, Some(index)));
+        self.impossible_outputs(node);
+
+        let entry = entry?;
+        let own = node.get("resource_limits");
+        let own_limits = own.map(limits::read).unwrap_or_default();
+        let own_timeout =
+            limits::least(duration(node, "timeout"), own.and_then(|own| duration(own, "max_execution_time")));
+        let outputs = node.get("outputs").map_or(&[][..], Node::elements);
+        Some(Step {
+            name: node.get("id")?.as_text()?.to_owned(),
+            parent: None,
+            kind: StepKind::Skill(Box::new(SkillCall {
+                skill: node.get("skill")?.as_text()?.to_owned(),
+                target: entry.target.clone(),
+                inputs,
+                env,
+                cwd,
+                limits: Limits { max_concurrent_steps: None, ..limits::tightest(&own_limits, &entry.limits) },
+                sandbox: sandbox(root, node, entry),
+            })),
+            outputs: outputs.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
+            timeout: limits::least(own_timeout, entry.timeout),
+            idle_timeout: duration(node, "idle_timeout"),
+            grace: duration(node, "grace").unwrap_or(DEFAULT_GRACE),
+            on_crash: on_crash(node, entry),
+            kill_mode: kill_mode(node),
+        })
+    }
+
+    /// The skill that a step names; one that does not exist is reported.
+    pub(super) fn skill_of(&mut self, step: &'a Node) -> Option<&'a SkillEntry> {
+        if step.get("type").and_then(Node::as_text) != Some("skill") {
+            return None;
+        }
+        let node = step.get("skill")?;
+        let name = node.as_text()?;
+        let catalog = self.catalog;
+        let entry = catalog.skills.get(name);
+        if entry.is_none() {
+            self.unknown_skill(node, name);
+        }
+        entry
+    }
+
+    fn unknown_skill(&mut self, node: &Node, name: &str) {
+        let span = node.span.range();
+        let near = nearest(name, self.catalog.skills.keys().map(String::as_str));
+        let mut hint = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+        hint.push_str("searched: ");
+        hint.push_str(&self.catalog.searched.join(", "));
+        let report = self.problems.report(UNKNOWN_SKILL, span.clone(), format!("the skill `{name}` does not exist"));
+        report.hint(hint);
+        if let Some(near) = near {
+            report.suggest(inside(span), near);
+        }
+    }
+
+    /// The inputs as an object template, checked against the skill's schema where they are known.
+    fn inputs(&mut self, step: &'a Node, entry: Option<&'a SkillEntry>, index: usize) -> Template {
+        let node = step.get("inputs");
+        let template = match node {
+            Some(node) => self.template(node, Some(index)),
+            None => Template::Object(Vec::new()),
+        };
+        if let (Some(node), Template::Literal(value)) = (node, &template)
+            && node.is_object()
+            && !value.as_str().starts_with('{')
+        {
+            self.problems.report(BAD_VALUE, node.span.range(), "the inputs of a skill are an object");
+            return template;
+        }
+        if let (Some(entry), Some(name)) = (entry, step.get("skill").and_then(Node::as_text)) {
+            self.schemas.judge(name, entry, step, &template, self.problems);
+        }
+        template
+    }
+
+    fn impossible_outputs(&mut self, step: &Node) {
+        for output in self.names.impossible(step) {
+            let (Some(name), Some(skill)) = (output.as_text(), step.get("skill").and_then(Node::as_text)) else {
+                continue;
+            };
+            self.problems
+                .report(UNKNOWN_OUTPUT, output.span.range(), format!("the skill `{skill}` gives no `{name}`"))
+                .hint(format!("`q workflow skills show {skill}` lists what it gives"));
+        }
+    }
+}
+
+/// Step before manifest before definition before default.
+fn sandbox(root: &Node, step: &Node, entry: &SkillEntry) -> Profile {
+    let chosen = |node: &Node| node.get("sandbox").and_then(profile);
+    chosen(step).or(entry.sandbox).or_else(|| chosen(root)).unwrap_or_default()
+}
+
+fn profile(sandbox: &Node) -> Option<Profile> {
+    let word = sandbox.as_text().or_else(|| sandbox.get("profile").and_then(Node::as_text))?;
+    match word {
+        "none" => Some(Profile::None),
+        "standard" => Some(Profile::Standard),
+        _ => None,
+    }
+}
+
+fn on_crash(step: &Node, entry: &SkillEntry) -> OnCrash {
+    match step.get("on_crash").and_then(Node::as_text) {
+        Some("fail") => OnCrash::Fail,
+        Some(_) => OnCrash::Rerun,
+        None if entry.idempotent => OnCrash::Rerun,
+        None => OnCrash::Fail,
+    }
+}
+
+fn kill_mode(step: &Node) -> KillMode {
+    match step.get("kill_mode").and_then(Node::as_text) {
+        Some("leader") => KillMode::Leader,
+        Some(_) | None => KillMode::Group,
+    }
+}

@@ -1,0 +1,35 @@
+//! [`Catalog`]: the skills that there are. The orchestrator looks for them and fills it in.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use schemas::json::Json;
+
+use crate::plan::{Limits, Profile, SkillTarget};
+
+/// The skills that a definition may call.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// By name.
+    pub skills: BTreeMap<String, SkillEntry>,
+    /// Where they were looked for, for messages.
+    pub searched: Vec<String>,
+}
+
+/// A skill as its manifest describes it.
+#[derive(Debug, Clone)]
+pub struct SkillEntry {
+    /// What it is.
+    pub target: Arc<SkillTarget>,
+    /// JSON Schema of its inputs; `None` takes anything.
+    pub inputs: Option<Json>,
+    /// JSON Schema of its result.
+    pub outputs: Option<Json>,
+    /// Its own limits.
+    pub limits: Limits,
+    /// Its own wall-clock limit.
+    pub timeout: Option<Duration>,
+    /// The sandbox that it chose.
+    pub sandbox: Option<Profile>,
+    /// Whether it may run again after a crash.
+    pub idempotent: bool,
+}

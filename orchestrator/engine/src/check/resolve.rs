@@ -1,0 +1,312 @@
+//! References to what they lead to: steps before, keys of the context, inputs, records.
+
+use std::ops::Range;
+
+use super::{
+    Check,
+    names::{RECORD_FIELDS, RUN_FIELDS},
+    outline::{StepPlace, step_id},
+    reference::Path,
+};
+use crate::{
+    diagnostic::codes::{
+        ALMOST_REFERENCE, Code, FORWARD_REFERENCE, SELF_REFERENCE, UNKNOWN_CONTEXT, UNKNOWN_FIELD, UNKNOWN_INPUT,
+        UNKNOWN_OUTPUT, UNKNOWN_STEP, UNSUPPORTED,
+    },
+    load::{Node, in_words, nearest},
+    value::{Reference, Root, Segment},
+};
+
+/// A reference on its way, with what messages need.
+struct Use<'u> {
+    /// The string that holds it.
+    node: &'u Node,
+    /// Its text.
+    text: &'u str,
+    /// Where its text starts in the content of the string.
+    start: usize,
+    /// The step whose value it is in; `None`: the run's outputs.
+    from: Option<usize>,
+}
+
+impl<'a> Check<'a, '_> {
+    /// A whole string that has the form of a reference; `None`: it is a literal, or wrong.
+    pub(super) fn bare_reference(
+        &mut self,
+        node: &Node,
+        text: &str,
+        path: &Path<'_>,
+        from: Option<usize>,
+    ) -> Option<Reference> {
+        let at = Use { node, text, start: 0, from };
+        if is_root(path.head) || self.outline.by_id(path.head).is_some() {
+            return self.reference(&at, path);
+        }
+        self.near_miss(&at, path);
+        None
+    }
+
+    /// An expression that is a path; `None`: it is wrong.
+    pub(super) fn expression_reference(
+        &mut self,
+        node: &Node,
+        text: &str,
+        path: &Path<'_>,
+        start: usize,
+        from: Option<usize>,
+    ) -> Option<Reference> {
+        let at = Use { node, text, start, from };
+        if is_root(path.head) || self.outline.by_id(path.head).is_some() {
+            return self.reference(&at, path);
+        }
+        if self.names.context.contains(path.head) {
+            let mut segments = vec![Segment::Key(path.head.to_owned())];
+            segments.extend(path.segments.iter().map(|(segment, _)| segment.clone()));
+            return Some(Reference { root: Root::Context, path: segments, text: text.to_owned() });
+        }
+        let ids = self.names.near.of(path.head);
+        let near = ids.iter().min_by_key(|near| near.distance).map(|near| near.id);
+        self.unknown(UNKNOWN_STEP, &at, &path.head_range, format!("`{}` is not known here", path.head), near, &[]);
+        None
+    }
+
+    fn reference(&mut self, at: &Use<'_>, path: &Path<'_>) -> Option<Reference> {
+        let segments = || path.segments.iter().map(|(segment, _)| segment.clone()).collect::<Vec<_>>();
+        let (root, path) = match path.head {
+            "context" => (Root::Context, self.context(at, path).then(segments)?),
+            "inputs" => (Root::Inputs, self.input(at, path).then(segments)?),
+            "run" => (Root::Run, self.run_field(at, path).then(segments)?),
+            "steps" => {
+                let step = self.record(at, path)?;
+                (Root::StepRecord(step), segments().split_off(1))
+            }
+            id => {
+                let outline = self.outline;
+                let step = outline.by_id(id)?;
+                let id = self.comes_before(at, step, &path.head_range)?;
+                self.step_output(at, step, path)?;
+                (Root::Step(id), segments())
+            }
+        };
+        Some(Reference { root, path, text: at.text.to_owned() })
+    }
+
+    fn context(&mut self, at: &Use<'_>, path: &Path<'_>) -> bool {
+        let Some((segment, range)) = path.segments.first() else { return true };
+        let Some(key) = self.key(at, segment, range) else { return false };
+        if self.names.context.contains(key) {
+            return true;
+        }
+        let known: Vec<_> = self.names.context.iter().copied().collect();
+        let near = nearest(key, known.iter().copied());
+        self.unknown(UNKNOWN_CONTEXT, at, range, format!("the context has no key `{key}`"), near, &known);
+        false
+    }
+
+    fn input(&mut self, at: &Use<'_>, path: &Path<'_>) -> bool {
+        let Some((segment, range)) = path.segments.first() else { return true };
+        let Some(key) = self.key(at, segment, range) else { return false };
+        if self.names.inputs.contains(key) {
+            return true;
+        }
+        let known: Vec<_> = self.names.inputs.iter().copied().collect();
+        let near = nearest(key, known.iter().copied());
+        self.unknown(UNKNOWN_INPUT, at, range, format!("the workflow declares no input `{key}`"), near, &known);
+        false
+    }
+
+    fn run_field(&mut self, at: &Use<'_>, path: &Path<'_>) -> bool {
+        let Some((segment, range)) = path.segments.first() else {
+            self.needs_field(at, &path.head_range, &RUN_FIELDS);
+            return false;
+        };
+        self.field(at, segment, range, "`run`", &RUN_FIELDS)
+    }
+
+    /// `steps["<id>"].field`.
+    fn record(&mut self, at: &Use<'_>, path: &Path<'_>) -> Option<crate::plan::StepId> {
+        let Some((segment, range)) = path.segments.first() else {
+            self.needs_field(at, &path.head_range, &["<id of a step>"]);
+            return None;
+        };
+        let id = self.key(at, segment, range)?;
+        let outline = self.outline;
+        let Some(step) = outline.by_id(id) else {
+            let ids = self.names.near.of(id);
+            let near = ids.iter().min_by_key(|near| near.distance).map(|near| near.id);
+            self.unknown(UNKNOWN_STEP, at, range, format!("there is no step `{id}`"), near, &[]);
+            return None;
+        };
+        let number = self.comes_before(at, step, range)?;
+        let Some((field, field_range)) = path.segments.get(1) else {
+            self.needs_field(at, range, &RECORD_FIELDS);
+            return None;
+        };
+        if !self.field(at, field, field_range, "the record of a step", &RECORD_FIELDS) {
+            return None;
+        }
+        if let (Segment::Key(field), Some((Segment::Key(name), range))) = (field, path.segments.get(2))
+            && field == "outputs"
+        {
+            self.known_output(at, step, name, range)?;
+        }
+        Some(number)
+    }
+
+    /// A step can be referred to by what runs after it.
+    fn comes_before(
+        &mut self,
+        at: &Use<'_>,
+        step: &StepPlace<'_>,
+        range: &Range<usize>,
+    ) -> Option<crate::plan::StepId> {
+        // Steps that are not at the top belong to what is not supported; that is an error of its own.
+        let top = step.top?;
+        let name = step.id.unwrap_or_default();
+        match at.from {
+            Some(from) if from == top => {
+                let place = self.place(at, range);
+                self.problems
+                    .report(SELF_REFERENCE, place, format!("the step `{name}` refers to itself"))
+                    .hint("its own outputs are there only after it has run");
+                None
+            }
+            Some(from) if from < top => {
+                let place = self.place(at, range);
+                let report =
+                    self.problems.report(FORWARD_REFERENCE, place, format!("the step `{name}` comes later"));
+                report.hint("a step can use outputs of the steps before it");
+                if let Some(id) = step.node.get("id") {
+                    report.note(id.span.range(), "the step is here");
+                }
+                None
+            }
+            Some(_) | None => Some(step_id(top)),
+        }
+    }
+
+    fn step_output(&mut self, at: &Use<'_>, step: &StepPlace<'a>, path: &Path<'_>) -> Option<()> {
+        let Some((segment, range)) = path.segments.first() else {
+            self.needs_field(at, &path.head_range, &["data"]);
+            return None;
+        };
+        let name = self.key(at, segment, range)?;
+        if matches!(name, "data" | "text") {
+            return Some(());
+        }
+        self.known_output(at, step, name, range)
+    }
+
+    fn known_output(&mut self, at: &Use<'_>, step: &StepPlace<'a>, name: &str, range: &Range<usize>) -> Option<()> {
+        let outputs = self.names.outputs(step);
+        if outputs.open || outputs.names.contains(&name) {
+            return Some(());
+        }
+        let near = nearest(name, outputs.names.iter().copied()).map(str::to_owned);
+        let mut known: Vec<_> = outputs.names.iter().map(|name| (*name).to_owned()).collect();
+        known.push("data".to_owned());
+        known.push("text".to_owned());
+        let known: Vec<_> = known.iter().map(String::as_str).collect();
+        let message = format!("the step `{}` has no output `{name}`", step.id.unwrap_or_default());
+        self.unknown(UNKNOWN_OUTPUT, at, range, message, near.as_deref(), &known);
+        None
+    }
+
+    fn field(&mut self, at: &Use<'_>, segment: &Segment, range: &Range<usize>, what: &str, fields: &[&str]) -> bool {
+        let Some(name) = self.key(at, segment, range) else { return false };
+        if fields.contains(&name) {
+            return true;
+        }
+        let near = nearest(name, fields.iter().copied());
+        self.unknown(UNKNOWN_FIELD, at, range, format!("{what} has no field `{name}`"), near, fields);
+        false
+    }
+
+    /// The name in a segment; an index is no name.
+    fn key<'s>(&mut self, at: &Use<'_>, segment: &'s Segment, range: &Range<usize>) -> Option<&'s str> {
+        match segment {
+            Segment::Key(key) => Some(key),
+            Segment::Index(index) => {
+                let place = self.place(at, range);
+                self.problems
+                    .report(UNKNOWN_FIELD, place, format!("a name is needed here, not the index {index}"))
+                    .hint(format!("`{}` is read as a reference", at.text));
+                None
+            }
+        }
+    }
+
+    fn needs_field(&mut self, at: &Use<'_>, range: &Range<usize>, fields: &[&str]) {
+        let place = self.place(at, range);
+        self.problems
+            .report(UNSUPPORTED, place, "a whole record as a value is not supported by this version")
+            .hint(format!("name a part of it: {}", in_words(fields.iter().copied())));
+    }
+
+    fn unknown(
+        &mut self,
+        code: Code,
+        at: &Use<'_>,
+        range: &Range<usize>,
+        message: String,
+        near: Option<&str>,
+        known: &[&str],
+    ) {
+        let place = self.place(at, range);
+        let report = self.problems.report(code, place.clone(), message);
+        match near {
+            Some(near) => {
+                report.hint(format!("did you mean `{near}`?")).suggest(place, near);
+            }
+            None if known.is_empty() => {
+                report.hint("`{\"$literal\": \"…\"}` takes a text as it is");
+            }
+            None => {
+                let known = in_words(known.iter().copied().take(20));
+                report.hint(format!("known: {known}; `{{\"$literal\": \"…\"}}` takes a text as it is"));
+            }
+        }
+    }
+
+    /// A literal that is almost a reference to a step.
+    fn near_miss(&mut self, at: &Use<'_>, path: &Path<'_>) {
+        let near = self.names.near.of(path.head);
+        let meant = near.iter().filter(|near| near.distance == 1).find(|near| self.is_output(near.id, path)).copied();
+        let place = self.place(at, &path.head_range);
+        if let Some(meant) = meant {
+            self.problems
+                .report(UNKNOWN_STEP, place.clone(), format!("there is no step `{}`", path.head))
+                .hint(format!("did you mean `{}`? `{{\"$literal\": \"…\"}}` takes a text as it is", meant.id))
+                .suggest(place, meant.id);
+            return;
+        }
+        let looks_meant = |near: &&super::near::Near<'_>| match near.id.len() {
+            0..=4 => false,
+            5..=7 => near.distance == 1,
+            _ => true,
+        };
+        let Some(warned) = near.iter().filter(looks_meant).min_by_key(|near| near.distance) else {
+            return;
+        };
+        let warned = warned.id;
+        self.problems
+            .report(ALMOST_REFERENCE, place.clone(), format!("`{}` is taken as text: there is no such step", path.head))
+            .hint(format!("did you mean `{warned}`? `{{\"$literal\": \"…\"}}` says that it is text"))
+            .suggest(place, warned);
+    }
+
+    /// Whether a path goes on with an output of the step.
+    fn is_output(&self, id: &str, path: &Path<'_>) -> bool {
+        let Some((Segment::Key(name), _)) = path.segments.first() else { return false };
+        let Some(step) = self.outline.by_id(id) else { return false };
+        matches!(name.as_str(), "data" | "text") || self.names.outputs(step).names.contains(&name.as_str())
+    }
+
+    fn place(&self, at: &Use<'_>, range: &Range<usize>) -> Range<usize> {
+        self.place_in(at.node, at.start + range.start..at.start + range.end)
+    }
+}
+
+fn is_root(head: &str) -> bool {
+    matches!(head, "context" | "inputs" | "run" | "steps")
+}

@@ -1,0 +1,114 @@
+//! Tests of the whole way from text to plan.
+
+mod broken;
+mod hostile;
+mod plans;
+mod spec;
+
+use std::{fmt::Write as _, sync::Arc};
+
+use schemas::json::Json;
+
+use super::{Catalog, SkillEntry, check};
+use crate::{
+    diagnostic::{Diagnostic, LineIndex, Severity},
+    load::{Syntax, load},
+    plan::{Limits, Needs, Plan, SkillTarget},
+};
+
+/// A few skills with schemas as the built-in ones have them.
+fn catalog() -> Catalog {
+    let closed = r#"{"type":"object","additionalProperties":false,"properties":{"response":{},"status":{}}}"#;
+    let http = r##"{"type":"object","additionalProperties":false,"required":["url"],"properties":{
+        "url":{"type":"string"},"timeout":{"$ref":"#/$defs/time"},"headers":{"type":"object"}},
+        "$defs":{"time":{"type":["integer","string"]}}}"##;
+    let parse = r#"{"type":"object","additionalProperties":false,"required":["data"],"properties":{
+        "data":{},"pointer":{"type":"string"}}}"#;
+    let parsed = r#"{"type":"object","properties":{"parsed":{}}}"#;
+    let path = r#"{"type":"object","properties":{"path":{"type":"string"}}}"#;
+    let skills = [
+        ("echo", None, None),
+        ("http-get", Some(http), Some(closed)),
+        ("json-parse", Some(parse), Some(parsed)),
+        ("file-exists", Some(path), None),
+        ("process-file", Some(path), None),
+        ("process-a", None, None),
+        ("process-b", None, None),
+        ("log-error", None, None),
+    ];
+    let json = |text: Option<&str>| text.map(|text| Json::parse(text).unwrap());
+    let entry = |inputs, outputs| SkillEntry {
+        target: Arc::new(SkillTarget::Builtin { needs: Needs::Nothing }),
+        inputs: json(inputs),
+        outputs: json(outputs),
+        limits: Limits::default(),
+        timeout: None,
+        sandbox: None,
+        idempotent: true,
+    };
+    Catalog {
+        skills: skills.into_iter().map(|(name, inputs, outputs)| (name.to_owned(), entry(inputs, outputs))).collect(),
+        searched: vec!["./skills".to_owned(), "built in".to_owned()],
+    }
+}
+
+/// Loads and checks.
+fn checked(text: &[u8], syntax: Syntax) -> (Option<Plan>, Vec<Diagnostic>) {
+    match load(text, syntax) {
+        Ok(definition) => check(&definition, &catalog()),
+        Err(diagnostics) => (None, diagnostics),
+    }
+}
+
+/// Diagnostics as text, one a line and its hint, note and suggestion below it.
+fn rendered(text: &str, diagnostics: &[Diagnostic]) -> String {
+    let text = text.trim_start_matches('\u{feff}');
+    let lines = LineIndex::new(text);
+    let at = |offset| {
+        let position = lines.position(offset);
+        format!("{}:{}", position.line, position.column)
+    };
+    let mut out = String::new();
+    for diagnostic in diagnostics {
+        let Diagnostic { code, span, pointer, message, .. } = diagnostic;
+        writeln!(out, "{code} {}-{} {pointer:?} {message}", at(span.start), at(span.end)).unwrap();
+        if let Some(hint) = &diagnostic.hint {
+            writeln!(out, "  hint: {hint}").unwrap();
+        }
+        if let Some((span, note)) = &diagnostic.note {
+            writeln!(out, "  note: {} {note}", at(span.start)).unwrap();
+        }
+        if let Some(suggestion) = &diagnostic.suggestion {
+            let old = &text[suggestion.span.clone()];
+            writeln!(out, "  suggestion: {} {old} -> {}", at(suggestion.span.start), suggestion.replacement).unwrap();
+        }
+    }
+    out
+}
+
+/// What is wrong with a text; a plan is there exactly when no error is.
+#[track_caller]
+fn problems(text: &str, syntax: Syntax) -> String {
+    let (plan, diagnostics) = checked(text.as_bytes(), syntax);
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    assert_eq!(plan.is_some(), errors == 0, "a plan exactly without errors: {diagnostics:?}");
+    rendered(text, &diagnostics)
+}
+
+/// The plan of a text that is right.
+#[track_caller]
+fn plan(text: &str) -> Plan {
+    let (plan, diagnostics) = checked(text.as_bytes(), Syntax::Jsonc);
+    assert_eq!(rendered(text, &diagnostics), "");
+    plan.unwrap()
+}
+
+/// A definition with these steps and one step before them: `first`, a `json-parse`.
+fn with_steps(steps: &str) -> String {
+    format!(
+        r#"{{"name":"t","version":"1.0.0","context":{{"readonly":{{"env":"dev"}},"mutable":{{"count":0}}}},
+"inputs":{{"who":{{"type":"string","default":"you"}}}},
+"steps":[{{"id":"first","type":"skill","skill":"json-parse","inputs":{{"data":"1"}}}},
+{steps}]}}"#
+    )
+}

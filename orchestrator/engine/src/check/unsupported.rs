@@ -1,0 +1,82 @@
+//! What the language has and this version cannot run yet: one table, each row an error of its own, never
+//! ignored in silence. Whoever teaches the engine a thing deletes its row.
+
+use super::outline::Outline;
+use crate::{
+    diagnostic::{Problems, codes::UNSUPPORTED},
+    load::{Member, Node},
+};
+
+/// Kinds of steps.
+const KINDS: &[&str] = &["agent", "sequence", "parallel", "conditional", "loop", "workflow"];
+
+/// Keys at the top, each with the values (compact JSON) that ask for nothing.
+const TOP_KEYS: &[(&str, &[&str])] = &[
+    ("error_handling", &["{}", r#"{"default":"halt"}"#, r#"{"default":{"strategy":"halt"}}"#]),
+    ("sandbox", PROFILES),
+    ("agents", &["{}"]),
+    ("skills", &["{}"]),
+    ("handlers", &["[]"]),
+    ("finally", &["[]"]),
+];
+
+/// Keys of steps, likewise.
+const STEP_KEYS: &[(&str, &[&str])] = &[
+    ("when", &[]),
+    ("assign", &["{}"]),
+    ("async", &["false"]),
+    ("rollback", &["[]"]),
+    ("error_handling", &[r#""halt""#, r#"{"strategy":"halt"}"#]),
+    ("secrets", &["[]"]),
+    ("sandbox", PROFILES),
+    ("trust", &[r#""trusted""#]),
+];
+
+/// Keys of declared inputs, likewise.
+const INPUT_KEYS: &[(&str, &[&str])] = &[("secret", &["false"])];
+
+/// The sandboxes that there are.
+const PROFILES: &[&str] =
+    &[r#""none""#, r#""standard""#, r#"{"profile":"none"}"#, r#"{"profile":"standard"}"#, "{}"];
+
+/// Reports everything in the table that a definition uses. Of what stands inside a step of an unsupported kind
+/// only the kind is reported.
+pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems) {
+    keys(root, TOP_KEYS, problems);
+    for input in root.get("inputs").map_or(&[][..], Node::members) {
+        keys(&input.value, INPUT_KEYS, problems);
+    }
+    for step in outline.all() {
+        let kind = step.node.get("type");
+        let Some(word) = kind.and_then(Node::as_text) else { continue };
+        if let Some(kind) = kind.filter(|_| KINDS.contains(&word)) {
+            problems
+                .report(UNSUPPORTED, kind.span.range(), format!("`{word}` steps are not supported by this version"));
+        } else if step.top.is_some() {
+            keys(step.node, STEP_KEYS, problems);
+        }
+    }
+}
+
+fn keys(node: &Node, table: &[(&str, &[&str])], problems: &mut Problems) {
+    for member in node.members() {
+        let row = table.iter().find(|(key, _)| *key == &*member.key);
+        if row.is_some_and(|(_, harmless)| !is_one_of(&member.value, harmless)) {
+            one(member, problems);
+        }
+    }
+}
+
+fn is_one_of(value: &Node, harmless: &[&str]) -> bool {
+    !harmless.is_empty() && harmless.contains(&value.to_json().as_str())
+}
+
+fn one(member: &Member, problems: &mut Problems) {
+    let what = match member.value.as_text() {
+        Some(word) if word.len() <= 20 && member.key.as_ref() != "when" => format!("`{}: {word}`", member.key),
+        Some(_) | None => format!("`{}`", member.key),
+    };
+    problems
+        .report(UNSUPPORTED, member.key_span.range(), format!("{what} is not supported by this version"))
+        .hint("it is part of the language, and refused rather than ignored");
+}

@@ -1,0 +1,69 @@
+//! The codes of diagnostics. A code never changes its meaning; each has a page in `docs/errors/`.
+
+use super::Severity;
+
+/// A code and what it stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// `E012` or `W003`.
+    pub id: &'static str,
+    /// What is wrong, in a few words: the title of its page.
+    pub title: &'static str,
+}
+
+impl Code {
+    /// Errors begin with `E`, warnings with `W`.
+    pub fn severity(self) -> Severity {
+        if self.id.starts_with('E') { Severity::Error } else { Severity::Warning }
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident = $id:literal, $title:literal;)+) => {
+        $(#[doc = concat!($id, ": ", $title, ".")] pub const $name: Code = Code { id: $id, title: $title };)+
+
+        /// Every code, in order.
+        pub const ALL: &[Code] = &[$($name),+];
+    };
+}
+
+codes! {
+    NOT_UTF8 = "E001", "the file is not UTF-8";
+    TOO_LARGE = "E002", "the file is too large";
+    TOO_DEEP = "E003", "values are nested too deeply";
+    SYNTAX = "E004", "the file is not valid JSON";
+    DUPLICATE_KEY = "E005", "a key is given twice";
+    NUMBER_RANGE = "E006", "a number is out of range";
+    WRONG_TYPE = "E010", "a value has the wrong type";
+    MISSING_KEY = "E011", "a key is missing";
+    UNKNOWN_KEY = "E012", "a key is not known";
+    BAD_VALUE = "E013", "a value is not allowed here";
+    BAD_NAME = "E014", "the name of the workflow is not valid";
+    BAD_VERSION = "E015", "the version is not a semantic version";
+    BAD_STEP_ID = "E016", "the id of a step is not valid";
+    DUPLICATE_STEP = "E017", "two steps have the same id";
+    BAD_DURATION = "E018", "a duration is not valid";
+    BAD_SIZE = "E019", "a size is not valid";
+    CONFLICTING_KEYS = "E020", "keys exclude each other";
+    BAD_LITERAL = "E021", "`$literal` has another key beside it";
+    BAD_VARIABLE = "E022", "an environment variable is not valid";
+    BAD_DEFAULT = "E023", "a default does not fit its type";
+    MISPLACED_KEY = "E024", "a key has no meaning here";
+    DUPLICATE_OUTPUT = "E025", "an output is named twice";
+    UNKNOWN_STEP = "E030", "a reference names no step";
+    FORWARD_REFERENCE = "E031", "a reference names a step that comes later";
+    SELF_REFERENCE = "E032", "a step refers to itself";
+    UNKNOWN_OUTPUT = "E033", "a step has no such output";
+    UNKNOWN_CONTEXT = "E034", "the context has no such key";
+    UNKNOWN_INPUT = "E035", "the workflow declares no such input";
+    BAD_TEMPLATE = "E036", "a template is not valid";
+    UNKNOWN_FIELD = "E037", "a record has no such field";
+    UNKNOWN_SKILL = "E040", "a skill does not exist";
+    MISSING_SKILL_INPUT = "E041", "an input of the skill is missing";
+    BAD_SKILL_INPUT = "E042", "an input does not fit the skill";
+    UNSUPPORTED = "E090", "this version does not support it";
+    WIDE_NUMBER = "W001", "a number has more than 64 bits";
+    ALMOST_REFERENCE = "W002", "a text looks like a reference";
+    SINGLE_CHILD = "W003", "a parallel group has one step";
+    TOO_MANY = "W099", "there are too many problems";
+}

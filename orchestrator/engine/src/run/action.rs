@@ -1,0 +1,113 @@
+//! What [`super::Run::apply`] asks for: effects as values.
+
+use std::time::Duration;
+
+use schemas::{
+    failure::Failure,
+    journal::AttemptId,
+    json::Json,
+    view::{RunStatus, StopReason},
+};
+
+use crate::plan::StepId;
+
+/// One effect.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Start an attempt.
+    Spawn(Box<Spawn>),
+    /// End an attempt: SIGTERM, grace, kill of the whole tree; `now` leaves out the first two. Asked again
+    /// with `now`, it hurries.
+    Terminate {
+        /// Which attempt.
+        id: AttemptId,
+        /// Why; durable already.
+        reason: StopReason,
+        /// Kill at once.
+        now: bool,
+    },
+    /// Wake the run up after a while.
+    ArmTimer {
+        /// What for.
+        timer: Timer,
+        /// How long, from now, by the monotonic clock.
+        after: Duration,
+    },
+    /// Tell the watchers.
+    Notice(Notice),
+    /// Nothing more will happen. At most one in the life of a run, and the last action.
+    Finish {
+        /// How it ended.
+        status: RunStatus,
+    },
+}
+
+/// What a timer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Timer {
+    /// The run's own limit: `Event::RunTimedOut`.
+    Run,
+}
+
+/// Everything about an attempt that depends on the state of the run; the rest is in the plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spawn {
+    /// Which attempt.
+    pub id: AttemptId,
+    /// Its step in the plan.
+    pub step: StepId,
+    /// The inputs, filled in: a JSON object.
+    pub inputs: Json,
+    /// The context that the skill sees: a JSON object.
+    pub context: Json,
+    /// The step's own environment, filled in.
+    pub env: Vec<(String, String)>,
+    /// The step's own working directory, filled in.
+    pub cwd: Option<String>,
+}
+
+/// What watchers hear: the event stream and the run's log.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    /// The run has its slot.
+    RunStarted,
+    /// The run is being stopped.
+    RunStopping,
+    /// The run ended.
+    RunEnded {
+        /// How.
+        status: RunStatus,
+        /// Why, if not well.
+        error: Option<Failure>,
+        /// By the run's own clock; absent when it never started.
+        duration_ms: Option<u64>,
+    },
+    /// An attempt starts.
+    StepStarted {
+        /// Which.
+        id: AttemptId,
+    },
+    /// A step ended well.
+    StepCompleted {
+        /// Its last attempt.
+        id: AttemptId,
+        /// From the start of its first attempt.
+        duration_ms: u64,
+    },
+    /// A step failed for good.
+    StepFailed {
+        /// Its last attempt.
+        id: AttemptId,
+        /// Why.
+        error: Failure,
+        /// From the start of its first attempt.
+        duration_ms: u64,
+    },
+    /// A step was ended because the run stops.
+    StepCancelled {
+        /// Its last attempt.
+        id: AttemptId,
+        /// From the start of its first attempt.
+        duration_ms: u64,
+    },
+}

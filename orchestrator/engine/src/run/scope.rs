@@ -1,0 +1,118 @@
+//! What references of a run resolve to.
+
+use schemas::{json::Json, view::StepStatus};
+
+use super::{
+    Run,
+    state::{StepResult, StepRun, StepState},
+};
+use crate::{
+    plan::StepId,
+    value::{self, Root, Scope, Segment},
+};
+
+/// The names that a template may use, at this moment of the run.
+#[derive(Debug)]
+pub(super) struct RunScope<'a> {
+    run: &'a Run,
+}
+
+impl Run {
+    pub(super) fn scope(&self) -> RunScope<'_> {
+        RunScope { run: self }
+    }
+
+    pub(super) fn step_status(step: &StepRun) -> StepStatus {
+        match &step.state {
+            StepState::Running { .. } | StepState::Stopping { .. } => StepStatus::Running,
+            StepState::Ended { result: StepResult::Completed(_), .. } => StepStatus::Completed,
+            StepState::Ended { result: StepResult::Failed(_), .. } => StepStatus::Failed,
+            StepState::Ended { result: StepResult::Cancelled, .. } => StepStatus::Cancelled,
+        }
+    }
+}
+
+impl RunScope<'_> {
+    /// The context as one object: mutable before readonly, `--context` before the definition.
+    pub(super) fn context(&self) -> Json {
+        let plan = &self.run.plan;
+        let given = &self.run.created.context;
+        let readonly = plan.readonly.iter().map(|(name, value)| (name, given.get(name).unwrap_or(value)));
+        let members: Vec<_> = plan
+            .mutable
+            .iter()
+            .chain(readonly.filter(|(name, _)| !plan.mutable.contains_key(*name)))
+            .map(|(name, value)| (name.as_str(), value.clone()))
+            .collect();
+        value::object(&members)
+    }
+
+    fn context_value(&self, name: &str) -> Option<Json> {
+        let plan = &self.run.plan;
+        let readonly = || self.run.created.context.get(name).or_else(|| plan.readonly.get(name));
+        plan.mutable.get(name).or_else(readonly).cloned()
+    }
+
+    fn step_output(&self, step: StepId, name: &str) -> Option<Json> {
+        let result = self.run.newest(step)?.completed()?;
+        value::output(result, &self.run.plan.steps[step.index()].outputs, name)
+    }
+
+    fn step_record(&self, step: StepId, member: &str) -> Option<Json> {
+        let newest = self.run.newest(step)?;
+        let outputs = &self.run.plan.steps[step.index()].outputs;
+        match member {
+            "status" => Json::from_serialize(&Run::step_status(newest)).ok(),
+            "outputs" => newest.completed().map(|result| value::outputs_object(result, outputs)),
+            "attempts" => Json::from_serialize(&newest.attempt()).ok(),
+            "error" => match &newest.state {
+                StepState::Ended { result: StepResult::Failed(failure), .. } => Json::from_serialize(failure).ok(),
+                StepState::Ended { .. } | StepState::Running { .. } | StepState::Stopping { .. } => {
+                    Some(Json::null())
+                }
+            },
+            "started_at" => Json::from_serialize(&newest.started.wall).ok(),
+            "finished_at" | "duration_ms" => {
+                let StepState::Ended { at, .. } = &newest.state else { return Some(Json::null()) };
+                if member == "finished_at" {
+                    Json::from_serialize(&at.wall).ok()
+                } else {
+                    Json::from_serialize(&at.millis_since(&newest.started)).ok()
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn run_value(&self, name: &str) -> Option<Json> {
+        let created = &self.run.created;
+        match name {
+            "id" => Json::from_serialize(&created.run_id).ok(),
+            "attempt" => Json::from_serialize(&1).ok(),
+            "scheduled_at" => Json::from_serialize(&created.scheduled_at).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl Scope for RunScope<'_> {
+    fn resolve(&self, root: &Root, path: &[Segment]) -> Option<Json> {
+        if matches!(root, Root::Context) && path.is_empty() {
+            return Some(self.context());
+        }
+        if matches!(root, Root::Inputs) && path.is_empty() {
+            let inputs: Vec<_> =
+                self.run.created.inputs.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+            return Some(value::object(&inputs));
+        }
+        let (Segment::Key(first), rest) = path.split_first()? else { return None };
+        let value = match root {
+            Root::Step(step) => self.step_output(*step, first)?,
+            Root::StepRecord(step) => self.step_record(*step, first)?,
+            Root::Context => self.context_value(first)?,
+            Root::Inputs => self.run.created.inputs.get(first)?.clone(),
+            Root::Run => self.run_value(first)?,
+        };
+        value::select(&value, rest)
+    }
+}

@@ -1,0 +1,149 @@
+//! The run as people see it: a projection of the state, always recomputed, never read back.
+
+use schemas::{
+    journal::{AttemptEnded, Outcome},
+    view::{AttemptView, Isolation, RunView, SCHEMA_VERSION, StepStatus, StepView, StopReason},
+};
+
+use super::{
+    Run,
+    state::{Phase, StepResult, StepRun, StepState},
+};
+use crate::{
+    plan::StepId,
+    value,
+};
+
+impl Run {
+    /// The whole run.
+    pub fn view(&self) -> RunView {
+        let (started, finished) = match self.phase {
+            Phase::Queued => (None, None),
+            Phase::Running { since } | Phase::Stopping { since, .. } => (Some(since), None),
+            Phase::Ended { since, at, .. } => (since, Some(at)),
+        };
+        RunView {
+            schema_version: SCHEMA_VERSION,
+            run_id: self.created.run_id.clone(),
+            workflow: self.created.workflow.clone(),
+            version: self.created.version.clone(),
+            status: self.phase.status(),
+            scheduled_at: self.created.scheduled_at,
+            created_at: self.created_at.wall,
+            started_at: started.map(|now| now.wall),
+            finished_at: finished.map(|now| now.wall),
+            duration_ms: started.zip(finished).map(|(start, end)| end.millis_since(&start)),
+            trigger: self.created.trigger.clone(),
+            outputs: self.outputs.clone().unwrap_or_else(|| value::object(&[])),
+            error: self.error.clone(),
+            isolation: self.weakest_isolation(),
+            steps: self.step_views(),
+            rollback: Vec::new(),
+        }
+    }
+
+    /// Steps that started, in start order, then those at the top that are still to come.
+    fn step_views(&self) -> Vec<StepView> {
+        let pending = self.plan.root.iter().filter(|step| self.newest(**step).is_none());
+        let pending = pending.map(|step| self.step_view(*step, None));
+        self.steps.iter().map(|run| self.step_view(run.step, Some(run))).chain(pending).collect()
+    }
+
+    fn step_view(&self, id: StepId, run: Option<&StepRun>) -> StepView {
+        let step = &self.plan.steps[id.index()];
+        let ended_at = run.and_then(|run| match run.state {
+            StepState::Ended { at, .. } => Some(at),
+            StepState::Running { .. } | StepState::Stopping { .. } => None,
+        });
+        StepView {
+            id: step.name.clone(),
+            kind: step.kind.name().to_owned(),
+            status: run.map_or(StepStatus::Pending, Self::step_status),
+            iteration: run.map(|run| run.turn.clone()).unwrap_or_default(),
+            parent: step.parent.map(|parent| self.plan.steps[parent.index()].name.clone()),
+            started_at: run.map(|run| run.started.wall),
+            finished_at: ended_at.map(|at| at.wall),
+            duration_ms: run.zip(ended_at).map(|(run, at)| at.millis_since(&run.started)),
+            outputs: run.and_then(StepRun::completed).map(|result| value::outputs_object(result, &step.outputs)),
+            error: run.and_then(|run| match &run.state {
+                StepState::Ended { result: StepResult::Failed(failure), .. } => Some(failure.clone()),
+                StepState::Ended { .. } | StepState::Running { .. } | StepState::Stopping { .. } => None,
+            }),
+            skip_reason: None,
+            attempts: run.map(|run| self.attempt_views(run)).unwrap_or_default(),
+        }
+    }
+
+    fn attempt_views(&self, run: &StepRun) -> Vec<AttemptView> {
+        let mut attempts: Vec<_> = run.attempts.iter().map(|ended| self.ended_attempt(ended)).collect();
+        let stopping = match run.state {
+            StepState::Ended { .. } => return attempts,
+            StepState::Running { .. } => None,
+            StepState::Stopping { reason, .. } => Some(reason),
+        };
+        attempts.push(self.live_attempt(run, stopping));
+        attempts
+    }
+
+    fn ended_attempt(&self, ended: &AttemptEnded) -> AttemptView {
+        let (status, error) = match &ended.outcome {
+            Outcome::Completed(_) => (StepStatus::Completed, None),
+            Outcome::Failed(failure) => (StepStatus::Failed, Some(failure.clone())),
+            Outcome::Cancelled => (StepStatus::Cancelled, None),
+        };
+        AttemptView {
+            attempt: ended.id.attempt,
+            status,
+            started: Some(ended.started),
+            exit_code: ended.exit_code,
+            signal: ended.signal,
+            error,
+            stop_reason: ended.stop_reason,
+            leftovers_killed: ended.leftovers_killed,
+            pids_denied: ended.pids_denied,
+            core_dumped: ended.core_dumped,
+            usage: ended.usage.clone(),
+            limits: ended.limits.clone(),
+            isolation: ended.isolation.clone().or_else(|| self.isolation.as_deref().cloned()),
+        }
+    }
+
+    fn live_attempt(&self, run: &StepRun, stop_reason: Option<StopReason>) -> AttemptView {
+        AttemptView {
+            attempt: run.attempt(),
+            status: StepStatus::Running,
+            started: None,
+            exit_code: None,
+            signal: None,
+            error: None,
+            stop_reason,
+            leftovers_killed: None,
+            pids_denied: None,
+            core_dumped: None,
+            usage: schemas::view::Usage::default(),
+            limits: Vec::new(),
+            isolation: self.isolation.as_deref().cloned(),
+        }
+    }
+
+    /// What holds for the whole run is what held for the weakest of its attempts.
+    fn weakest_isolation(&self) -> Option<Isolation> {
+        let attempts = self.steps.iter().flat_map(|step| &step.attempts);
+        let mut weakest = self.isolation.as_deref()?.clone();
+        for other in attempts.filter_map(|attempt| attempt.isolation.as_ref()) {
+            weakest.memory = weakest.memory.max(other.memory);
+            weakest.cpu = weakest.cpu.max(other.cpu);
+            weakest.pids = weakest.pids.max(other.pids);
+            weakest.io = weakest.io.max(other.io);
+            weakest.kill = weakest.kill.max(other.kill);
+            weakest.network = weakest.network.max(other.network);
+            weakest.filesystem = weakest.filesystem.max(other.filesystem);
+            for note in &other.notes {
+                if !weakest.notes.contains(note) {
+                    weakest.notes.push(note.clone());
+                }
+            }
+        }
+        Some(weakest)
+    }
+}

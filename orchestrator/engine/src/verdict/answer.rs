@@ -1,0 +1,199 @@
+//! How an answer is read: result, envelope or error of a program that ended by `exit`, and what a built-in
+//! skill said.
+
+use schemas::{
+    failure::{Code, Failure},
+    json::Json,
+};
+
+use super::{
+    Death, Facts, failure,
+    output::{OutputError, parse_output},
+    program_result,
+};
+use crate::value;
+
+/// Exit code with which a skill says that its inputs are wrong.
+const BAD_INPUT: i32 = 2;
+/// `EX_TEMPFAIL` of sysexits.h: try again later.
+const TEMPORARY: i32 = 75;
+
+/// How the answer of an attempt is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    /// A built-in skill, over its control socket.
+    Builtin,
+    /// `shell` and `exec`: whatever the program wrote is the result.
+    Program {
+        /// Whether an exit code other than 0 is a result, too.
+        allow_failure: bool,
+    },
+    /// `json-stdio@1`.
+    JsonStdio,
+    /// `text`.
+    Text {
+        /// Whether stdout is JSON.
+        parse_json: bool,
+    },
+}
+
+/// What a built-in skill said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SkillAnswer {
+    /// Its result.
+    Value(Json),
+    /// Its result is over the cap on output.
+    TooLarge,
+    /// Its own error.
+    Error(OwnError),
+    /// The inputs do not fit.
+    BadInput {
+        /// JSON pointer into the inputs.
+        pointer: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// A skill's own error: `{"error": …}`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct OwnError {
+    /// The skill's word for it.
+    #[serde(default = "OwnError::no_code")]
+    pub code: String,
+    /// What happened.
+    pub message: String,
+    /// Whether another try may help.
+    #[serde(default)]
+    pub retryable: bool,
+    /// More, as the skill likes.
+    #[serde(default)]
+    pub details: Option<Json>,
+}
+
+impl OwnError {
+    fn no_code() -> String {
+        "ERROR".to_owned()
+    }
+}
+
+/// Reads the answer of an attempt that ended by `exit`.
+pub(super) fn read(facts: &Facts<'_>, code: i32) -> Result<Json, Box<Failure>> {
+    match facts.speaks {
+        Speaks::Builtin => builtin(facts, code),
+        Speaks::Program { allow_failure: true } => Ok(program_result(facts.stdout, facts.stderr, code)),
+        Speaks::Program { allow_failure: false } if code == 0 => {
+            Ok(program_result(facts.stdout, facts.stderr, 0))
+        }
+        Speaks::Program { allow_failure: false } => Err(exit_failure(facts, code).into()),
+        Speaks::JsonStdio => json_stdio(facts, code),
+        Speaks::Text { .. } if code != 0 => Err(exit_failure(facts, code).into()),
+        Speaks::Text { parse_json: true } => parsed(facts),
+        Speaks::Text { parse_json: false } => {
+            let text = Json::from_serialize(&String::from_utf8_lossy(facts.stdout)).unwrap_or_else(|_| Json::null());
+            Ok(value::object(&[("text", text)]))
+        }
+    }
+}
+
+fn builtin(facts: &Facts<'_>, code: i32) -> Result<Json, Box<Failure>> {
+    match &facts.skill {
+        Some(SkillAnswer::Value(value)) => Ok(value.clone()),
+        Some(SkillAnswer::TooLarge) => Err(too_large(facts).into()),
+        Some(SkillAnswer::Error(error)) => Err(own_error(facts, error).into()),
+        Some(SkillAnswer::BadInput { pointer, message }) => {
+            let mut failure = failure(facts, Code::BadInput, message.clone());
+            failure.details.pointer = Some(pointer.clone());
+            Err(failure.into())
+        }
+        None => {
+            let what = facts.protocol.clone();
+            let what = what.unwrap_or_else(|| format!("the worker ended with exit code {code} and without a result"));
+            Err(failure(facts, Code::ProtocolError, what).into())
+        }
+    }
+}
+
+fn too_large(facts: &Facts<'_>) -> Failure {
+    let limit = facts.bounds.output;
+    let of = limit.map_or_else(String::new, |limit| format!(" of {limit} bytes"));
+    let mut failure = failure(facts, Code::OutputTooLarge, format!("the result is over the limit{of}"));
+    failure.details.limit = limit;
+    failure
+}
+
+fn json_stdio(facts: &Facts<'_>, code: i32) -> Result<Json, Box<Failure>> {
+    if code == BAD_INPUT || code == TEMPORARY {
+        return Err(exit_failure(facts, code).into());
+    }
+    let answer = parsed(facts);
+    if let Ok(value) = &answer
+        && let Some(error) = value::single_member(value, "error")
+    {
+        return Err(error_envelope(facts, &error).into());
+    }
+    if code != 0 {
+        return Err(exit_failure(facts, code).into());
+    }
+    let value = answer?;
+    Ok(value::single_member(&value, "outputs").unwrap_or(value))
+}
+
+fn parsed(facts: &Facts<'_>) -> Result<Json, Box<Failure>> {
+    if let Some(what) = &facts.protocol {
+        return Err(failure(facts, Code::ProtocolError, what.clone()).into());
+    }
+    parse_output(facts.stdout).map_err(|error| {
+        let code = match error {
+            OutputError::Empty | OutputError::Second { .. } => Code::ProtocolError,
+            OutputError::NotUtf8 { .. } | OutputError::NotJson { .. } => Code::BadOutput,
+        };
+        failure(facts, code, error.to_string()).into()
+    })
+}
+
+fn error_envelope(facts: &Facts<'_>, error: &Json) -> Failure {
+    match serde_json::from_str::<OwnError>(error.as_str()) {
+        Ok(error) => own_error(facts, &error),
+        Err(_) => {
+            let text = serde_json::from_str::<String>(error.as_str());
+            let message = text.unwrap_or_else(|_| error.as_str().chars().take(1000).collect());
+            own_error(facts, &OwnError { code: OwnError::no_code(), message, retryable: false, details: None })
+        }
+    }
+}
+
+fn own_error(facts: &Facts<'_>, error: &OwnError) -> Failure {
+    let mut failure = failure(facts, Code::SkillError, error.message.clone());
+    failure.retryable = error.retryable;
+    failure.details.skill_code = Some(error.code.clone());
+    failure.details.skill_details.clone_from(&error.details);
+    if let Death::Exited(code) = facts.death
+        && code != 0
+    {
+        failure.details.exit_code = Some(code);
+    }
+    failure
+}
+
+fn exit_failure(facts: &Facts<'_>, code: i32) -> Failure {
+    let pids = facts.pids_denied > 0;
+    let kind = if pids { Code::PidsExceeded } else { Code::ExitCode };
+    let message = if pids {
+        format!("no more processes were allowed; the program ended with exit code {code}")
+    } else {
+        format!("the program ended with exit code {code}")
+    };
+    let mut failure = failure(facts, kind, message);
+    failure.details.exit_code = Some(code);
+    if pids {
+        failure.details.limit = facts.bounds.pids;
+    }
+    if code == TEMPORARY {
+        failure.retryable = true;
+    }
+    if code == BAD_INPUT && facts.speaks == Speaks::JsonStdio {
+        failure.retryable = false;
+    }
+    failure
+}

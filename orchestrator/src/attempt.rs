@@ -1,0 +1,342 @@
+//! One attempt of a step, from its birth to its verdict: one task, which holds the read ends of all pipes,
+//! climbs the kill ladder and reports once.
+//!
+//! It decides nothing about the run: what it wants (a stop because time is up) it asks for, and the
+//! dispatcher makes the reason durable before the order comes back.
+
+mod control;
+mod ending;
+mod host;
+mod ladder;
+mod prepare;
+mod streams;
+
+use std::{
+    cell::{Cell, OnceCell},
+    rc::Rc,
+    time::Duration,
+};
+
+use ipc::message::{ProcessUsage, WaitStatus};
+use schemas::{
+    journal::{AttemptEnded, AttemptId},
+    json::Json,
+    view::StopReason,
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+use workflow_engine::{
+    run::Spawn,
+    verdict::{SetupFailure, SkillAnswer, Speaks},
+};
+
+pub use self::{
+    host::{Host, isolation},
+    prepare::limits_of,
+};
+use self::{control::Control, ladder::Ladder, prepare::{Launch, Prepared}, streams::Streams};
+use crate::{launcher, signal::Process};
+
+/// A program that closed its stdout without a result gets this long to end by itself.
+const AFTER_CLOSE: Duration = Duration::from_secs(1);
+/// After the last process is gone, pipes are read for at most this long.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// What an attempt tells the dispatcher.
+#[derive(Debug)]
+pub enum News {
+    /// It must be ended, and why. Asked at most once.
+    StopWanted {
+        /// Which attempt.
+        id: AttemptId,
+        /// Why.
+        reason: StopReason,
+    },
+    /// Something for the watchers; not part of the journal.
+    Said {
+        /// Which attempt.
+        id: AttemptId,
+        /// What.
+        what: Said,
+    },
+    /// It is over. Said exactly once, last.
+    Ended(Box<AttemptEnded>),
+}
+
+/// What a running step tells the watchers.
+#[derive(Debug)]
+pub enum Said {
+    /// A line for the log.
+    Log {
+        /// `debug`, `info`, `warn` or `error`.
+        level: String,
+        /// The line.
+        text: String,
+    },
+    /// How far it is, in its own words: a JSON object.
+    Progress(Json),
+}
+
+/// An order to a running attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminate {
+    /// Why; durable already.
+    pub reason: StopReason,
+    /// Kill at once.
+    pub now: bool,
+}
+
+/// The dispatcher's end of a running attempt.
+#[derive(Debug)]
+pub struct Handle {
+    orders: mpsc::UnboundedSender<Terminate>,
+    watch: Rc<Watch>,
+}
+
+/// Whether the process has ended, for whoever must decide between an exit and a reason to stop.
+#[derive(Debug, Default)]
+struct Watch {
+    process: OnceCell<Process>,
+    over: Cell<bool>,
+}
+
+impl Handle {
+    /// Orders the end.
+    pub fn terminate(&self, order: Terminate) {
+        // Nobody hears it when the attempt is over already.
+        let _over = self.orders.send(order);
+    }
+
+    /// Whether its process has ended already: then its exit stands, and no reason may be recorded.
+    pub fn has_ended(&self) -> bool {
+        self.watch.over.get() || self.watch.process.get().is_some_and(Process::has_ended)
+    }
+}
+
+/// Starts an attempt as a task of the current runtime.
+pub fn start(host: Rc<Host>, spawn: Box<Spawn>, news: mpsc::UnboundedSender<News>) -> Handle {
+    let (orders, incoming) = mpsc::unbounded_channel();
+    let watch = Rc::new(Watch::default());
+    let handle = Handle { orders, watch: Rc::clone(&watch) };
+    tokio::task::spawn_local(async move {
+        let ended = match prepare::prepare(&host, &spawn) {
+            Ok((prepared, launch)) => Attempt::new(&host, &spawn, prepared, &news, watch).live(launch, incoming).await,
+            Err(refused) => ending::refused(&spawn, refused),
+        };
+        let _dispatcher_is_gone = news.send(News::Ended(Box::new(ended)));
+    });
+    handle
+}
+
+/// A living attempt.
+struct Attempt<'a> {
+    host: &'a Host,
+    spawn: &'a Spawn,
+    news: &'a mpsc::UnboundedSender<News>,
+    watch: Rc<Watch>,
+    prepared: Prepared,
+    began: Instant,
+    /// The launcher said that the process exists.
+    born: bool,
+    /// The program or skill began.
+    started: bool,
+    setup: Option<SetupFailure>,
+    /// What the namespace's init said of the program.
+    leader: Option<(WaitStatus, u64)>,
+    exit: Option<(WaitStatus, ProcessUsage)>,
+    launcher_died: bool,
+    answer: Option<SkillAnswer>,
+    protocol: Option<String>,
+    asked: bool,
+    ladder: Ladder,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(
+        host: &'a Host,
+        spawn: &'a Spawn,
+        prepared: Prepared,
+        news: &'a mpsc::UnboundedSender<News>,
+        watch: Rc<Watch>,
+    ) -> Self {
+        let ladder = Ladder::new(prepared.grace, prepared.kill_mode);
+        Self {
+            host,
+            spawn,
+            news,
+            watch,
+            prepared,
+            began: Instant::now(),
+            born: false,
+            started: false,
+            setup: None,
+            leader: None,
+            exit: None,
+            launcher_died: false,
+            answer: None,
+            protocol: None,
+            asked: false,
+            ladder,
+        }
+    }
+
+    async fn live(mut self, launch: Launch, mut orders: mpsc::UnboundedReceiver<Terminate>) -> AttemptEnded {
+        let Launch { birth, descriptors, mut streams, mut control } = launch;
+        let mut births = self.host.launcher.birth(birth, descriptors);
+        let mut silent_since = self.began;
+        let mut closed_at = None;
+        while !self.is_over() {
+            let wake = self.next_wake(silent_since, closed_at);
+            tokio::select! {
+                news = births.recv() => self.birth_news(news),
+                order = orders.recv() => if let Some(order) = order { self.order(order) },
+                heard = control.hear(), if control.is_open() => self.heard(heard),
+                read = streams.read(), if streams.is_open() => {
+                    silent_since = Instant::now();
+                    self.read(&streams, read, &mut closed_at);
+                }
+                () = sleep_until(wake.unwrap_or(self.began)), if wake.is_some() => {
+                    self.woken(silent_since, closed_at);
+                }
+            }
+        }
+        self.watch.over.set(true);
+        self.finish(streams, control).await
+    }
+
+    fn is_over(&self) -> bool {
+        self.exit.is_some() || self.launcher_died || self.ladder.gave_up() || (self.setup.is_some() && !self.born)
+    }
+
+    fn birth_news(&mut self, news: Option<launcher::News>) {
+        match news {
+            Some(launcher::News::Born(process)) => {
+                self.born = true;
+                let _set_once = self.watch.process.set(process);
+                self.climb();
+            }
+            Some(launcher::News::NotBorn { stage, errno }) => {
+                self.setup.get_or_insert_with(|| self.prepared.setup_failure(stage, errno));
+            }
+            Some(launcher::News::Exited { status, usage }) => self.exit = Some((status, usage)),
+            None => self.launcher_died = true,
+        }
+    }
+
+    fn order(&mut self, order: Terminate) {
+        self.ladder.order(order);
+        self.climb();
+    }
+
+    /// Does what the ladder has come to; nothing before the birth.
+    fn climb(&mut self) {
+        if let Some(process) = self.watch.process.get() {
+            self.ladder.climb(process, self.prepared.leaf.as_ref());
+        }
+    }
+
+    /// Asks for a stop, once.
+    fn want_stop(&mut self, reason: StopReason) {
+        if !self.asked && self.ladder.reason().is_none() {
+            self.asked = true;
+            let _dispatcher_is_gone = self.news.send(News::StopWanted { id: self.spawn.id.clone(), reason });
+        }
+    }
+
+    fn say(&self, what: Said) {
+        let _dispatcher_is_gone = self.news.send(News::Said { id: self.spawn.id.clone(), what });
+    }
+
+    fn next_wake(&self, silent_since: Instant, closed_at: Option<Instant>) -> Option<Instant> {
+        if let Some(at) = self.ladder.next() {
+            return Some(at);
+        }
+        if self.asked || self.ladder.reason().is_some() {
+            return None;
+        }
+        let timeout = self.prepared.timeout.map(|after| self.began + after);
+        let idle = self.prepared.idle_timeout.map(|after| silent_since + after);
+        let close = closed_at.map(|at| at + AFTER_CLOSE);
+        [timeout, idle, close].into_iter().flatten().min()
+    }
+
+    fn woken(&mut self, silent_since: Instant, closed_at: Option<Instant>) {
+        let now = Instant::now();
+        if self.ladder.next().is_some_and(|at| at <= now) {
+            self.climb();
+            return;
+        }
+        let past = |since: Instant, after: Option<Duration>| after.is_some_and(|after| since + after <= now);
+        if past(self.began, self.prepared.timeout) {
+            self.want_stop(StopReason::Timeout);
+        } else if past(silent_since, self.prepared.idle_timeout) {
+            self.want_stop(StopReason::IdleTimeout);
+        } else if closed_at.is_some_and(|at| past(at, Some(AFTER_CLOSE))) {
+            self.break_protocol("it closed its stdout without a result and went on".to_owned());
+        }
+    }
+
+    fn break_protocol(&mut self, what: String) {
+        self.protocol.get_or_insert(what);
+        self.want_stop(StopReason::Protocol);
+    }
+
+    fn read(&mut self, streams: &Streams, read: streams::Read, closed_at: &mut Option<Instant>) {
+        match read {
+            streams::Read::Some => {
+                if streams.is_over_cap() {
+                    self.want_stop(StopReason::Output);
+                }
+            }
+            streams::Read::Events(said) => said.into_iter().for_each(|what| self.say(what)),
+            streams::Read::StdoutClosed => {
+                if self.prepared.speaks == Speaks::JsonStdio && !streams.stdout_is_json() {
+                    *closed_at = Some(Instant::now());
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self, heard: control::Heard) {
+        match heard {
+            control::Heard::Started => self.started = true,
+            control::Heard::SetupFailed { stage, errno } => {
+                self.setup = Some(self.prepared.setup_failure(stage, errno));
+            }
+            control::Heard::Answer(answer) => {
+                if self.answer.is_some() {
+                    self.break_protocol("the worker gave a second result".to_owned());
+                } else {
+                    self.answer = Some(answer);
+                }
+            }
+            control::Heard::LeaderExited(status, leftovers) => self.leader = Some((status, leftovers)),
+            control::Heard::Log { level, text } => self.say(Said::Log { level, text }),
+            control::Heard::Broken(what) => self.break_protocol(what),
+            // A program without namespaces has replaced the worker: that is how its exec is seen.
+            control::Heard::Closed => self.started |= self.setup.is_none() && self.prepared.bare_program,
+        }
+    }
+
+    /// The last process that we know of is gone: ends what is left in the leaf, drains the pipes, judges.
+    async fn finish(mut self, mut streams: Streams, mut control: Control) -> AttemptEnded {
+        let leftovers = ladder::end_leftovers(self.prepared.leaf.as_ref()).await;
+        let drained = tokio::time::timeout(DRAIN, async {
+            while control.is_open() {
+                let heard = control.hear().await;
+                self.heard(heard);
+            }
+            while streams.is_open() {
+                streams.read().await;
+            }
+        });
+        // Over the bound, what came until then is what counts.
+        let _bounded = drained.await;
+        if let Some(why) = streams.lost() {
+            self.say(Said::Log { level: "error".to_owned(), text: format!("output was not kept: {why}") });
+        }
+        self.ended(&mut streams, leftovers)
+    }
+}

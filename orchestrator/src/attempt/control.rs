@@ -1,0 +1,144 @@
+//! The control socket of one attempt: what the worker says, frame by frame, capped and typed.
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _},
+    os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
+};
+
+use ipc::{
+    message::{FromWorker, SkillResult, Stage, VERSION, WaitStatus},
+    socket::Receiver,
+};
+use tokio::{io::Interest, net::UnixStream};
+use workflow_engine::verdict::{OwnError, SkillAnswer, parse_output};
+
+/// What was heard.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// The skill or program began.
+    Started,
+    /// Nothing of the step ran.
+    SetupFailed {
+        /// Where it failed.
+        stage: Stage,
+        /// The kernel's error number.
+        errno: i32,
+    },
+    /// A result or an own error.
+    Answer(SkillAnswer),
+    /// The program's leader ended, and how many others lived then.
+    LeaderExited(WaitStatus, u64),
+    /// A line for the log.
+    Log {
+        /// `debug`, `info`, `warn` or `error`.
+        level: String,
+        /// The line.
+        text: String,
+    },
+    /// It broke the protocol; nothing more is heard.
+    Broken(String),
+    /// The other end closed it.
+    Closed,
+}
+
+/// The engine's end.
+#[derive(Debug)]
+pub(super) struct Control {
+    socket: Option<UnixStream>,
+    receiver: Receiver,
+    /// Largest result taken.
+    cap: u64,
+}
+
+impl Control {
+    pub(super) fn new(socket: StdUnixStream, cap: u64) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket: Some(UnixStream::from_std(socket)?), receiver: Receiver::new(), cap })
+    }
+
+    /// Whether anything can still come.
+    pub(super) fn is_open(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// Waits for the next thing. Cancelled it loses nothing.
+    pub(super) async fn hear(&mut self) -> Heard {
+        loop {
+            match self.receiver.take::<FromWorker>() {
+                Ok(Some((message, descriptors))) => return self.take(message, descriptors),
+                Ok(None) => {}
+                Err(error) => return self.broken(format!("the worker broke its protocol: {error}")),
+            }
+            let Some(socket) = &self.socket else { return std::future::pending().await };
+            if socket.readable().await.is_err() {
+                return self.closed();
+            }
+            match socket.try_io(Interest::READABLE, || self.receiver.fill(socket)) {
+                Ok(0) => return self.closed(),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    return self.broken(format!("the worker broke its protocol: {error}"));
+                }
+                Err(_) => return self.closed(),
+            }
+        }
+    }
+
+    fn take(&mut self, message: FromWorker, descriptors: Vec<OwnedFd>) -> Heard {
+        match message {
+            FromWorker::Started { version: VERSION } => Heard::Started,
+            FromWorker::Started { version } => self.broken(format!("the worker speaks version {version}")),
+            FromWorker::SetupFailed { stage, errno } => Heard::SetupFailed { stage, errno },
+            FromWorker::Log { level, text } => Heard::Log { level, text },
+            FromWorker::LeaderExited { status, leftovers } => Heard::LeaderExited(status, leftovers),
+            FromWorker::Result(result) => self.answer(result, descriptors),
+        }
+    }
+
+    fn answer(&mut self, result: SkillResult, descriptors: Vec<OwnedFd>) -> Heard {
+        let answer = match result {
+            SkillResult::Value { value: Some(value) } if value.len() as u64 > self.cap => SkillAnswer::TooLarge,
+            SkillResult::Value { value: Some(value) } => SkillAnswer::Value(value),
+            SkillResult::Value { value: None } => match large_value(descriptors, self.cap) {
+                Ok(answer) => answer,
+                Err(what) => return self.broken(what),
+            },
+            SkillResult::Error(error) => SkillAnswer::Error(OwnError {
+                code: error.code,
+                message: error.message,
+                retryable: error.retryable,
+                details: error.details,
+            }),
+            SkillResult::BadInput { pointer, message } => SkillAnswer::BadInput { pointer, message },
+        };
+        Heard::Answer(answer)
+    }
+
+    fn closed(&mut self) -> Heard {
+        self.socket = None;
+        match self.receiver.finish() {
+            Ok(()) => Heard::Closed,
+            Err(error) => Heard::Broken(format!("the worker broke its protocol: {error}")),
+        }
+    }
+
+    fn broken(&mut self, what: String) -> Heard {
+        self.socket = None;
+        Heard::Broken(what)
+    }
+}
+
+/// A value in a memory file, read no further than just over the cap.
+fn large_value(descriptors: Vec<OwnedFd>, cap: u64) -> Result<SkillAnswer, String> {
+    let unreadable = |error: io::Error| format!("the worker's value could not be read: {error}");
+    let mut file = File::from(descriptors.into_iter().next().ok_or("the worker sent no value")?);
+    let mut bytes = Vec::new();
+    file.rewind().map_err(unreadable)?;
+    file.take(cap.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > cap {
+        return Ok(SkillAnswer::TooLarge);
+    }
+    parse_output(&bytes).map(SkillAnswer::Value).map_err(|error| error.to_string())
+}

@@ -1,0 +1,161 @@
+//! The report on an attempt: usage, verdict, and the removal of its leaf.
+
+use std::{io, rc::Rc, time::Duration};
+
+use ipc::message::WaitStatus;
+use schemas::{
+    failure::{Code, Details, Failure},
+    journal::{AttemptEnded, Outcome, Output},
+    view::Usage,
+};
+use workflow_engine::{
+    run::Spawn,
+    verdict::{Death, Facts, Oom, judge},
+};
+
+use super::{Attempt, prepare::Refused, streams::Streams};
+use crate::cgroup::{Leaf, Stats};
+
+/// Tries to remove a leaf that is still busy, and the pause between them: 20 to 80 ms after a kill is
+/// normal. What stays is swept with the tree.
+const REMOVALS: u32 = 50;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(20);
+
+impl Attempt<'_> {
+    pub(super) fn ended(mut self, streams: &mut Streams, leftovers: Option<u64>) -> AttemptEnded {
+        let stats = self.prepared.leaf.as_ref().map(Leaf::stats).unwrap_or_default();
+        let status = self.leader.map(|(status, _)| status).or(self.exit.map(|(status, _)| status));
+        let outcome = self.outcome(streams, &stats, status);
+        let (exit_code, signal, core_dumped) = match status.filter(|_| self.setup.is_none()) {
+            Some(WaitStatus::Exited(code)) => (Some(code), None, Some(false)),
+            Some(WaitStatus::Signaled { signal, core_dumped }) => (None, Some(signal), Some(core_dumped)),
+            None => (None, None, None),
+        };
+        if let Some(leaf) = self.prepared.leaf.take() {
+            remove(leaf);
+        }
+        AttemptEnded {
+            id: self.spawn.id.clone(),
+            outcome,
+            started: self.started,
+            exit_code,
+            signal,
+            stop_reason: self.ladder.reason(),
+            leftovers_killed: self.leader.map(|(_, leftovers)| leftovers).or(leftovers),
+            pids_denied: stats.pids_denied,
+            core_dumped,
+            usage: self.usage(&stats),
+            limits: std::mem::take(&mut self.prepared.limits),
+            isolation: self.prepared.isolation.take(),
+        }
+    }
+
+    fn outcome(&mut self, streams: &Streams, stats: &Stats, status: Option<WaitStatus>) -> Outcome {
+        let facts = Facts {
+            step: &self.spawn.id.step,
+            setup: self.setup.take(),
+            reason: self.ladder.reason(),
+            protocol: self.protocol.take(),
+            oom: stats.oom_kills.filter(|kills| *kills > 0).map(|_| Oom {
+                limit: self.prepared.bounds.memory,
+                peak: stats.memory_peak,
+            }),
+            pids_denied: stats.pids_denied.unwrap_or(0),
+            death: match status {
+                Some(WaitStatus::Exited(code)) => Death::Exited(code),
+                Some(WaitStatus::Signaled { signal, .. }) => Death::Signaled(signal),
+                None => Death::Unknown,
+            },
+            bounds: self.prepared.bounds,
+            speaks: self.prepared.speaks,
+            skill: self.answer.take(),
+            stdout: streams.stdout(),
+            stderr: streams.stderr(),
+            stderr_tail: streams.stderr_tail(),
+        };
+        let setup = facts.setup.clone();
+        let outcome = judge(&facts);
+        self.setup = setup;
+        match outcome {
+            Outcome::Completed(Output::Inline(value)) => match &self.prepared.outputs_schema {
+                Some(schema) => match crate::schema::check(schema, &value) {
+                    Ok(()) => Outcome::Completed(Output::Inline(value)),
+                    Err(misfit) => Outcome::Failed(Failure {
+                        step: Some(self.spawn.id.step.clone()),
+                        code: Code::BadOutput,
+                        message: misfit.message,
+                        retryable: Code::BadOutput.retryable(),
+                        details: Details { pointer: Some(misfit.pointer), ..Details::default() },
+                    }),
+                },
+                None => Outcome::Completed(Output::Inline(value)),
+            },
+            other @ (Outcome::Completed(Output::File { .. }) | Outcome::Failed(_) | Outcome::Cancelled) => other,
+        }
+    }
+
+    fn usage(&self, stats: &Stats) -> Usage {
+        let process = self.exit.map(|(_, usage)| usage);
+        Usage {
+            wall_ms: u64::try_from(self.began.elapsed().as_millis()).ok(),
+            cpu_user_us: stats.user_us.or(process.map(|usage| usage.user_us)),
+            cpu_system_us: stats.system_us.or(process.map(|usage| usage.system_us)),
+            memory_peak_bytes: stats.memory_peak.or(process.map(|usage| usage.max_rss_bytes)),
+            pids_peak: stats.pids_peak,
+            oom_kills: stats.oom_kills,
+            throttled_us: stats.throttled_us,
+        }
+    }
+}
+
+/// An attempt that was refused before its birth.
+pub(super) fn refused(spawn: &Spawn, refused: Refused) -> AttemptEnded {
+    let (code, message, details) = match refused {
+        Refused::BadInput { pointer, message } => {
+            (Code::BadInput, message, Details { pointer: Some(pointer), ..Details::default() })
+        }
+        Refused::Setup(setup) => {
+            let (stage, errno) = (Some(setup.stage), Some(setup.errno));
+            (Code::SandboxError, setup.message, Details { stage, errno, ..Details::default() })
+        }
+    };
+    AttemptEnded {
+        id: spawn.id.clone(),
+        outcome: Outcome::Failed(Failure {
+            step: Some(spawn.id.step.clone()),
+            code,
+            message,
+            retryable: code.retryable(),
+            details: Details { started: Some(false), ..details },
+        }),
+        started: false,
+        exit_code: None,
+        signal: None,
+        stop_reason: None,
+        leftovers_killed: None,
+        pids_denied: None,
+        core_dumped: None,
+        usage: Usage::default(),
+        limits: Vec::new(),
+        isolation: None,
+    }
+}
+
+/// Removes a leaf, off the path of the run: now if it can be, else a little later.
+fn remove(leaf: Leaf) {
+    let leaf = Rc::new(leaf);
+    let busy = |error: &io::Error| error.kind() == io::ErrorKind::ResourceBusy;
+    match leaf.remove() {
+        Err(error) if busy(&error) => {}
+        // Anything else stays for the sweep of the tree.
+        Ok(()) | Err(_) => return,
+    }
+    tokio::task::spawn_local(async move {
+        for _ in 0..REMOVALS {
+            tokio::time::sleep(REMOVAL_PAUSE).await;
+            if !leaf.remove().is_err_and(|error| busy(&error)) {
+                return;
+            }
+        }
+    });
+}

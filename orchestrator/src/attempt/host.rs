@@ -1,0 +1,147 @@
+//! What all attempts of a run share: the launcher, the tree, the run's directory, the environment that
+//! passes through, and what this host can enforce.
+
+use std::{
+    cell::Cell,
+    ffi::OsString,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use schemas::view::{Enforcer, FilesystemBy, Isolation, KillBy, NetworkBy};
+use workflow_engine::plan::Plan;
+
+use crate::{
+    cgroup::{Controllers, Tree},
+    launcher::{Launcher, Ready},
+    store::home::RunDir,
+};
+
+/// Variables of the engine's environment that a step sees, besides `LC_*`.
+const PASSED: [&str; 5] = ["PATH", "HOME", "USER", "LANG", "TZ"];
+/// `PATH` where the engine has none.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What all attempts of a run share.
+#[derive(Debug)]
+pub struct Host {
+    /// Makes processes.
+    pub launcher: Launcher,
+    /// Whether steps get namespaces.
+    pub namespaces: bool,
+    /// Whether that needs a user namespace.
+    pub rootless: bool,
+    /// Holds the leaves; `None` where no v2 tree is usable.
+    pub tree: Option<Tree>,
+    /// What the host lacks, for the run's record.
+    pub notes: Vec<String>,
+    /// Where the run lives.
+    pub run: RunDir,
+    /// What it follows.
+    pub plan: Arc<Plan>,
+    /// Where relative paths start.
+    pub base: PathBuf,
+    /// `/dev/null`, for a program that reads nothing.
+    pub null: OwnedFd,
+    /// Environment that every step gets.
+    environment: Vec<(String, String)>,
+    /// The engine's own environment, for names that a skill asks for.
+    whole_environment: Vec<(String, String)>,
+    tickets: Cell<u64>,
+}
+
+impl Host {
+    /// Puts the parts together. `environment` is the engine's own.
+    #[expect(clippy::too_many_arguments, reason = "each part comes from another place, once")]
+    pub fn new(
+        launcher: Launcher,
+        ready: &Ready,
+        rootless: bool,
+        tree: Option<Tree>,
+        notes: Vec<String>,
+        run: RunDir,
+        plan: Arc<Plan>,
+        base: PathBuf,
+        null: OwnedFd,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Self {
+        // A variable that is not text cannot travel in a frame; it is not passed.
+        let whole_environment: Vec<(String, String)> = environment
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self {
+            launcher,
+            namespaces: ready.namespaces,
+            rootless,
+            tree,
+            notes,
+            environment: passed(&whole_environment, &run),
+            run,
+            plan,
+            base,
+            null,
+            whole_environment,
+            tickets: Cell::new(0),
+        }
+    }
+
+    /// A number that no other birth of this engine has.
+    pub(super) fn ticket(&self) -> u64 {
+        self.tickets.replace(self.tickets.get() + 1)
+    }
+
+    /// Environment that every step gets.
+    pub(super) fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
+    /// A variable of the engine's environment.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.whole_environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The controllers that leaves have.
+    pub(super) fn controllers(&self) -> Controllers {
+        self.tree.as_ref().map(Tree::controllers).unwrap_or_default()
+    }
+
+    /// An absolute path from one that may be relative to the base.
+    pub(super) fn absolute(&self, path: &str) -> PathBuf {
+        self.base.join(Path::new(path))
+    }
+}
+
+fn passed(whole: &[(String, String)], run: &RunDir) -> Vec<(String, String)> {
+    let passes = |name: &str| PASSED.contains(&name) || name.starts_with("LC_");
+    let mut environment: Vec<_> = whole.iter().filter(|(name, _)| passes(name)).cloned().collect();
+    if !environment.iter().any(|(name, _)| name == "PATH") {
+        environment.push(("PATH".to_owned(), DEFAULT_PATH.to_owned()));
+    }
+    for (name, value) in
+        [("TERM", "dumb".to_owned()), ("TMPDIR", "/tmp".to_owned()), ("WORKFLOW_RUN_ID", run.id().to_string())]
+    {
+        environment.push((name.to_owned(), value));
+    }
+    environment
+}
+
+/// What this host gives to a step, with or without namespaces.
+pub fn isolation(tree: Option<Controllers>, namespaces: bool, notes: &[String]) -> Isolation {
+    let controllers = tree.unwrap_or_default();
+    let by = |has: bool| if has { Enforcer::CgroupV2 } else { Enforcer::None };
+    Isolation {
+        memory: by(controllers.memory),
+        cpu: by(controllers.cpu),
+        pids: by(controllers.pids),
+        io: by(controllers.io),
+        kill: match (tree, namespaces) {
+            (Some(_), _) => KillBy::CgroupKill,
+            (None, true) => KillBy::PidNamespace,
+            (None, false) => KillBy::Walk,
+        },
+        network: NetworkBy::Host,
+        filesystem: if namespaces { FilesystemBy::Mount } else { FilesystemBy::None },
+        notes: notes.to_vec(),
+    }
+}

@@ -1,0 +1,134 @@
+//! The engine's own tree: `<base>/q-<boot>-<pid>-<nonce>/`. It is ours for as long as we hold the lock on its
+//! directory, which the kernel drops when the engine dies; a tree whose lock is free is swept.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Seek},
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+};
+
+use nix::poll::{PollFd, PollFlags, poll};
+
+use super::{Base, Controllers, Error, leaf::Leaf};
+
+const PREFIX: &str = "q-";
+
+/// How long a sweep waits for the processes of a dead engine to be gone, milliseconds. After a kill the
+/// kernel needs 20 to 80 ms, and more on a busy machine.
+const SWEEP_WAIT_MS: u16 = 2000;
+
+/// A tree of leaves that this engine owns.
+#[derive(Debug)]
+pub struct Tree {
+    path: PathBuf,
+    controllers: Controllers,
+    /// Holds the lock; not inherited by the launcher, which is executed anew.
+    _lock: File,
+}
+
+impl Tree {
+    /// Makes a tree below the base.
+    pub fn create(base: &Base, boot: &str, nonce: &str) -> Result<Self, Error> {
+        let name = format!("{PREFIX}{boot}-{}-{nonce}", std::process::id());
+        let path = base.path.join(name);
+        fs::create_dir(&path).map_err(|source| Error::Create { path: path.clone(), source })?;
+        let lock = lock(&path)?.ok_or_else(|| Error::Base {
+            path: path.clone(),
+            why: "another engine swept it at its birth".to_owned(),
+        })?;
+        let tree = Self { path, controllers: base.controllers, _lock: lock };
+        for name in base.controllers.names() {
+            let file = tree.path.join("cgroup.subtree_control");
+            fs::write(&file, format!("+{name}")).map_err(|source| Error::File { path: file, source })?;
+        }
+        Ok(tree)
+    }
+
+    /// Its directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The controllers that its leaves have.
+    pub fn controllers(&self) -> Controllers {
+        self.controllers
+    }
+
+    /// Makes a fresh leaf. The name is the engine's own: no user text comes into a path here.
+    pub fn leaf(&self, name: &str) -> Result<Leaf, Error> {
+        Leaf::create(self.path.join(name))
+    }
+
+    /// Removes the tree, which must be empty by now; what cannot be removed is left to the next sweep.
+    pub fn remove(self) {
+        let _left_to_the_next_sweep = remove_below(&self.path).and_then(|()| fs::remove_dir(&self.path));
+    }
+}
+
+/// Ends and removes every tree below the base whose engine is dead. Returns how many there were.
+pub(super) fn sweep(base: &Path) -> u32 {
+    let mut swept = 0;
+    let Ok(entries) = fs::read_dir(base) else { return 0 };
+    for entry in entries.flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        // Held until the tree is gone, so that two sweepers do not meet in it.
+        if let Ok(Some(_lock)) = lock(&entry.path()) {
+            swept += u32::from(end(&entry.path()));
+        }
+    }
+    swept
+}
+
+/// Kills whatever lives in a dead engine's tree. The tree is never used again, so that `cgroup.kill` on
+/// it harms no later birth. What cannot be removed is left to the next sweep.
+fn end(path: &Path) -> bool {
+    let _not_there_before_5_14 = fs::write(path.join("cgroup.kill"), "1");
+    wait_until_empty(path).is_ok() && remove_below(path).is_ok() && fs::remove_dir(path).is_ok()
+}
+
+/// The kernel wakes a poller of `cgroup.events` with `POLLPRI` at each change (cgroup-v2.rst).
+fn wait_until_empty(path: &Path) -> std::io::Result<()> {
+    let mut events = File::open(path.join("cgroup.events"))?;
+    loop {
+        let mut text = String::new();
+        events.rewind()?;
+        events.read_to_string(&mut text)?;
+        if !text.lines().any(|line| line == "populated 1") {
+            return Ok(());
+        }
+        let mut polled = [PollFd::new(events.as_fd(), PollFlags::POLLPRI)];
+        if poll(&mut polled, SWEEP_WAIT_MS)? == 0 {
+            return Err(std::io::ErrorKind::TimedOut.into());
+        }
+    }
+}
+
+fn remove_below(path: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_below(&entry.path())?;
+            fs::remove_dir(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The lock on a tree's directory; `None` where somebody else holds it, or the directory is gone.
+fn lock(path: &Path) -> Result<Option<File>, Error> {
+    let error = |source| Error::File { path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(gone) if gone.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(error(source)),
+    };
+    match file.try_lock() {
+        // Between open and lock a sweeper may have removed it.
+        Ok(()) => Ok(path.exists().then_some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(source)) => Err(error(source)),
+    }
+}

@@ -1,0 +1,78 @@
+//! The command line: one file a command. Here are only the grammar and the way to each.
+
+mod run;
+mod stop;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use schemas::exit_code::ExitCode;
+
+use crate::{
+    errors::{CommandError, Result},
+    store::{
+        home::{Home, RunDir},
+        resolve,
+    },
+    ui,
+};
+
+/// Workflows whose every step is its own process tree, held by the kernel.
+#[derive(Debug, Parser)]
+#[command(name = "q", version, max_term_width = 100, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Top,
+}
+
+#[derive(Debug, Subcommand)]
+enum Top {
+    /// Run, watch and manage workflows.
+    Workflow(Workflow),
+}
+
+#[derive(Debug, Parser)]
+struct Workflow {
+    /// Directory that holds all state [default: $Q_WORKFLOW_HOME, else ~/.aws/amazonq/workflows].
+    #[arg(long, global = true, value_name = "DIR")]
+    home: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Arguments),
+    Stop(stop::Arguments),
+}
+
+/// Parses the command line and runs the command. Usage errors end the process with 2, help with 0.
+pub fn main() -> ExitCode {
+    let Top::Workflow(workflow) = Arguments::parse().command;
+    match dispatch(workflow) {
+        Ok(exit) => exit,
+        Err(error) => {
+            ui::say(&error.render());
+            error.exit
+        }
+    }
+}
+
+fn dispatch(workflow: Workflow) -> Result {
+    let home = || {
+        Home::choose(workflow.home.as_deref(), |name| std::env::var_os(name))
+            .map_err(|error| CommandError::from_error(ExitCode::Engine, &error))
+    };
+    match workflow.command {
+        Command::Run(arguments) => run::run(arguments, home()?),
+        Command::Stop(arguments) => stop::run(&arguments, &home()?),
+    }
+}
+
+/// The run that an id, a unique beginning of one, or `@last` means.
+fn find_run(home: &Home, text: &str) -> Result<RunDir> {
+    match resolve::resolve(home, text) {
+        Ok(id) => Ok(home.run(id)),
+        Err(error) => Err(CommandError::from_error(error.exit_code(), &error)),
+    }
+}

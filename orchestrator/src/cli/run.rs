@@ -1,0 +1,138 @@
+//! `run`: from a file or a stored name to an ended run.
+
+mod detach;
+mod dry_run;
+mod progress;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use schemas::{exit_code::ExitCode, journal::{FORMAT_VERSION, RunCreated}};
+use workflow_engine::{plan::Plan, units};
+
+use crate::{
+    definition::{self, Source},
+    errors::{CommandError, Result},
+    inputs,
+    owner::{self, Order},
+    store::{home::Home, names::RunId},
+    ui,
+};
+
+/// Run a workflow to its end.
+#[derive(Debug, clap::Parser)]
+#[command(after_help = "Examples:\n  \
+    q workflow run examples/simple-test.json\n  \
+    q workflow run deploy --input version=1.2.3 --json\n  \
+    q workflow run nightly.json --detach")]
+pub(super) struct Arguments {
+    /// A workflow file, the name of a stored definition, or `-` for standard input.
+    #[arg(value_name = "FILE|NAME")]
+    definition: String,
+    /// A declared input; JSON where its type is not a string.
+    #[arg(long = "input", value_name = "NAME=VALUE")]
+    input: Vec<String>,
+    /// A file with one JSON object of inputs.
+    #[arg(long, value_name = "FILE")]
+    inputs: Option<PathBuf>,
+    /// Overrides a key of the readonly context.
+    #[arg(long, value_name = "NAME=VALUE")]
+    context: Vec<String>,
+    /// Print the run's id and return; the run goes on in a session of its own.
+    #[arg(long, conflicts_with_all = ["json", "events", "dry_run"])]
+    detach: bool,
+    /// Print the final run view as JSON.
+    #[arg(long, conflicts_with = "events")]
+    json: bool,
+    /// Print every event as a line of JSON.
+    #[arg(long)]
+    events: bool,
+    /// Show the resolved plan, its limits and who enforces them; start nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Steps at once, at most.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_concurrent_steps: Option<u32>,
+    /// Limit on the whole run: seconds, or 250ms, 30s, 10m, 1h30m.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// A cgroup v2 directory that is ours to use.
+    #[arg(long, value_name = "PATH")]
+    cgroup_base: Option<PathBuf>,
+    /// A folder of skills that is searched first.
+    #[arg(long, value_name = "DIR")]
+    skills_dir: Option<PathBuf>,
+    /// The engine of a detached run: prints the id and lets go of the terminal.
+    #[arg(long, hide = true)]
+    detached: bool,
+}
+
+pub(super) fn run(arguments: Arguments, home: Home) -> Result {
+    if arguments.detach {
+        return detach::start();
+    }
+    let source = definition::read(&arguments.definition, &home)?;
+    let checked = definition::check_source(&source, &home, arguments.skills_dir.as_deref());
+    if !checked.diagnostics.is_empty() {
+        let text = workflow_engine::load::display_text(&source.text);
+        ui::say(&ui::diagnostics::render(&source.name, &text, &checked.diagnostics));
+    }
+    for warning in &checked.warnings {
+        ui::say(&format!("warning: {warning}\n"));
+    }
+    let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
+    let id = RunId::generate();
+    let created = created(&arguments, &source, &plan, id, checked.skills)?;
+    let order = Order {
+        plan: Arc::new(plan),
+        definition: source.text,
+        created,
+        cgroup_base: arguments.cgroup_base.clone(),
+        detached: arguments.detached,
+    };
+    if arguments.dry_run {
+        return dry_run::show(&order, arguments.json);
+    }
+    let created = owner::create(&home, &order)?;
+    if arguments.detached {
+        detach::let_go(id)?;
+    }
+    let mut progress = progress::Progress::new(&arguments, order.plan.name.clone(), arguments.detached);
+    let ended = owner::drive(&home, created, &order, &mut progress)?;
+    progress.end(&ended.view)?;
+    Ok(ended.exit)
+}
+
+fn created(
+    arguments: &Arguments,
+    source: &Source,
+    plan: &Plan,
+    id: RunId,
+    skills: std::collections::BTreeMap<String, String>,
+) -> Result<RunCreated> {
+    let base = std::env::current_dir().map_err(|error| {
+        CommandError::new(ExitCode::Engine, format!("the current directory cannot be used: {error}"))
+    })?;
+    let path = source.path.clone().unwrap_or_else(|| base.join("stdin.json"));
+    Ok(RunCreated {
+        format_version: FORMAT_VERSION,
+        q: env!("CARGO_PKG_VERSION").to_owned(),
+        run_id: id.to_string(),
+        workflow: plan.name.clone(),
+        version: plan.version.clone(),
+        trigger: "manual".to_owned(),
+        scheduled_at: None,
+        base: base.to_string_lossy().into_owned(),
+        source: path.to_string_lossy().into_owned(),
+        inputs: inputs::resolve(plan, arguments.inputs.as_deref(), &arguments.input)?,
+        context: inputs::context(plan, &arguments.context)?,
+        timeout_ms: arguments.timeout.map(units::millis),
+        max_concurrent_steps: arguments.max_concurrent_steps,
+        skills,
+    })
+}
+
+fn duration(text: &str) -> std::result::Result<Duration, String> {
+    let number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
+    let parsed = if number { units::duration_from_number(text) } else { units::duration_from_text(text) };
+    parsed.map_err(|error| error.to_string())
+}

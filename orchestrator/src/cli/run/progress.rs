@@ -1,0 +1,109 @@
+//! What `run` shows while it goes on: plain lines on stderr, or the event stream on stdout.
+
+use schemas::{
+    events::{EventType, RunEvent},
+    exit_code::ExitCode,
+    view::RunView,
+};
+
+use super::Arguments;
+use crate::{
+    dispatcher::Watcher,
+    errors::{CommandError, Result},
+    ui,
+};
+
+/// Shows a run to whoever started it.
+#[derive(Debug)]
+pub(super) struct Progress {
+    shape: Shape,
+    workflow: String,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Shape {
+    /// Nobody looks.
+    Silent,
+    /// Lines for people.
+    Lines,
+    /// Every event as JSON.
+    Events,
+    /// The final view as JSON.
+    View,
+}
+
+impl Progress {
+    pub(super) fn new(arguments: &Arguments, workflow: String, detached: bool) -> Self {
+        let shape = match (detached, arguments.events, arguments.json) {
+            (true, _, _) => Shape::Silent,
+            (false, true, _) => Shape::Events,
+            (false, false, true) => Shape::View,
+            (false, false, false) => Shape::Lines,
+        };
+        Self { shape, workflow }
+    }
+
+    /// The end: data on stdout.
+    pub(super) fn end(&self, view: &RunView) -> Result<()> {
+        let text = match self.shape {
+            Shape::Silent | Shape::Events => return Ok(()),
+            Shape::View => serde_json::to_string_pretty(view).map(|text| text + "\n"),
+            Shape::Lines if view.outputs.as_str() == "{}" => return Ok(()),
+            Shape::Lines => serde_json::to_string_pretty(&view.outputs).map(|text| text + "\n"),
+        };
+        let text = text.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
+        ui::print(&text).map_err(|error| CommandError::from_error(ExitCode::Engine, &error))
+    }
+}
+
+impl Watcher for Progress {
+    fn event(&mut self, event: &RunEvent) {
+        match self.shape {
+            Shape::Silent | Shape::View => {}
+            Shape::Events => {
+                // A reader that went away does not stop the run.
+                if let Ok(line) = serde_json::to_string(event) {
+                    let _reader_is_gone = ui::print(&(line + "\n"));
+                }
+            }
+            Shape::Lines => {
+                if let Some(line) = line(event, &self.workflow) {
+                    ui::say(&line);
+                }
+            }
+        }
+    }
+}
+
+/// A line for people; `None`: not worth one.
+fn line(event: &RunEvent, workflow: &str) -> Option<String> {
+    let step = ui::text::escape(event.step.as_deref().unwrap_or_default());
+    let after = event.duration_ms.map(|ms| format!(" ({})", ui::quantity::millis(ms))).unwrap_or_default();
+    let why = event.error.as_ref().map(|error| {
+        format!("{}: {}", error.code.as_str(), ui::text::escape(&error.message))
+    });
+    let why = why.unwrap_or_default();
+    Some(match event.kind {
+        EventType::RunCreated => format!("run {} of {workflow}\n", event.run_id),
+        EventType::RunStopping => "stopping\n".to_owned(),
+        EventType::RunEnded => {
+            let status = event.status.map(|status| status.to_string()).unwrap_or_default();
+            let why = if why.is_empty() { why } else { format!(": {why}") };
+            format!("{status}{after}{why}\n")
+        }
+        EventType::StepCompleted => format!("  {step} completed{after}\n"),
+        EventType::StepFailed => {
+            let stderr = event.error.iter().flat_map(|error| &error.details.stderr);
+            let stderr: String = stderr.map(|line| format!("    | {}\n", ui::text::escape(line))).collect();
+            format!("  {step} failed{after}: {why}\n{stderr}")
+        }
+        EventType::StepCancelled => format!("  {step} cancelled{after}\n"),
+        EventType::StepSkipped => format!("  {step} skipped\n"),
+        EventType::StepRetrying => format!("  {step} failed{after}, will be tried again: {why}\n"),
+        EventType::StepLog => format!("  {step}: {}\n", ui::text::escape(event.text.as_deref().unwrap_or_default())),
+        EventType::RunQueued => "queued\n".to_owned(),
+        EventType::RunStarted | EventType::StepWaiting | EventType::StepStarted | EventType::StepProgress => {
+            return None;
+        }
+    })
+}

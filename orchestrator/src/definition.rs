@@ -1,0 +1,125 @@
+//! From what the user named (a file, a stored name, `-`) to a checked plan.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use schemas::exit_code::ExitCode;
+use workflow_engine::{
+    check::check,
+    diagnostic::{Diagnostic, Severity},
+    load::{self, Syntax},
+    plan::Plan,
+};
+
+use crate::{
+    catalog,
+    errors::{CommandError, Result},
+    store::{definitions, home::Home, names::SafeName},
+};
+
+/// The text of a definition and where it came from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// As the user named it, for messages.
+    pub name: String,
+    /// Absolute path; `None` for standard input.
+    pub path: Option<PathBuf>,
+    /// JSON, or JSON with comments.
+    pub syntax: Syntax,
+    /// The bytes, at most one more than the cap.
+    pub text: Vec<u8>,
+}
+
+/// A definition after the check.
+#[derive(Debug)]
+pub struct Checked {
+    /// The plan; `None` when there is an error.
+    pub plan: Option<Plan>,
+    /// Every problem, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What was odd about the skills that were found.
+    pub warnings: Vec<String>,
+    /// External skills that the steps call: name to absolute path of the manifest.
+    pub skills: BTreeMap<String, String>,
+}
+
+impl Checked {
+    /// Whether there is an error, as opposed to warnings.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|problem| problem.severity == Severity::Error)
+    }
+}
+
+/// Reads what the user named: an existing file, `-`, or the name of a stored definition.
+pub fn read(name: &str, home: &Home) -> Result<Source> {
+    if name == "-" {
+        let text = read_capped(io::stdin().lock()).map_err(|error| unreadable(name, &error))?;
+        return Ok(Source { name: "<stdin>".to_owned(), path: None, syntax: Syntax::Json, text });
+    }
+    let given = Path::new(name);
+    let stored = name.parse::<SafeName>().ok().map(|name| home.definition(&name));
+    let path = if given.exists() {
+        given.to_owned()
+    } else {
+        stored.filter(|path| path.exists()).ok_or_else(|| missing(name, home))?
+    };
+    if path.is_dir() {
+        return Err(CommandError::new(ExitCode::Invalid, format!("{name} is a directory, not a workflow file"))
+            .hint("name the workflow file inside it"));
+    }
+    let text = File::open(&path).and_then(read_capped).map_err(|error| unreadable(name, &error))?;
+    let syntax = syntax(&path).ok_or_else(|| {
+        CommandError::new(ExitCode::Invalid, format!("{name}: YAML is not supported by this version"))
+            .hint("write it as JSON (.json) or as JSON with comments (.jsonc)")
+    })?;
+    let path = std::path::absolute(&path).map_err(|error| unreadable(name, &error))?;
+    Ok(Source { name: name.to_owned(), path: Some(path), syntax, text })
+}
+
+/// The syntax of a file, by its extension; `None` for one that this version does not read.
+pub fn syntax(path: &Path) -> Option<Syntax> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("jsonc") => Some(Syntax::Jsonc),
+        Some("yaml" | "yml") => None,
+        Some(_) | None => Some(Syntax::Json),
+    }
+}
+
+/// Checks a definition with the skills that can be found from where it stands.
+pub fn check_source(source: &Source, home: &Home, skills_dir: Option<&Path>) -> Checked {
+    let definition = match load::load(&source.text, source.syntax) {
+        Ok(definition) => definition,
+        Err(diagnostics) => return Checked { plan: None, diagnostics, warnings: Vec::new(), skills: BTreeMap::new() },
+    };
+    let beside = source.path.as_deref().and_then(Path::parent);
+    let found = catalog::discover(&definition.skills(), beside, home, skills_dir);
+    let (plan, diagnostics) = check(&definition, &found.catalog);
+    Checked { plan, diagnostics, warnings: found.warnings, skills: found.manifests }
+}
+
+/// A file over the cap is read to one byte beyond it, so that the loader refuses it with its own words.
+fn read_capped(input: impl io::Read) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    input.take(load::MAX_BYTES as u64 + 1).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+fn unreadable(name: &str, error: &io::Error) -> CommandError {
+    CommandError::new(ExitCode::Invalid, format!("{name} could not be read: {error}"))
+}
+
+fn missing(name: &str, home: &Home) -> CommandError {
+    let error = CommandError::new(
+        ExitCode::NotFound,
+        format!("{name}: no such file, and no stored definition of that name in {}", home.definitions().display()),
+    );
+    let stored = definitions::list(home).unwrap_or_default();
+    match load::nearest(name, stored.iter().map(SafeName::as_str)) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint("`q workflow list --definitions` shows the stored ones"),
+    }
+}

@@ -1,0 +1,297 @@
+//! The one loop of a run: everything that happens becomes an event, the event becomes durable, the pure core
+//! says what follows, and that is done. Nothing is decided here.
+
+use std::{collections::HashMap, rc::Rc};
+
+use schemas::{
+    events::{EVENT_VERSION, EventType, RunEvent},
+    journal::{AttemptId, Event, Now, Outcome, Output, StopSource},
+    view::RunStatus,
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+use workflow_engine::run::{Action, Notice, Run, Timer};
+
+use crate::{
+    attempt::{self, Handle, Host, News, Said, Terminate},
+    clock::Clock,
+    store::{
+        files::Fault,
+        journal::{self, Space, Writer},
+        output::{self, INLINE_MAX},
+    },
+};
+
+/// Events that are gathered into one commit at most.
+const BATCH: usize = 256;
+
+/// A request to stop the run, from a signal or from another process.
+#[derive(Debug, Clone, Copy)]
+pub struct Stop {
+    /// Kill at once.
+    pub now: bool,
+    /// Who asks.
+    pub by: StopSource,
+}
+
+/// Who hears of everything that happens.
+pub trait Watcher {
+    /// Hears one event.
+    fn event(&mut self, event: &RunEvent);
+}
+
+/// What can end a run before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The journal takes no more.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// A large output could not be stored.
+    #[error(transparent)]
+    Output(#[from] output::Error),
+    /// There is no more room; what happened so far is durable.
+    #[error(transparent)]
+    Full(Fault),
+}
+
+/// The loop's state.
+pub struct Dispatcher<'a> {
+    run: Run,
+    journal: Writer,
+    clock: Clock,
+    host: Rc<Host>,
+    attempts: HashMap<AttemptId, Handle>,
+    news: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
+    deadline: Option<Instant>,
+    finished: Option<RunStatus>,
+    seq: u64,
+    watchers: Vec<&'a mut dyn Watcher>,
+}
+
+impl std::fmt::Debug for Dispatcher<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dispatcher").field("run", &self.run).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Dispatcher<'a> {
+    /// A loop over a run whose events so far are durable.
+    pub fn new(run: Run, journal: Writer, clock: Clock, host: Rc<Host>, watchers: Vec<&'a mut dyn Watcher>) -> Self {
+        Self {
+            run,
+            journal,
+            clock,
+            host,
+            attempts: HashMap::new(),
+            news: mpsc::unbounded_channel(),
+            deadline: None,
+            finished: None,
+            seq: 0,
+            watchers,
+        }
+    }
+
+    /// Drives the run to its end. When the journal fails, everything that runs is ended, and the run is left
+    /// as it is: interrupted.
+    pub async fn drive(mut self, first: Event, stops: &mut mpsc::UnboundedReceiver<Stop>) -> Result<(Run, Writer, Option<StopSource>), Error> {
+        self.notice(self.clock.now(), EventType::RunCreated, None, |_| {});
+        let mut stopped_by = None;
+        let mut batch = vec![first];
+        loop {
+            let now = self.clock.now();
+            let events = batch.drain(..).map(|event| (now, event)).collect();
+            if let Err(error) = self.commit(events) {
+                self.abandon().await;
+                return Err(error);
+            }
+            if self.finished.is_some() {
+                return Ok((self.run, self.journal, stopped_by));
+            }
+            let deadline = self.deadline;
+            tokio::select! {
+                Some(news) = self.news.1.recv() => self.take(news, &mut batch),
+                Some(stop) = stops.recv() => {
+                    stopped_by.get_or_insert(stop.by);
+                    batch.push(Event::StopRequested { now: stop.now, by: stop.by });
+                }
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                    self.deadline = None;
+                    batch.push(Event::RunTimedOut);
+                }
+            }
+            // What came meanwhile goes with the same commit.
+            while batch.len() < BATCH
+                && let Ok(news) = self.news.1.try_recv()
+            {
+                self.take(news, &mut batch);
+            }
+        }
+    }
+
+    /// Turns news of an attempt into an event, if it is one.
+    fn take(&mut self, news: News, batch: &mut Vec<Event>) {
+        match news {
+            News::Ended(ended) => {
+                self.attempts.remove(&ended.id);
+                batch.push(Event::AttemptEnded(ended));
+            }
+            // An exit that can be seen before the reason is durable stands.
+            News::StopWanted { id, reason } => {
+                if self.attempts.get(&id).is_some_and(|attempt| !attempt.has_ended()) {
+                    batch.push(Event::AttemptStopping { id, reason });
+                }
+            }
+            News::Said { id, what } => self.said(&id, what),
+        }
+    }
+
+    /// Makes the events durable together, then moves the run by each and does what follows.
+    fn commit(&mut self, mut events: Vec<(Now, Event)>) -> Result<(), Error> {
+        // A large output goes to a file of its own, before the journal names it; the core sees the value.
+        let mut large = Vec::new();
+        for (index, (_, event)) in events.iter_mut().enumerate() {
+            if let Some((id, given)) = output_of(event)
+                && let Output::Inline(value) = given
+                && value.len() > INLINE_MAX
+            {
+                let stored = output::write(&self.host.run, id, value)?;
+                large.push((index, std::mem::replace(given, stored)));
+            }
+        }
+        self.journal.append(&events)?;
+        let space = self.journal.commit()?;
+        for (index, value) in large {
+            if let Some((_, stored)) = output_of(&mut events[index].1) {
+                *stored = value;
+            }
+        }
+        for (now, event) in &events {
+            for action in self.run.apply(event, *now) {
+                self.perform(action, *now);
+            }
+        }
+        match space {
+            Space::Plenty => Ok(()),
+            Space::Reserve(fault) => Err(Error::Full(fault)),
+        }
+    }
+
+    fn perform(&mut self, action: Action, now: Now) {
+        match action {
+            Action::Spawn(spawn) => {
+                let id = spawn.id.clone();
+                let handle = attempt::start(Rc::clone(&self.host), spawn, self.news.0.clone());
+                self.attempts.insert(id, handle);
+            }
+            Action::Terminate { id, reason, now } => {
+                if let Some(attempt) = self.attempts.get(&id) {
+                    attempt.terminate(Terminate { reason, now });
+                }
+            }
+            Action::ArmTimer { timer: Timer::Run, after } => self.deadline = Some(Instant::now() + after),
+            Action::Notice(notice) => self.notify(now, notice),
+            Action::Finish { status } => self.finished = Some(status),
+        }
+    }
+
+    /// The journal is gone: ends what runs, in order, and waits for it. Nothing more is recorded.
+    async fn abandon(&mut self) {
+        for attempt in self.attempts.values() {
+            attempt.terminate(Terminate { reason: schemas::view::StopReason::Shutdown, now: false });
+        }
+        while !self.attempts.is_empty() {
+            // Each attempt reports its end: its ladder is bounded.
+            if let Some(News::Ended(ended)) = self.news.1.recv().await {
+                self.attempts.remove(&ended.id);
+            }
+        }
+    }
+
+    fn said(&mut self, id: &AttemptId, what: Said) {
+        let now = self.clock.now();
+        match what {
+            Said::Log { level, text } => self.notice(now, EventType::StepLog, Some(id), |event| {
+                event.level = Some(level);
+                event.text = Some(text);
+            }),
+            Said::Progress(progress) => {
+                self.notice(now, EventType::StepProgress, Some(id), |event| event.progress = Some(progress));
+            }
+        }
+    }
+
+    fn notify(&mut self, now: Now, notice: Notice) {
+        match notice {
+            Notice::RunStarted => self.notice(now, EventType::RunStarted, None, |_| {}),
+            Notice::RunStopping => self.notice(now, EventType::RunStopping, None, |_| {}),
+            Notice::RunEnded { status, error, duration_ms } => {
+                self.notice(now, EventType::RunEnded, None, |event| {
+                    event.status = Some(status);
+                    event.error = error;
+                    event.duration_ms = duration_ms;
+                });
+            }
+            Notice::StepStarted { id } => self.notice(now, EventType::StepStarted, Some(&id), |_| {}),
+            Notice::StepCompleted { id, duration_ms } => {
+                self.notice(now, EventType::StepCompleted, Some(&id), |event| {
+                    event.duration_ms = Some(duration_ms);
+                });
+            }
+            Notice::StepFailed { id, error, duration_ms } => {
+                self.notice(now, EventType::StepFailed, Some(&id), |event| {
+                    event.error = Some(error);
+                    event.duration_ms = Some(duration_ms);
+                });
+            }
+            Notice::StepCancelled { id, duration_ms } => {
+                self.notice(now, EventType::StepCancelled, Some(&id), |event| {
+                    event.duration_ms = Some(duration_ms);
+                });
+            }
+        }
+    }
+
+    fn notice(&mut self, now: Now, kind: EventType, id: Option<&AttemptId>, fill: impl FnOnce(&mut RunEvent)) {
+        self.seq += 1;
+        let mut event = RunEvent {
+            v: EVENT_VERSION,
+            seq: self.seq,
+            ts: now.wall,
+            kind,
+            run_id: self.run.created().run_id.clone(),
+            step: id.map(|id| id.step.clone()),
+            attempt: id.map(|id| id.attempt),
+            iteration: id.map(|id| id.turn.clone()).unwrap_or_default(),
+            status: None,
+            error: None,
+            duration_ms: None,
+            level: None,
+            text: None,
+            progress: None,
+        };
+        fill(&mut event);
+        for watcher in &mut self.watchers {
+            watcher.event(&event);
+        }
+    }
+}
+
+fn output_of(event: &mut Event) -> Option<(&AttemptId, &mut Output)> {
+    match event {
+        Event::AttemptEnded(ended) => {
+            let ended = &mut **ended;
+            match &mut ended.outcome {
+                Outcome::Completed(output) => Some((&ended.id, output)),
+                Outcome::Failed(_) | Outcome::Cancelled => None,
+            }
+        }
+        Event::RunCreated(_)
+        | Event::RunStarted { .. }
+        | Event::AttemptStopping { .. }
+        | Event::RunTimedOut
+        | Event::StopRequested { .. }
+        | Event::RunResumed => None,
+    }
+}

@@ -1,0 +1,59 @@
+//! What a command says when it cannot do its work: the exit code, what happened, how to mend it.
+
+use std::fmt::Write as _;
+
+use schemas::exit_code::ExitCode;
+
+/// An error that ends a command.
+#[derive(Debug)]
+pub struct CommandError {
+    /// What the shell sees.
+    pub exit: ExitCode,
+    /// What happened: a fragment in lower case.
+    pub message: String,
+    /// What it came from, outermost first.
+    pub causes: Vec<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl CommandError {
+    /// An error of its own.
+    pub fn new(exit: ExitCode, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), causes: Vec::new(), hint: None }
+    }
+
+    /// An error with its sources.
+    pub fn from_error(exit: ExitCode, error: &dyn std::error::Error) -> Self {
+        let mut causes = Vec::new();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        Self { exit, message: error.to_string(), causes, hint: None }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The text for stderr.
+    pub fn render(&self) -> String {
+        let mut text = format!("error: {}", self.message);
+        for cause in &self.causes {
+            let _infallible = write!(text, ": {cause}");
+        }
+        text.push('\n');
+        if let Some(hint) = &self.hint {
+            let _infallible = writeln!(text, "hint: {hint}");
+        }
+        text
+    }
+}
+
+/// What every command gives back.
+pub type Result<T = ExitCode> = std::result::Result<T, CommandError>;

@@ -1,0 +1,94 @@
+//! The view of a run for readers: what its owner left, or, where that is not the last word, the journal folded
+//! by the same core. Readers never write.
+
+use std::{path::Path, sync::Arc};
+
+use schemas::{
+    exit_code::ExitCode,
+    journal::{AttemptEnded, Event, Now, Outcome, Output, RunCreated},
+    view::{RunStatus, RunView},
+};
+use workflow_engine::{check::check, load, plan::Plan, run::Run};
+
+use crate::{
+    catalog,
+    errors::{CommandError, Result},
+    store::{
+        files,
+        home::RunDir,
+        journal::{Reader, Record},
+        lock, output, view,
+    },
+};
+
+/// The run as it stands now; one that has not ended and has no owner is `interrupted`.
+pub fn current_view(dir: &RunDir) -> Result<RunView> {
+    // The order matters: an owner that ends between the two has written its last event before.
+    let owned = lock::is_owned(dir).map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
+    let stored = view::read(dir).map_err(|fault| CommandError::from_error(ExitCode::Engine, &fault))?;
+    if let Some(view) = stored.filter(|view| view.status.is_ended()) {
+        return Ok(view);
+    }
+    let mut view = fold(dir)?.view();
+    if !owned && !view.status.is_ended() {
+        view.status = RunStatus::Interrupted;
+    }
+    Ok(view)
+}
+
+/// The run as its journal tells it.
+pub fn fold(dir: &RunDir) -> Result<Run> {
+    let wrong = |error: &crate::store::journal::Error| {
+        let shown = CommandError::from_error(error.exit_code(), error);
+        match error.hint() {
+            Some(hint) => shown.hint(hint),
+            None => shown,
+        }
+    };
+    let mut reader = Reader::open(dir).map_err(|error| wrong(&error))?;
+    let first = reader.next().transpose().map_err(|error| wrong(&error))?;
+    let Some(Record { now, event: Event::RunCreated(created), .. }) = first else {
+        return Err(CommandError::new(ExitCode::Engine, format!("the journal of run {} has no beginning", dir.id())));
+    };
+    let plan = frozen_plan(dir, &created)?;
+    let mut run = Run::new(plan, *created, now);
+    for record in reader {
+        let Record { now, event, .. } = record.map_err(|error| wrong(&error))?;
+        apply(dir, &mut run, event, now);
+    }
+    Ok(run)
+}
+
+/// The core wants values, not files.
+fn apply(dir: &RunDir, run: &mut Run, event: Event, now: Now) {
+    let event = match event {
+        Event::AttemptEnded(ended) => Event::AttemptEnded(Box::new(loaded(dir, *ended))),
+        other => other,
+    };
+    run.apply(&event, now);
+}
+
+/// A value that cannot be loaded any more stays a path: the core makes a failure of it.
+fn loaded(dir: &RunDir, mut ended: AttemptEnded) -> AttemptEnded {
+    if let Outcome::Completed(stored @ Output::File { .. }) = &ended.outcome
+        && let Ok(value) = output::load(dir, stored)
+    {
+        ended.outcome = Outcome::Completed(Output::Inline(value));
+    }
+    ended
+}
+
+/// The plan of the frozen definition. Its skills need not be there any more: only their names matter.
+fn frozen_plan(dir: &RunDir, created: &RunCreated) -> Result<Arc<Plan>> {
+    let path = dir.definition();
+    let text = files::read_capped(&path, load::MAX_BYTES as u64)
+        .map_err(|fault| CommandError::from_error(ExitCode::Engine, &fault))?;
+    let bad = || {
+        CommandError::new(ExitCode::Engine, format!("the frozen definition {} cannot be read any more", path.display()))
+    };
+    let syntax = crate::definition::syntax(Path::new(&created.source)).unwrap_or(load::Syntax::Json);
+    let definition = load::load(&text, syntax).map_err(|_| bad())?;
+    let catalog = catalog::stand_ins(&definition.skills());
+    let (plan, _) = check(&definition, &catalog);
+    plan.map(Arc::new).ok_or_else(bad)
+}

@@ -1,0 +1,238 @@
+//! The engine's end of the launcher: starts it, asks for births, hears of deaths. One task owns the socket;
+//! each birth has a channel on which its news come.
+
+use std::{
+    collections::HashMap,
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixStream as StdUnixStream, process::CommandExt as _},
+    },
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use ipc::{
+    message::{Birth, BirthKind, FromLauncher, ProcessUsage, Stage, ToLauncher, VERSION, WaitStatus},
+    socket::{self, Outgoing, Receiver},
+};
+use tokio::{io::Interest, net::UnixStream, sync::mpsc};
+
+use crate::signal::Process;
+
+/// First argument that makes `q` a launcher, handled before anything else.
+pub const ARGUMENT: &str = "__launcher";
+
+/// What can go wrong with the launcher itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not be started.
+    #[error("the launcher could not be started")]
+    Start(#[source] io::Error),
+    /// It did not answer as it must.
+    #[error("the launcher did not answer")]
+    Handshake(#[source] socket::Error),
+    /// It ended before it answered.
+    #[error("the launcher ended at its start")]
+    Gone,
+    /// It is another file than this program.
+    #[error("the launcher speaks version {0}, this program {VERSION}: q was replaced while it started")]
+    Version(u32),
+}
+
+/// News of one birth.
+#[derive(Debug)]
+pub enum News {
+    /// The process exists.
+    Born(Process),
+    /// It could not be made.
+    NotBorn {
+        /// Where it failed.
+        stage: Stage,
+        /// The kernel's error number.
+        errno: i32,
+    },
+    /// It ended and was reaped.
+    Exited {
+        /// How.
+        status: WaitStatus,
+        /// What it used.
+        usage: ProcessUsage,
+    },
+}
+
+/// What the launcher found at its start.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    /// How children get into their leaf.
+    pub birth: BirthKind,
+    /// Whether namespaces can be made.
+    pub namespaces: bool,
+    /// What was found missing.
+    pub notes: Vec<String>,
+}
+
+/// A launcher that was started and has not answered yet.
+#[derive(Debug)]
+pub struct Starting {
+    socket: StdUnixStream,
+    child: Child,
+}
+
+/// A running launcher.
+#[derive(Debug, Clone)]
+pub struct Launcher {
+    requests: mpsc::UnboundedSender<Request>,
+}
+
+#[derive(Debug)]
+struct Request {
+    birth: Box<Birth>,
+    descriptors: Vec<OwnedFd>,
+    news: mpsc::UnboundedSender<News>,
+}
+
+/// Starts the launcher, with the leaf in which it shall try a birth. By posix_spawn: no hook, no fork of
+/// this process. It gets no environment, so that no step can read ours through it.
+pub fn start(probe: Option<&Path>) -> Result<Starting, Error> {
+    let (ours, theirs) = StdUnixStream::pair().map_err(Error::Start)?;
+    let child = Command::new("/proc/self/exe")
+        .arg0("q")
+        .arg(ARGUMENT)
+        .env_clear()
+        .process_group(0)
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(Error::Start)?;
+    let probe = probe.map(|path| path.to_string_lossy().into_owned());
+    socket::send(&ours, &ToLauncher::Setup { version: VERSION, probe }, Vec::new()).map_err(Error::Handshake)?;
+    Ok(Starting { socket: ours, child })
+}
+
+impl Starting {
+    /// Waits for its answer and hands its socket to a task of the current runtime.
+    pub fn ready(self) -> Result<(Launcher, Ready), Error> {
+        let mut receiver = Receiver::new();
+        let answer = receiver.wait::<FromLauncher>(&self.socket).map_err(Error::Handshake)?;
+        let ready = match answer {
+            Some((FromLauncher::Ready { version, .. }, _)) if version != VERSION => {
+                return Err(Error::Version(version));
+            }
+            Some((FromLauncher::Ready { birth, namespaces, notes, .. }, _)) => Ready { birth, namespaces, notes },
+            Some((FromLauncher::Born { .. } | FromLauncher::NotBorn { .. } | FromLauncher::Exited { .. }, _))
+            | None => return Err(Error::Gone),
+        };
+        self.socket.set_nonblocking(true).map_err(Error::Start)?;
+        let socket = UnixStream::from_std(self.socket).map_err(Error::Start)?;
+        let (requests, incoming) = mpsc::unbounded_channel();
+        let line = Line { socket, receiver, births: HashMap::new(), child: self.child };
+        tokio::task::spawn_local(line.serve(incoming));
+        Ok((Launcher { requests }, ready))
+    }
+}
+
+impl Launcher {
+    /// Asks for a birth. The channel closes without `Exited` when the launcher dies.
+    pub fn birth(&self, birth: Birth, descriptors: Vec<OwnedFd>) -> mpsc::UnboundedReceiver<News> {
+        let (news, receiver) = mpsc::unbounded_channel();
+        // A send fails when the task is gone; then `news` is dropped and the receiver sees the end.
+        let _launcher_is_dead = self.requests.send(Request { birth: Box::new(birth), descriptors, news });
+        receiver
+    }
+}
+
+/// The socket and everything that waits for news from it.
+struct Line {
+    socket: UnixStream,
+    receiver: Receiver,
+    births: HashMap<u64, mpsc::UnboundedSender<News>>,
+    child: Child,
+}
+
+impl Line {
+    /// Serves until the engine has dropped every [`Launcher`] and nobody waits for news, or until the
+    /// launcher dies.
+    async fn serve(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
+        let mut open = true;
+        while open || !self.births.is_empty() {
+            tokio::select! {
+                request = requests.recv(), if open => match request {
+                    Some(request) => if self.request(request).await.is_err() { break },
+                    None => open = false,
+                },
+                alive = self.hear() => if !matches!(alive, Ok(true)) { break },
+            }
+        }
+        drop(self.births);
+        drop(self.socket);
+        // It ends by itself when its socket closes; reaping it leaves no zombie.
+        let _ended = self.child.wait();
+    }
+
+    async fn request(&mut self, request: Request) -> Result<(), socket::Error> {
+        let ticket = request.birth.ticket;
+        let mut outgoing = match Outgoing::new(&ToLauncher::Birth(request.birth), request.descriptors) {
+            Ok(outgoing) => outgoing,
+            Err(_too_large) => {
+                let _nobody_waits = request.news.send(News::NotBorn {
+                    stage: Stage::Request,
+                    errno: nix::errno::Errno::E2BIG as i32,
+                });
+                return Ok(());
+            }
+        };
+        self.births.insert(ticket, request.news);
+        loop {
+            match self.socket.try_io(Interest::WRITABLE, || outgoing.send(&self.socket)) {
+                Ok(()) => return Ok(()),
+                // The launcher may wait for us to read before it reads on.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let ready = self.socket.ready(Interest::READABLE | Interest::WRITABLE).await?;
+                    if ready.is_readable() && !self.read()? {
+                        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn hear(&mut self) -> Result<bool, socket::Error> {
+        self.socket.readable().await?;
+        self.read()
+    }
+
+    /// Reads what is there; `false` at the end of the stream.
+    fn read(&mut self) -> Result<bool, socket::Error> {
+        match self.socket.try_io(Interest::READABLE, || self.receiver.fill(&self.socket)) {
+            Ok(0) => return Ok(false),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+        while let Some((message, descriptors)) = self.receiver.take::<FromLauncher>()? {
+            self.deliver(message, descriptors);
+        }
+        Ok(true)
+    }
+
+    fn deliver(&mut self, message: FromLauncher, descriptors: Vec<OwnedFd>) {
+        let (ticket, news) = match message {
+            FromLauncher::Ready { .. } => return,
+            FromLauncher::Born { ticket, .. } => {
+                let Some(pidfd) = descriptors.into_iter().next() else { return };
+                (ticket, News::Born(Process::from_pidfd(pidfd)))
+            }
+            FromLauncher::NotBorn { ticket, stage, errno } => (ticket, News::NotBorn { stage, errno }),
+            FromLauncher::Exited { ticket, status, usage } => (ticket, News::Exited { status, usage }),
+        };
+        let last = !matches!(news, News::Born(_));
+        if let Some(birth) = self.births.get(&ticket) {
+            let _nobody_waits = birth.send(news);
+        }
+        if last {
+            self.births.remove(&ticket);
+        }
+    }
+}

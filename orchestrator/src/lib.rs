@@ -1,0 +1,19 @@
+//! Everything of the program `q` that touches the world.
+
+pub mod attempt;
+pub mod catalog;
+pub mod cgroup;
+pub mod cli;
+pub mod clock;
+pub mod control;
+pub mod definition;
+pub mod dispatcher;
+pub mod errors;
+pub mod fold;
+pub mod inputs;
+pub mod launcher;
+pub mod owner;
+pub mod schema;
+pub mod signal;
+pub mod store;
+pub mod ui;

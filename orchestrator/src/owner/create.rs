@@ -1,0 +1,54 @@
+//! The birth of a run on disk. Durable as a whole before anything happens.
+
+use schemas::exit_code::ExitCode;
+use workflow_engine::run::Run;
+
+use super::Order;
+use crate::{
+    errors::{CommandError, Result},
+    store::{
+        files::Fault,
+        home::Home,
+        index::{Entry, Index},
+        run::{self, OwnedRun},
+    },
+};
+
+/// A run that exists durably, and is ours.
+#[derive(Debug)]
+pub struct Created {
+    /// Its directory, journal and ownership.
+    pub owned: OwnedRun,
+    /// Its state: queued.
+    pub run: Run,
+}
+
+/// Creates the run that `order` describes.
+pub fn create(home: &Home, order: &Order) -> Result<Created> {
+    let now = schemas::journal::Now { wall: crate::clock::wall(), up_us: 0 };
+    home.ensure().map_err(|fault| unusable(home, &fault))?;
+    let owned = run::create(home, &order.definition, now, order.created.clone());
+    let owned = owned.map_err(|error| match &error {
+        run::Error::Fault(fault) => unusable(home, fault),
+        run::Error::Id(_) | run::Error::Lock(_) | run::Error::Journal(_) | run::Error::Index(_) => {
+            CommandError::from_error(ExitCode::Engine, &error)
+        }
+    })?;
+    let run = Run::new(order.plan.clone(), order.created.clone(), now);
+    if let Some(entry) = Entry::of(&run.view()) {
+        // The index is derived: a run that is missing in it is found again when it is rebuilt.
+        let _derived_again = Index::new(home).created(&entry);
+    }
+    Ok(Created { owned, run })
+}
+
+fn unusable(home: &Home, fault: &Fault) -> CommandError {
+    let error = CommandError::from_error(ExitCode::Engine, fault);
+    match fault.trouble().hint() {
+        Some(hint) => error.hint(hint),
+        None => error.hint(format!(
+            "the state lives in {}; choose another place with --home or $Q_WORKFLOW_HOME",
+            home.path().display()
+        )),
+    }
+}

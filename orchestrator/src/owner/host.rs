@@ -1,0 +1,112 @@
+//! The host of a run's processes: base and tree of cgroups, the launcher, what it found.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use schemas::{
+    exit_code::ExitCode,
+    view::{Isolation, Limit},
+};
+
+use super::Order;
+use crate::{
+    attempt::{self, Host},
+    cgroup::{self, Tree},
+    errors::{CommandError, Result},
+    launcher,
+    store::{
+        home::{Home, RunDir},
+        names::RunId,
+    },
+};
+
+/// Opens the host: what dead engines left is swept, a tree is made, the launcher started and asked.
+pub(super) fn open(order: &Order, dir: &RunDir) -> Result<Host> {
+    let (base, mut notes) = cgroup::find(order.cgroup_base.as_deref())
+        .map_err(|error| CommandError::from_error(ExitCode::Isolation, &error))?;
+    let tree = base.as_ref().and_then(|base| {
+        cgroup::sweep(base);
+        notes.extend(base.notes.iter().cloned());
+        match Tree::create(base, &boot_id(), &nonce(dir)) {
+            Ok(tree) => Some(tree),
+            Err(error) => {
+                notes.push(format!("no cgroup of its own for this engine: {error}"));
+                None
+            }
+        }
+    });
+    let probe = tree.as_ref().and_then(|tree| tree.leaf("probe").ok());
+    let launcher_error = |error: launcher::Error| CommandError::from_error(ExitCode::Engine, &error);
+    let starting = launcher::start(probe.as_ref().map(cgroup::Leaf::path)).map_err(launcher_error)?;
+    let (launcher, ready) = starting.ready().map_err(launcher_error)?;
+    if let Some(probe) = probe {
+        // One that is still busy goes with the tree.
+        let _busy = probe.remove();
+    }
+    notes.extend(ready.notes.iter().cloned());
+    let null = File::options().read(true).open("/dev/null");
+    let null = null.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
+    Ok(Host::new(
+        launcher,
+        &ready,
+        !nix::unistd::geteuid().is_root(),
+        tree,
+        notes,
+        dir.clone(),
+        Arc::clone(&order.plan),
+        Path::new(&order.created.base).to_owned(),
+        null.into(),
+        std::env::vars_os(),
+    ))
+}
+
+/// What this host gives to a step with the default sandbox.
+pub(super) fn isolation(host: &Host) -> Isolation {
+    attempt::isolation(host.tree.as_ref().map(Tree::controllers), host.namespaces, &host.notes)
+}
+
+/// What this host would give to a run.
+#[derive(Debug)]
+pub struct Survey {
+    /// To a step with the default sandbox.
+    pub isolation: Isolation,
+    /// The limits of each step of the plan, by index.
+    pub limits: Vec<Vec<Limit>>,
+}
+
+/// Looks at what this host would enforce; starts no step and writes nothing.
+pub fn survey(order: &Order) -> Result<Survey> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
+    let nowhere = Home::at(PathBuf::new()).run(RunId::generate());
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        let host = open(order, &nowhere)?;
+        let limits = order.plan.steps.iter().map(|step| attempt::limits_of(&host, step)).collect();
+        let survey = Survey { isolation: isolation(&host), limits };
+        close(host);
+        Ok(survey)
+    })
+}
+
+/// Removes the tree; the launcher ends when its socket closes with the runtime.
+pub(super) fn close(host: Host) {
+    if let Some(tree) = host.tree {
+        tree.remove();
+    }
+}
+
+/// The first part of the kernel's boot id: trees of an earlier boot are gone with it.
+fn boot_id() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.chars().take(8).collect()
+}
+
+/// The random part of the run's id (RFC 9562: the last 62 bits).
+fn nonce(dir: &RunDir) -> String {
+    let id = dir.id().to_string();
+    id.chars().skip(id.len().saturating_sub(8)).collect()
+}

@@ -1,0 +1,70 @@
+//! An interrupted run that somebody stops: what was in flight died with its engine, and the journal says so.
+
+use schemas::{
+    exit_code::ExitCode,
+    journal::{AttemptEnded, Event, Now, Outcome, StopSource},
+    view::{RunView, Usage},
+};
+use workflow_engine::run::StepRun;
+
+use crate::{
+    cgroup,
+    clock::Clock,
+    errors::{CommandError, Result},
+    fold,
+    store::{
+        self,
+        home::{Home, RunDir},
+        index::{Entry, Index},
+        run::OwnedRun,
+        view,
+    },
+};
+
+/// Takes the run over, sweeps what its engine left, and ends it as `cancelled`.
+pub fn cancel_interrupted(home: &Home, dir: &RunDir) -> Result<RunView> {
+    let engine_error = |error: &dyn std::error::Error| CommandError::from_error(ExitCode::Engine, error);
+    if let Ok((Some(base), _)) = cgroup::find(None) {
+        cgroup::sweep(&base);
+    }
+    let mut last = None;
+    let owned = store::run::reopen(home, dir.id(), |record| last = Some(record.now));
+    let OwnedRun { mut journal, lock, .. } = owned.map_err(|error| engine_error(&error))?;
+    let mut run = fold::fold(dir)?;
+    let clock = Clock::starting_at(last.map(|now: Now| now.up()).unwrap_or_default());
+    let mut events = vec![Event::StopRequested { now: true, by: StopSource::Command }];
+    let plan = run.plan().clone();
+    let live = run.steps().iter().filter(|step| step.is_live());
+    events.extend(live.map(|step: &StepRun| died(step.attempt_id(&plan))));
+    let now = clock.now();
+    let events: Vec<_> = events.into_iter().map(|event| (now, event)).collect();
+    journal.append(&events).and_then(|()| journal.commit().map(drop)).map_err(|error| engine_error(&error))?;
+    for (now, event) in &events {
+        run.apply(event, *now);
+    }
+    journal.finish().map_err(|error| engine_error(&error))?;
+    let whole = run.view();
+    let _derived_again = view::write(dir, &whole);
+    if let Some(entry) = Entry::of(&whole) {
+        let _derived_again = Index::new(home).changed(&entry);
+    }
+    drop(lock);
+    Ok(whole)
+}
+
+fn died(id: schemas::journal::AttemptId) -> Event {
+    Event::AttemptEnded(Box::new(AttemptEnded {
+        id,
+        outcome: Outcome::Cancelled,
+        started: true,
+        exit_code: None,
+        signal: None,
+        stop_reason: None,
+        leftovers_killed: None,
+        pids_denied: None,
+        core_dumped: None,
+        usage: Usage::default(),
+        limits: Vec::new(),
+        isolation: None,
+    }))
+}

@@ -1,0 +1,63 @@
+//! The run's own log as a watcher: each event one line for people.
+
+use schemas::events::{EventType, RunEvent};
+
+use crate::{
+    dispatcher::Watcher,
+    store::{
+        home::RunDir,
+        run_log::{Level, Rotation, RunLog},
+    },
+};
+
+/// Writes `logs/run.log`.
+#[derive(Debug)]
+pub(super) struct Log {
+    log: RunLog,
+    /// A log that cannot be written is no reason to stop a run; it is not tried again.
+    failed: bool,
+}
+
+impl Log {
+    pub(super) fn new(run: &RunDir) -> Self {
+        Self { log: RunLog::new(run, Rotation::default()), failed: false }
+    }
+}
+
+impl Watcher for Log {
+    fn event(&mut self, event: &RunEvent) {
+        if self.failed || event.kind == EventType::StepProgress {
+            return;
+        }
+        let about = event.step.as_deref().zip(event.attempt);
+        self.failed = self.log.write(event.ts, level(event), about, &text(event)).is_err();
+    }
+}
+
+fn level(event: &RunEvent) -> Level {
+    match (event.kind, event.level.as_deref()) {
+        (EventType::StepFailed, _) | (EventType::StepLog, Some("error")) => Level::Error,
+        (EventType::StepCancelled | EventType::RunStopping, _) | (EventType::StepLog, Some("warn")) => Level::Warn,
+        (EventType::StepLog, Some("debug")) => Level::Debug,
+        _ if event.error.is_some() => Level::Error,
+        _ => Level::Info,
+    }
+}
+
+/// One line for people: the type, and what is known beyond it.
+pub(super) fn text(event: &RunEvent) -> String {
+    if let Some(text) = &event.text {
+        return text.clone();
+    }
+    let mut text = event.kind.to_string();
+    if let Some(status) = event.status {
+        text.push_str(&format!(" {status}"));
+    }
+    if let Some(duration) = event.duration_ms {
+        text.push_str(&format!(" after {duration} ms"));
+    }
+    if let Some(error) = &event.error {
+        text.push_str(&format!(": {}: {}", error.code.as_str(), error.message));
+    }
+    text
+}

@@ -1,0 +1,54 @@
+//! Processes by pidfd, never by number: a pid can be given to another process, a pidfd cannot.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
+
+/// A process that stays the same process however long we hold it (pidfd_open(2)).
+#[derive(Debug)]
+pub struct Process {
+    pidfd: OwnedFd,
+}
+
+impl Process {
+    /// Takes a pidfd that the launcher made at birth.
+    pub fn from_pidfd(pidfd: OwnedFd) -> Self {
+        Self { pidfd }
+    }
+
+    /// The process that has this number now.
+    pub fn open(pid: i32) -> io::Result<Self> {
+        let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(Self { pidfd: pidfd_open(pid, PidfdFlags::empty())? })
+    }
+
+    /// Asks it to end, and lets it run if it is stopped, so that it can.
+    pub fn terminate(&self) -> io::Result<()> {
+        pidfd_send_signal(&self.pidfd, Signal::TERM)?;
+        Ok(pidfd_send_signal(&self.pidfd, Signal::CONT)?)
+    }
+
+    /// Ends it.
+    pub fn kill(&self) -> io::Result<()> {
+        Ok(pidfd_send_signal(&self.pidfd, Signal::KILL)?)
+    }
+
+    /// Whether it has ended, reaped or not: a pidfd is readable from then on.
+    pub fn has_ended(&self) -> bool {
+        let mut polled = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        matches!(poll(&mut polled, Some(&at_once)), Ok(ready) if ready > 0)
+    }
+}
+
+impl AsFd for Process {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}

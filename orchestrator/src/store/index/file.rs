@@ -1,0 +1,248 @@
+//! The file of the index: appending, listing, rebuilding and compacting, with many processes at it.
+//!
+//! Appenders share `index.lock`; who replaces the file holds it alone. Readers take no lock: they see the
+//! file as it was when they opened it.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write as _,
+    os::unix::fs::FileExt,
+};
+
+use schemas::view::RunView;
+
+use super::{
+    entry::{self, Entry, Place},
+    scan::{self, Flow},
+};
+use crate::store::{
+    files::{self, Durability, Fault, Trouble, fault},
+    home::{Home, RunDir},
+    lock::{self, FileLock, Mode},
+    names::RunId,
+    resolve, view,
+};
+
+/// An index below this length is not compacted.
+const COMPACT_MIN: u64 = 64 * 1024;
+/// Of each run's three lines one lives: at this many times the length of the last compaction more than half
+/// of all lines are dead.
+const COMPACT_FACTOR: u64 = 4;
+
+/// Why the index was not read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its lock was not taken.
+    #[error(transparent)]
+    Lock(#[from] lock::Error),
+    /// A line could not be put into JSON.
+    #[error("encode a line of the index")]
+    Encode(#[from] serde_json::Error),
+    /// A system call failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// The index of a home.
+#[derive(Debug, Clone)]
+pub struct Index {
+    home: Home,
+}
+
+impl Index {
+    /// The index of this home, whether it exists or not.
+    pub fn new(home: &Home) -> Self {
+        Self { home: home.clone() }
+    }
+
+    /// Notes that a run was created.
+    pub fn created(&self, entry: &Entry) -> Result<(), Error> {
+        self.append(entry.run_id, &entry::run_line(entry, Place::First)?)
+    }
+
+    /// Notes that a run started or ended.
+    pub fn changed(&self, entry: &Entry) -> Result<(), Error> {
+        self.append(entry.run_id, &entry::run_line(entry, Place::Later)?)?;
+        if entry.status.is_ended() { self.compact_if_due() } else { Ok(()) }
+    }
+
+    /// Notes that a run was deleted.
+    pub fn deleted(&self, run: RunId) -> Result<(), Error> {
+        self.append(run, &entry::deleted_line(run)?)
+    }
+
+    /// The newest runs for which `keep` is true, newest first, at most `limit`; `keep` may correct an entry
+    /// first. `None` if there is no index: then [`Index::rebuild`] it.
+    pub fn newest(
+        &self,
+        limit: usize,
+        keep: impl FnMut(&mut Entry) -> bool,
+    ) -> Result<Option<Vec<Entry>>, Error> {
+        match self.open()? {
+            Some(file) => Ok(Some(self.newest_of(&file, limit, keep)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Index::newest`]; an index that is missing is rebuilt first, in memory if the home cannot be
+    /// written. `fold` gives the view of a run whose `state.json` does not tell its end.
+    pub fn list(
+        &self,
+        limit: usize,
+        mut keep: impl FnMut(&mut Entry) -> bool,
+        mut fold: impl FnMut(&RunDir) -> Option<RunView>,
+    ) -> Result<Vec<Entry>, Error> {
+        if let Some(found) = self.newest(limit, &mut keep)? {
+            return Ok(found);
+        }
+        if !self.home.runs().is_dir() {
+            return Ok(Vec::new());
+        }
+        match self.rebuild(&mut fold) {
+            Ok(()) => Ok(self.newest(limit, keep)?.unwrap_or_default()),
+            Err(Error::Fault(fault) | Error::Lock(lock::Error::Fault(fault)))
+                if fault.is_unwritable() || fault.is_full() =>
+            {
+                let newest = self.derive(&mut fold)?.into_iter().rev();
+                Ok(newest.filter_map(|mut entry| keep(&mut entry).then_some(entry)).take(limit).collect())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the index anew from the runs, in the order of their ids. It is replaced as a whole.
+    pub fn rebuild(&self, mut fold: impl FnMut(&RunDir) -> Option<RunView>) -> Result<(), Error> {
+        let _lock = FileLock::take(&self.home.index_lock(), Mode::Exclusive)?;
+        let entries = self.derive(&mut fold)?;
+        self.replace(&entries)
+    }
+
+    /// Leaves one line a run, and drops what does not parse.
+    pub fn compact(&self) -> Result<(), Error> {
+        let _lock = FileLock::take(&self.home.index_lock(), Mode::Exclusive)?;
+        let Some(file) = self.open()? else { return Ok(()) };
+        let mut entries = self.newest_of(&file, usize::MAX, |_| true)?;
+        entries.reverse();
+        self.replace(&entries)
+    }
+
+    fn compact_if_due(&self) -> Result<(), Error> {
+        let path = self.home.index();
+        let Some(file) = self.open()? else { return Ok(()) };
+        let mut head = [0; 128];
+        let read = file.read_at(&mut head, 0).map_err(fault("read", &path))?;
+        let first = head[..read].split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let length = file.metadata().map_err(fault("look at", &path))?.len();
+        if length < COMPACT_MIN.max(entry::compacted_bytes(first).saturating_mul(COMPACT_FACTOR)) {
+            return Ok(());
+        }
+        self.compact()
+    }
+
+    fn append(&self, run: RunId, line: &[u8]) -> Result<(), Error> {
+        {
+            let _shared = FileLock::take(&self.home.index_lock(), Mode::Shared)?;
+            if let Some(file) = self.open_to_append()? {
+                return self.write(&file, line);
+            }
+        }
+        let _lock = FileLock::take(&self.home.index_lock(), Mode::Exclusive)?;
+        if let Some(file) = self.open_to_append()? {
+            return self.write(&file, line);
+        }
+        // Runs that no line tells of would be hidden by a new index: whoever lists next rebuilds it.
+        if resolve::run_ids(&self.home)?.iter().any(|other| *other != run) {
+            return Ok(());
+        }
+        let header = entry::header_line(0)?;
+        Ok(files::replace(&self.home.index(), Durability::Derived, |file| {
+            file.write_all(&header)?;
+            file.write_all(line)
+        })?)
+    }
+
+    /// One write, so that lines of several processes never mix. A line that its writer did not finish is
+    /// closed first.
+    fn write(&self, mut file: &File, line: &[u8]) -> Result<(), Error> {
+        let path = self.home.index();
+        let length = file.metadata().map_err(fault("look at", &path))?.len();
+        let mut last = [0];
+        file.read_at(&mut last, length.saturating_sub(1)).map_err(fault("read", &path))?;
+        let closed = [b"\n", line].concat();
+        let bytes = if last == *b"\n" { line } else { &closed };
+        Ok(file.write_all(bytes).map_err(fault("write", &path))?)
+    }
+
+    fn open_to_append(&self) -> Result<Option<File>, Error> {
+        let path = self.home.index();
+        match files::open_private(&path, OpenOptions::new().append(true).read(true)) {
+            Ok(file) => not_empty(file, &path),
+            Err(error) if error.trouble() == Trouble::Missing => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn open(&self) -> Result<Option<File>, Error> {
+        let path = self.home.index();
+        match files::open_regular(&path) {
+            Ok(file) => not_empty(file, &path),
+            Err(error) if error.trouble() == Trouble::Missing => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn newest_of(
+        &self,
+        file: &File,
+        limit: usize,
+        mut keep: impl FnMut(&mut Entry) -> bool,
+    ) -> Result<Vec<Entry>, Error> {
+        let mut found = Vec::new();
+        if limit == 0 {
+            return Ok(found);
+        }
+        let read = scan::newest_first(file, |mut entry| {
+            if keep(&mut entry) {
+                found.push(entry);
+            }
+            if found.len() < limit { Flow::Go } else { Flow::Stop }
+        });
+        read.map_err(fault("read", &self.home.index()))?;
+        Ok(found)
+    }
+
+    /// What the runs themselves say, oldest first. A run that cannot be read is not in it.
+    fn derive(&self, fold: &mut impl FnMut(&RunDir) -> Option<RunView>) -> Result<Vec<Entry>, Error> {
+        let mut runs = resolve::run_ids(&self.home)?;
+        runs.sort_unstable();
+        let mut entries = Vec::with_capacity(runs.len());
+        for run in runs.into_iter().map(|id| self.home.run(id)) {
+            // A view of a run that has not ended may be older than its journal.
+            let stored = view::read(&run).ok().flatten();
+            let view = match stored {
+                Some(view) if view.status.is_ended() => Some(view),
+                other => fold(&run).or(other),
+            };
+            entries.extend(view.as_ref().and_then(Entry::of));
+        }
+        Ok(entries)
+    }
+
+    fn replace(&self, entries: &[Entry]) -> Result<(), Error> {
+        let mut lines = Vec::new();
+        for entry in entries {
+            lines.extend(entry::run_line(entry, Place::First)?);
+        }
+        let header = entry::header_line(lines.len() as u64)?;
+        Ok(files::replace(&self.home.index(), Durability::Durable, |file| {
+            file.write_all(&header)?;
+            file.write_all(&lines)
+        })?)
+    }
+}
+
+/// An empty file is as good as none: a loss of power can leave one behind.
+fn not_empty(file: File, path: &std::path::Path) -> Result<Option<File>, Error> {
+    let length = file.metadata().map_err(fault("look at", path))?.len();
+    Ok((length > 0).then_some(file))
+}

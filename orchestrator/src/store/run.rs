@@ -1,0 +1,212 @@
+//! Making, reopening and deleting a run: its directory with the lock and the journal.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write as _},
+};
+
+use schemas::journal::{Event, Now, RunCreated};
+
+use super::{
+    files::{self, Fault, fault},
+    home::{Home, RunDir},
+    index::{self, Index},
+    journal::{self, Record, Writer},
+    lock::{self, RunLock},
+    names::{self, RunId},
+};
+
+/// How the names of directories begin that are being removed.
+const GRAVE: &str = ".deleted-";
+
+/// Why a run was not made, reopened or deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The event of its creation holds no id.
+    #[error(transparent)]
+    Id(#[from] names::Error),
+    /// The run is owned, or gone.
+    #[error(transparent)]
+    Lock(#[from] lock::Error),
+    /// Its journal was not read or written.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// The index was not written.
+    #[error(transparent)]
+    Index(#[from] index::Error),
+    /// A system call failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A run that this process owns.
+#[derive(Debug)]
+pub struct OwnedRun {
+    /// Its directory.
+    pub dir: RunDir,
+    /// The end of its journal.
+    pub journal: Writer,
+    /// What keeps others from it.
+    pub lock: RunLock,
+}
+
+/// Makes a run: its directory, the frozen definition, and the journal with the event of its creation. All of
+/// it is durable when this returns, and nothing of it is left after an error.
+pub fn create(home: &Home, definition: &[u8], now: Now, created: RunCreated) -> Result<OwnedRun, Error> {
+    let dir = home.run(created.run_id.parse()?);
+    files::ensure_dir_durable(&home.runs())?;
+    files::make_dir(dir.path())?;
+    let made = fill(home, &dir, definition, (now, Event::RunCreated(Box::new(created))));
+    if made.is_err() {
+        // The first error is the one to tell.
+        drop(files::remove_tree(dir.path()));
+    }
+    made
+}
+
+fn fill(home: &Home, dir: &RunDir, definition: &[u8], created: (Now, Event)) -> Result<OwnedRun, Error> {
+    let lock = RunLock::try_take(dir)?;
+    let mut journal = Writer::create(dir, &lock)?;
+    let path = dir.definition();
+    let mut file = files::open_private(&path, OpenOptions::new().write(true).create_new(true))?;
+    file.write_all(definition).and_then(|()| file.sync_data()).map_err(fault("write", &path))?;
+    journal.append(&[created])?;
+    // The first commit cannot go into the reserve: there is none before it.
+    drop(journal.commit()?);
+    files::sync_dir(dir.path())?;
+    files::sync_dir(&home.runs())?;
+    Ok(OwnedRun { dir: dir.clone(), journal, lock })
+}
+
+/// Takes over a run whose owner died: gives every record of its journal to `visit`, oldest first.
+pub fn reopen(home: &Home, id: RunId, visit: impl FnMut(Record)) -> Result<OwnedRun, Error> {
+    let dir = home.run(id);
+    let lock = RunLock::try_take(&dir)?;
+    let journal = Writer::reopen(&dir, &lock, visit)?;
+    Ok(OwnedRun { dir, journal, lock })
+}
+
+/// Deletes a run that nobody owns. Whether it has ended is the caller's matter.
+pub fn delete(home: &Home, id: RunId) -> Result<(), Error> {
+    let dir = home.run(id);
+    let lock = RunLock::try_take(&dir)?;
+    // First, so that a deletion cut short leaves no row of a run that is not there.
+    Index::new(home).deleted(id)?;
+    let grave = home.runs().join(format!("{GRAVE}{id}"));
+    std::fs::rename(dir.path(), &grave).map_err(fault("remove", dir.path()))?;
+    drop(lock);
+    Ok(files::remove_tree(&grave)?)
+}
+
+/// Removes what deletions left behind that were cut short.
+pub fn sweep(home: &Home) -> Result<(), Error> {
+    let path = home.runs();
+    let entries = match std::fs::read_dir(&path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(fault("list", &path)(error).into()),
+    };
+    for entry in entries {
+        let entry = entry.map_err(fault("list", &path))?;
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(GRAVE)) {
+            files::remove_tree(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::journal::{Reader, fixture};
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("not/yet/there"));
+        (dir, home)
+    }
+
+    fn create_in(home: &Home) -> Result<OwnedRun, Error> {
+        let (now, Event::RunCreated(created)) = fixture::created() else { unreachable!("it is one") };
+        create(home, b"{}", now, *created)
+    }
+
+    fn read(run: &RunDir) -> Vec<Record> {
+        Reader::open(run).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn a_run_is_made_owned_and_taken_over() {
+        let (_dir, home) = home();
+        let mut run = create_in(&home).unwrap();
+        assert_eq!(std::fs::read(run.dir.definition()).unwrap(), b"{}");
+        assert_eq!(read(&run.dir), fixture::records_of(&[fixture::created()]));
+        assert!(lock::is_owned(&run.dir).unwrap());
+        let taken = reopen(&home, fixture::run(), |_| ());
+        assert!(matches!(taken, Err(Error::Lock(lock::Error::Owned(_)))));
+        run.journal.append(&[fixture::stop()]).unwrap();
+        assert!(matches!(run.journal.commit().unwrap(), journal::Space::Plenty));
+        drop(run);
+
+        let mut records = Vec::new();
+        let run = reopen(&home, fixture::run(), |record| records.push(record)).unwrap();
+        assert_eq!(records, fixture::records_of(&[fixture::created(), fixture::stop()]));
+        run.journal.finish().unwrap();
+        assert_eq!(read(&run.dir), records);
+        assert_eq!(std::fs::read(run.dir.journal()).unwrap().last(), Some(&b'\n'));
+    }
+
+    #[test]
+    fn the_same_run_is_not_made_twice() {
+        let (_dir, home) = home();
+        let run = create_in(&home).unwrap();
+        let Err(Error::Fault(again)) = create_in(&home) else { panic!("made twice") };
+        assert_eq!(again.source.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(read(&run.dir).len(), 1, "and the first is untouched");
+    }
+
+    #[test]
+    fn a_failed_creation_leaves_nothing() {
+        let (_dir, home) = home();
+        let (now, Event::RunCreated(mut created)) = fixture::created() else { unreachable!("it is one") };
+        let huge = format!("\"{}\"", "x".repeat(journal::LINE_MAX));
+        created.inputs.insert("huge".into(), schemas::json::Json::parse(&huge).unwrap());
+        let refused = create(&home, b"{}", now, *created);
+        assert!(matches!(refused, Err(Error::Journal(journal::Error::TooLong { .. }))));
+        assert_eq!(std::fs::read_dir(home.runs()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_owned_run_is_not_deleted_and_a_deleted_one_is_gone() {
+        let (_dir, home) = home();
+        let run = create_in(&home).unwrap();
+        let id = run.dir.id();
+        assert!(matches!(delete(&home, id), Err(Error::Lock(lock::Error::Owned(_)))));
+        drop(run);
+        delete(&home, id).unwrap();
+        assert!(matches!(delete(&home, id), Err(Error::Lock(lock::Error::NoRun(_)))));
+        assert_eq!(std::fs::read_dir(home.runs()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn deletions_that_were_cut_short_are_swept() {
+        let (_dir, home) = home();
+        sweep(&home).unwrap();
+        let run = create_in(&home).unwrap();
+        files::ensure_dir(&home.runs().join(".deleted-x/steps")).unwrap();
+        sweep(&home).unwrap();
+        assert_eq!(std::fs::read_dir(home.runs()).unwrap().count(), 1);
+        assert!(run.dir.path().is_dir());
+    }
+
+    #[test]
+    fn a_run_without_journal_was_never_created() {
+        let (_dir, home) = home();
+        files::ensure_dir(home.run(fixture::run()).path()).unwrap();
+        let reopened = reopen(&home, fixture::run(), |_| ());
+        assert!(matches!(reopened, Err(Error::Journal(journal::Error::Fault(_)))));
+        std::fs::File::create(home.run(fixture::run()).journal()).unwrap();
+        let reopened = reopen(&home, fixture::run(), |_| ());
+        assert!(matches!(reopened, Err(Error::Journal(journal::Error::Empty { .. }))));
+    }
+}

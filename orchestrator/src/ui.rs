@@ -1,0 +1,29 @@
+//! Writing to people: stdout is data, stderr is talk. Colour only where the other end is a terminal that
+//! wants it (`anstream` sees to it); a reader that goes away is no error.
+
+pub mod diagnostics;
+pub mod quantity;
+pub mod style;
+pub mod table;
+pub mod terminal;
+pub mod text;
+
+use std::io::{self, Write};
+
+/// Writes text to stdout.
+pub fn print(text: &str) -> io::Result<()> {
+    tolerate_closed(anstream::stdout().lock().write_all(text.as_bytes()))
+}
+
+/// Writes text to stderr. Where stderr is gone there is nobody to tell.
+pub fn say(text: &str) {
+    let _nobody_listens = anstream::stderr().lock().write_all(text.as_bytes());
+}
+
+/// A reader such as `head` may stop early.
+fn tolerate_closed(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,94 @@
+//! Tables of text: columns as wide as they must be, the flexible one cut where the line is full.
+
+use super::{
+    style::{Paint, paint},
+    text::{escape, pad, shorten, width},
+};
+
+/// Spaces between columns.
+const GAP: usize = 2;
+/// The flexible column is never cut below this.
+const LEAST_FLEXIBLE: usize = 8;
+
+/// One cell: its text, and how it is painted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    text: String,
+    paint: Paint,
+}
+
+impl Cell {
+    /// A cell of text that may come from anywhere: it is escaped.
+    pub fn new(text: &str) -> Self {
+        Self::painted(text, Paint::Plain)
+    }
+
+    /// The same, painted.
+    pub fn painted(text: &str, paint: Paint) -> Self {
+        Self { text: escape(text).into_owned(), paint }
+    }
+}
+
+impl<T: AsRef<str>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self::new(text.as_ref())
+    }
+}
+
+/// A table in the making.
+#[derive(Debug)]
+pub struct Table {
+    head: Vec<&'static str>,
+    /// The column that is cut when the line is full.
+    flexible: usize,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    /// A table with these headings, of which one column may be cut.
+    pub fn new(head: Vec<&'static str>, flexible: usize) -> Self {
+        Self { head, flexible, rows: Vec::new() }
+    }
+
+    /// Adds a row, a cell for each heading.
+    pub fn row(&mut self, cells: Vec<Cell>) {
+        self.rows.push(cells);
+    }
+
+    /// The lines, cut to so many columns; the headings first.
+    pub fn render(&self, columns: usize) -> String {
+        let widths = self.widths(columns);
+        let head: Vec<_> = self.head.iter().map(|name| Cell::painted(name, Paint::Dim)).collect();
+        let lines = std::iter::once(&head).chain(&self.rows);
+        lines.map(|cells| line(cells, &widths)).collect()
+    }
+
+    fn widths(&self, columns: usize) -> Vec<usize> {
+        let mut widths: Vec<_> = self.head.iter().map(|name| width(name)).collect();
+        for row in &self.rows {
+            for (column, cell) in row.iter().enumerate() {
+                widths[column] = widths[column].max(width(&cell.text));
+            }
+        }
+        let total = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
+        let surplus = total.saturating_sub(columns);
+        let flexible = &mut widths[self.flexible];
+        *flexible = flexible.saturating_sub(surplus).max(LEAST_FLEXIBLE.min(*flexible));
+        widths
+    }
+}
+
+fn line(cells: &[Cell], widths: &[usize]) -> String {
+    let mut line = String::new();
+    let mut owed = 0;
+    for (cell, width_of_column) in cells.iter().zip(widths) {
+        let text = shorten(&cell.text, *width_of_column);
+        line.push_str(&pad("", owed));
+        line.push_str(&paint(cell.paint, &text));
+        // Spaces are written when something follows, so that no line ends in them.
+        let filled = width(&text);
+        owed = if filled == 0 { owed + width_of_column + GAP } else { width_of_column - filled + GAP };
+    }
+    line.push('\n');
+    line
+}

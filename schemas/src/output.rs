@@ -1,0 +1,9 @@
+//! What the reading commands print with `--json`: one document each, but for log lines.
+
+pub mod doctor;
+pub mod list;
+pub mod log;
+pub mod validate;
+
+/// Version of the shapes of `list`, `validate` and `doctor`.
+pub const SCHEMA_VERSION: u32 = 1;

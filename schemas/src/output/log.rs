@@ -1,0 +1,57 @@
+//! `logs --json`: one line of a run's logs, as one JSON object a line.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::words;
+
+/// Version of the shape of [`LogLine`].
+pub const LOG_VERSION: u32 = 1;
+
+words! {
+    /// Where a line comes from.
+    Stream {
+        /// The program's standard output.
+        Stdout = "stdout",
+        /// The program's standard error.
+        Stderr = "stderr",
+        /// The engine.
+        Engine = "engine",
+    }
+}
+
+words! {
+    /// How much a line matters.
+    Level {
+        /// How it happens.
+        Debug = "debug",
+        /// What happens.
+        Info = "info",
+        /// Something is not as it should be.
+        Warn = "warn",
+        /// Something went wrong.
+        Error = "error",
+    }
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LogLine {
+    /// [`LOG_VERSION`].
+    pub v: u32,
+    /// When; `null` for what a program wrote: its bytes are kept as they are, without times.
+    pub ts: Option<Timestamp>,
+    /// The run.
+    pub run_id: String,
+    /// The step, if it is about one.
+    pub step: Option<String>,
+    /// The attempt, if it is about one.
+    pub attempt: Option<u32>,
+    /// Where it comes from.
+    pub stream: Stream,
+    /// How much it matters.
+    pub level: Level,
+    /// What is said; bytes that are not UTF-8 are replaced.
+    pub text: String,
+}

@@ -1,0 +1,5 @@
+//! Aborts, which leaves a core file where that is allowed.
+
+fn main() {
+    std::process::abort();
+}

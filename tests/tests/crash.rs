@@ -1,0 +1,288 @@
+//! The journal as the truth: torn, broken and foreign lines, every crash point of a run, and homes that cannot be
+//! written.
+
+use std::{fs, path::Path, time::Duration};
+
+use integration_tests::{
+    Finished, Fixture,
+    definition::{echo, gate, shell, workflow},
+    fixture::{read_file, write_file},
+    program, wait,
+};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+/// A finished run, without its derived view: only the journal can answer.
+struct Recorded {
+    fixture: Fixture,
+    view: Value,
+    id: String,
+    journal: String,
+}
+
+impl Recorded {
+    #[track_caller]
+    fn new() -> Self {
+        let fixture = Fixture::new();
+        let steps = [echo("a", json!({"v": 1})), shell("b", "echo out"), echo("c", json!({"v": "b.stdout"}))];
+        let view = fixture.run(&workflow(&steps)).exits(0).json();
+        let id = view["run_id"].as_str().expect("an id is text").to_owned();
+        let run = fixture.run_dir(&id);
+        let journal = read_file(&run.join("journal.jsonl"));
+        fs::remove_file(run.join("state.json")).expect("it is there");
+        Self { fixture, view, id, journal }
+    }
+
+    fn lines(&self) -> Vec<&str> {
+        self.journal.split_inclusive('\n').collect()
+    }
+
+    /// `status --json` with this text as the journal.
+    #[track_caller]
+    fn status(&self, journal: &[u8]) -> Finished {
+        let path = self.fixture.run_dir(&self.id).join("journal.jsonl");
+        write_file(&path, journal);
+        let status = self.fixture.workflow(["status", &self.id, "--json"]);
+        assert_eq!(fs::read(&path).ok().as_deref(), Some(journal), "readers never write");
+        status
+    }
+
+    /// The journal is refused at this line.
+    #[track_caller]
+    fn assert_bad(&self, lines: &[&str], number: usize) {
+        self.status(lines.concat().as_bytes()).exits(9).says(&[&format!("journal.jsonl:{number}")]);
+    }
+}
+
+#[test]
+fn whole_journal_gives_the_whole_view() {
+    let recorded = Recorded::new();
+    assert_eq!(recorded.status(recorded.journal.as_bytes()).exits(0).json(), recorded.view);
+}
+
+#[test]
+fn every_crash_point_has_an_answer() {
+    let recorded = Recorded::new();
+    let lines = recorded.lines();
+    let mut completed_before = 0;
+    for count in 1..=lines.len() {
+        let prefix = lines[..count].concat();
+        let view = recorded.status(prefix.as_bytes()).exits(0).json();
+        let status = view["status"].as_str().expect("a status is a word").to_owned();
+        assert!(["interrupted", "completed"].contains(&status.as_str()), "after {count} lines: {status}");
+        let steps = view["steps"].as_array().expect("a view has steps");
+        let completed = steps.iter().filter(|step| step["status"] == "completed").count();
+        assert!(completed >= completed_before, "after {count} lines: {view:#}");
+        assert!(status == "interrupted" || completed == 3, "after {count} lines: {view:#}");
+        completed_before = completed;
+
+        // The same journal with the next line half written, and with padding.
+        if let Some(next) = lines.get(count) {
+            let torn = format!("{prefix}{}", &next[..next.len() / 2]);
+            assert_eq!(recorded.status(torn.as_bytes()).exits(0).json(), view, "torn after {count} lines");
+        }
+        let padded = [prefix.as_bytes(), &[0; 4096]].concat();
+        assert_eq!(recorded.status(&padded).exits(0).json(), view, "padded after {count} lines");
+    }
+    assert_eq!(completed_before, 3);
+}
+
+#[test]
+fn last_line_without_its_line_feed_is_torn() {
+    let recorded = Recorded::new();
+    let cut = recorded.journal.trim_end_matches('\n');
+    assert_eq!(recorded.status(cut.as_bytes()).exits(0).json()["status"], "interrupted");
+}
+
+#[test]
+fn changed_line_is_named() {
+    let recorded = Recorded::new();
+    let lines = recorded.lines();
+    for number in 1..lines.len() {
+        // A digit of the time of day: the line stays JSON.
+        let (head, tail) = lines[number].split_once("\"ts\":\"2").expect("a line has a time");
+        let changed = format!("{head}\"ts\":\"3{tail}");
+        let mut all = lines.clone();
+        all[number] = &changed;
+        recorded.assert_bad(&all, number + 1);
+    }
+}
+
+#[test]
+fn lost_doubled_moved_and_foreign_lines_are_named() {
+    let recorded = Recorded::new();
+    let lines = recorded.lines();
+    assert!(lines.len() >= 4, "{lines:#?}");
+    let lost = [&lines[..1], &lines[2..]].concat();
+    recorded.assert_bad(&lost, 2);
+    let doubled = [&lines[..2], &lines[1..]].concat();
+    recorded.assert_bad(&doubled, 3);
+    let mut moved = lines.clone();
+    moved.swap(1, 2);
+    recorded.assert_bad(&moved, 2);
+    let foreign = [&lines[..2], &["{\"type\":\"run_resumed\"}\n"], &lines[2..]].concat();
+    recorded.assert_bad(&foreign, 3);
+    let garbage = [&lines[..2], &["garbage\n"], &lines[2..]].concat();
+    recorded.assert_bad(&garbage, 3);
+
+    let other = Recorded::new();
+    let mixed = [&lines[..1], &other.lines()[1..]].concat();
+    recorded.assert_bad(&mixed, 2);
+}
+
+#[test]
+fn newer_format_is_left_alone() {
+    let recorded = Recorded::new();
+    let newer = recorded.journal.replacen("\"format_version\":1", "\"format_version\":2", 1);
+    assert_ne!(newer, recorded.journal);
+    recorded.status(newer.as_bytes()).exits(9).says(&["newer"]);
+}
+
+#[test]
+fn broken_run_does_not_hide_the_others() {
+    let recorded = Recorded::new();
+    recorded.fixture.run(&workflow(&[echo("a", json!({}))])).exits(0);
+    recorded.status(b"garbage\ngarbage\n").exits(9);
+    let list = recorded.fixture.workflow(["list", "--json"]).exits(0).json();
+    assert_eq!(list["runs"].as_array().map(Vec::len), Some(2), "{list:#}");
+}
+
+#[test]
+fn run_of_a_dead_engine_is_interrupted() {
+    let fixture = Fixture::new();
+    let running = fixture.spawn_run(&workflow(&[echo("first", json!({"v": 1})), gate("a")]));
+    fixture.wait_for("a.started");
+    let id = fixture.only_run();
+    running.signal(Signal::SIGKILL);
+    running.finish();
+    fixture.assert_nothing_left();
+
+    let view = fixture.view(&id);
+    assert_eq!(view["status"], "interrupted");
+    assert_eq!(integration_tests::view::step(&view, "first")["status"], "completed");
+    assert_eq!(fixture.workflow(["status", &id, "--exit-code"]).code, 11);
+    let list = fixture.workflow(["list", "--json"]).exits(0).json();
+    assert_eq!(list["runs"][0]["status"], "interrupted");
+    let filtered = fixture.workflow(["list", "--json", "--status", "interrupted"]).exits(0).json();
+    assert_eq!(filtered["runs"][0]["run_id"], id);
+    // Never written.
+    let run = fixture.run_dir(&id);
+    for file in ["journal.jsonl", "state.json"] {
+        let text = String::from_utf8_lossy(&fs::read(run.join(file)).unwrap_or_default()).into_owned();
+        assert!(!text.contains("interrupted"), "{file}: {text}");
+    }
+}
+
+#[test]
+fn engine_killed_anywhere_leaves_an_answer() {
+    let fixture = Fixture::new();
+    let steps: Vec<_> = (0..8).map(|number| echo(&format!("s{number}"), json!({"v": number}))).collect();
+    fixture.define(&workflow(&steps));
+    for lines in 0..10 {
+        let before = fixture.run_ids();
+        let mut running = fixture.spawn(["run", "workflow.json"]);
+        // The instant is that at which the journal has so many lines, or as near as a look can be.
+        wait::eventually("the journal grows", Duration::from_secs(20), || {
+            let new = fixture.run_ids().into_iter().find(|id| !before.contains(id));
+            let journal =
+                new.map(|id| fs::read(fixture.run_dir(&id).join("journal.jsonl")).unwrap_or_default());
+            let count = journal.map(|journal| String::from_utf8_lossy(&journal).matches('\n').count());
+            count >= Some(lines) || running.has_ended()
+        });
+        if !running.has_ended() {
+            running.signal(Signal::SIGKILL);
+        }
+        running.finish();
+        fixture.assert_nothing_left();
+        for id in fixture.run_ids() {
+            let status = fixture.workflow(["status", &id, "--json"]);
+            // Before its first line is durable a run does not exist.
+            if status.code != 4 {
+                let status = status.exits(0).json()["status"].clone();
+                assert!(["interrupted", "completed"].map(Value::from).contains(&status), "{status}");
+            }
+        }
+    }
+    fixture.workflow(["run", "workflow.json"]).exits(0);
+}
+
+#[test]
+fn running_run_has_the_exit_code_ten() {
+    let fixture = Fixture::new();
+    let running = fixture.spawn_run(&workflow(&[gate("a")]));
+    fixture.wait_for("a.started");
+    assert_eq!(fixture.workflow(["status", "@last", "--exit-code"]).code, 10);
+    fixture.workflow(["status", "@last"]).exits(0);
+    fixture.write("a.go", "");
+    running.finish().exits(0);
+}
+
+#[test]
+fn home_that_cannot_be_made_is_an_engine_error() {
+    let fixture = Fixture::new();
+    fixture.write("file", "");
+    fixture.define(&workflow(&[shell("a", "touch started")]));
+    let home = fixture.work().join("file/home").to_string_lossy().into_owned();
+    fixture.workflow(["run", "workflow.json", "--home", &home]).exits(9).says(&["file/home"]);
+    assert!(!fixture.has("started"));
+}
+
+/// Runs `q workflow run workflow.json --json` with a tmpfs of these options as its home, in a mount namespace of
+/// its own; `None` where that cannot be had.
+fn run_on_tmpfs(fixture: &Fixture, options: &str) -> Option<integration_tests::Running> {
+    fs::create_dir_all(fixture.home()).expect("the directory is ours");
+    let script =
+        format!("mount -t tmpfs -o {options} none \"$1\" && exec \"$0\" workflow run workflow.json --json");
+    let unshare = |script: &str| {
+        let mut command = fixture.command("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", script]);
+        command.arg(program::q()).arg(fixture.home());
+        command
+    };
+    let probe = unshare("mount -t tmpfs none \"$1\"").status();
+    if !probe.is_ok_and(|status| status.success()) {
+        wait::skip("no own mount namespace here: homes on a full or read-only file system are not tried");
+        return None;
+    }
+    Some(fixture.start(unshare(&script)))
+}
+
+#[test]
+fn read_only_home_is_an_engine_error() {
+    let fixture = Fixture::new();
+    fixture.define(&workflow(&[shell("a", "touch started")]));
+    let Some(running) = run_on_tmpfs(&fixture, "ro,size=1m") else { return };
+    let run = running.finish().exits(9);
+    assert!(run.stderr.to_lowercase().contains("read-only"), "{}", run.stderr);
+    assert!(!fixture.has("started"));
+}
+
+#[test]
+fn home_without_room_is_an_engine_error() {
+    let fixture = Fixture::new();
+    fixture.define(&workflow(&[shell("a", "touch started")]));
+    let Some(running) = run_on_tmpfs(&fixture, "size=4k,nr_inodes=6") else { return };
+    let run = running.finish().exits(9);
+    assert!(run.stderr.to_lowercase().contains("no space"), "{}", run.stderr);
+    assert!(!fixture.has("started"));
+}
+
+#[test]
+fn home_that_fills_up_leaves_the_run_interrupted() {
+    let fixture = Fixture::new();
+    // The second step's output does not fit any more.
+    let steps =
+        [gate("a"), shell("b", "head -c 200000 /dev/zero | tr '\\0' x"), echo("c", json!({"v": "b.stdout"}))];
+    fixture.define(&workflow(&steps));
+    let Some(running) = run_on_tmpfs(&fixture, "size=8m") else { return };
+    fixture.wait_for("a.started");
+    // The home of that mount namespace, as its processes see it.
+    let home = Path::new("/proc").join(running.pid().to_string()).join("root");
+    let home = home.join(fixture.home().strip_prefix("/").expect("it is absolute"));
+    let mut filler = fs::File::create(home.join("filler")).expect("the home is reachable");
+    let full = std::io::copy(&mut std::io::repeat(b'x'), &mut filler).expect_err("it fills up");
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    fixture.write("a.go", "");
+    let run = running.finish_within(Duration::from_secs(20)).exits(9);
+    assert!(run.stderr.to_lowercase().contains("no space"), "{}", run.stderr);
+}

@@ -1,0 +1,200 @@
+//! What is on disk after a run, and who may read it.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use integration_tests::{
+    Fixture,
+    definition::{echo, gate, shell, workflow},
+    fixture::{read_file, write_file},
+};
+use serde_json::{Value, json};
+
+/// A finished run of a few steps; its view.
+#[track_caller]
+fn finished(fixture: &Fixture) -> Value {
+    let steps =
+        [echo("a", json!({"v": "x"})), shell("b", "echo out; echo err >&2"), echo("c", json!({"v": "a.v"}))];
+    fixture.run(&workflow(&steps)).exits(0).json()
+}
+
+fn id(view: &Value) -> String {
+    view["run_id"].as_str().expect("an id is text").to_owned()
+}
+
+/// Every path below a directory.
+fn walk(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).expect("it is ours").flatten() {
+            if entry.file_type().expect("it is there").is_dir() {
+                directories.push(entry.path());
+            }
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+#[test]
+fn layout_is_as_documented() {
+    let fixture = Fixture::new();
+    let run = fixture.run_dir(&id(&finished(&fixture)));
+    for file in [
+        "definition.json",
+        "journal.jsonl",
+        "state.json",
+        "logs/run.log",
+        "steps/a/1/output.json",
+        "steps/b/1/stdout.log",
+        "steps/b/1/stderr.log",
+        "steps/b/1/output.json",
+    ] {
+        assert!(run.join(file).is_file(), "{file} is missing: {:#?}", walk(&run));
+    }
+    assert!(fixture.home().join("index.jsonl").is_file());
+    assert_eq!(read_file(&run.join("steps/b/1/stdout.log")), "out\n");
+    assert_eq!(read_file(&run.join("steps/b/1/stderr.log")), "err\n");
+}
+
+#[test]
+fn only_the_owner_may_look() {
+    let fixture = Fixture::new();
+    finished(&fixture);
+    let mut paths = walk(&fixture.home());
+    paths.push(fixture.home());
+    for path in paths {
+        let metadata = path.symlink_metadata().expect("it is there");
+        let expected = if metadata.is_dir() { 0o700 } else { 0o600 };
+        let mode = metadata.permissions().mode() & 0o7777;
+        assert_eq!(mode, expected, "{} has mode {mode:o}", path.display());
+    }
+}
+
+#[test]
+fn umask_does_not_matter() {
+    for umask in ["000", "077"] {
+        let fixture = Fixture::new();
+        fixture.define(&workflow(&[echo("a", json!({}))]));
+        let mut command = fixture.command("/bin/sh");
+        command.args(["-c", &format!("umask {umask}; exec \"$0\" workflow run workflow.json")]);
+        command.arg(integration_tests::program::q());
+        fixture.start(command).finish().exits(0);
+        let journal = fixture.run_dir(&fixture.only_run()).join("journal.jsonl");
+        let mode = journal.metadata().expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "umask {umask}");
+        let mode = fixture.home().metadata().expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "umask {umask}");
+    }
+}
+
+#[test]
+fn definition_is_a_frozen_copy() {
+    let fixture = Fixture::new();
+    let view = finished(&fixture);
+    let copy = read_file(&fixture.run_dir(&id(&view)).join("definition.json"));
+    assert_eq!(copy, fixture.read("workflow.json"));
+    fixture.write("workflow.json", "changed");
+    assert_eq!(fixture.view(&id(&view)), view);
+}
+
+#[test]
+fn view_is_the_same_everywhere() {
+    let fixture = Fixture::new();
+    let view = finished(&fixture);
+    assert_eq!(fixture.view(&id(&view)), view);
+    let state = read_file(&fixture.run_dir(&id(&view)).join("state.json"));
+    assert_eq!(serde_json::from_str::<Value>(&state).expect("it is JSON"), view);
+}
+
+#[test]
+fn journal_is_checked_lines_that_begin_with_the_version() {
+    let fixture = Fixture::new();
+    let view = finished(&fixture);
+    let journal = read_file(&fixture.run_dir(&id(&view)).join("journal.jsonl"));
+    assert!(journal.ends_with('\n'), "the padding is cut when the run ends");
+    let lines: Vec<Value> =
+        journal.lines().map(|line| serde_json::from_str(line).expect("a line is one JSON object")).collect();
+    assert_eq!(lines[0]["format_version"], 1);
+    assert_eq!(lines[0]["run_id"], view["run_id"]);
+    for pair in lines.windows(2) {
+        let (Some(before), Some(after)) = (pair[0]["seq"].as_u64(), pair[1]["seq"].as_u64()) else {
+            panic!("every line has a number: {pair:#?}");
+        };
+        assert_eq!(after, before + 1);
+    }
+    assert!(lines.iter().all(|line| line.get("crc").is_some()), "every line has a checksum");
+    assert!(lines.iter().skip(1).all(|line| line.get("format_version").is_none()));
+}
+
+#[test]
+fn state_is_readable_while_the_run_goes_on() {
+    let fixture = Fixture::new();
+    let running = fixture.spawn_run(&workflow(&[echo("first", json!({"v": 1})), gate("a")]));
+    fixture.wait_for("a.started");
+    let run = fixture.only_run();
+    let view = fixture.view(&run);
+    assert_eq!(view["status"], "running");
+    assert_eq!(view["finished_at"], Value::Null);
+    assert_eq!(view["duration_ms"], Value::Null);
+    assert_eq!(integration_tests::view::step(&view, "first")["status"], "completed");
+    let step = integration_tests::view::step(&view, "a");
+    assert_eq!((&step["status"], &step["outputs"]), (&json!("running"), &Value::Null));
+    let state = read_file(&fixture.run_dir(&run).join("state.json"));
+    let state: Value = serde_json::from_str(&state).expect("state.json always parses");
+    assert_eq!(state["run_id"], view["run_id"]);
+    fixture.write("a.go", "");
+    running.finish().exits(0);
+}
+
+#[test]
+fn derived_view_is_never_trusted_over_the_journal() {
+    let fixture = Fixture::new();
+    let view = finished(&fixture);
+    let state = fixture.run_dir(&id(&view)).join("state.json");
+    let newer = json!({"schema_version": 999, "status": "flying"}).to_string();
+    for garbage in [None, Some("garbage"), Some(""), Some("{}"), Some(newer.as_str())] {
+        match garbage {
+            Some(text) => write_file(&state, text.as_bytes()),
+            None => fs::remove_file(&state).expect("it is there"),
+        }
+        assert_eq!(fixture.view(&id(&view)), view, "state.json was {garbage:?}");
+        // Readers never write.
+        assert_eq!(fs::read_to_string(&state).ok().as_deref(), garbage);
+    }
+}
+
+#[test]
+fn index_can_be_rebuilt() {
+    let fixture = Fixture::new();
+    for _ in 0..3 {
+        finished(&fixture);
+    }
+    let index = fixture.home().join("index.jsonl");
+    let list = || fixture.workflow(["list", "--json"]).exits(0).json();
+    let expected = list();
+    assert_eq!(expected["runs"].as_array().map(Vec::len), Some(3));
+    fs::remove_file(&index).expect("it is there");
+    assert_eq!(list(), expected, "without an index");
+    finished(&fixture);
+    fixture.workflow(["delete", "--run", "@last", "--yes"]).exits(0);
+    assert_eq!(list(), expected, "after another run");
+    let text = if index.exists() { read_file(&index) } else { String::new() };
+    write_file(&index, format!("garbage\n{text}").as_bytes());
+    assert_eq!(list(), expected, "with a line that does not parse");
+}
+
+#[test]
+fn log_of_the_run_is_structured() {
+    let fixture = Fixture::new();
+    let view = finished(&fixture);
+    let log = read_file(&fixture.run_dir(&id(&view)).join("logs/run.log"));
+    assert!(!log.is_empty());
+    for line in log.lines() {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    }
+}

@@ -1,0 +1,7 @@
+//! What a child is shut into: one file a concern, each a step in the order of [`crate::child`].
+
+pub(crate) mod capabilities;
+pub(crate) mod descriptors;
+pub(crate) mod mounts;
+pub(crate) mod namespaces;
+pub(crate) mod rlimits;
