@@ -16,7 +16,7 @@ use ipc::{
     message::{Birth, BirthKind, FromLauncher, ProcessUsage, Stage, ToLauncher, VERSION, WaitStatus},
     socket::{self, Outgoing, Receiver},
 };
-use tokio::{io::Interest, net::UnixStream, sync::mpsc};
+use tokio::{io::Interest, net::UnixStream, sync::mpsc, task::JoinHandle};
 
 use crate::signal::Process;
 
@@ -111,8 +111,9 @@ pub fn start(probe: Option<&Path>) -> Result<Starting, Error> {
 }
 
 impl Starting {
-    /// Waits for its answer and hands its socket to a task of the current runtime.
-    pub fn ready(self) -> Result<(Launcher, Ready), Error> {
+    /// Waits for its answer and hands its socket to a task of the current runtime. The task ends when every
+    /// [`Launcher`] is dropped and the process is reaped.
+    pub fn ready(self) -> Result<(Launcher, Ready, JoinHandle<()>), Error> {
         let mut receiver = Receiver::new();
         let answer = receiver.wait::<FromLauncher>(&self.socket).map_err(Error::Handshake)?;
         let ready = match answer {
@@ -127,8 +128,8 @@ impl Starting {
         let socket = UnixStream::from_std(self.socket).map_err(Error::Start)?;
         let (requests, incoming) = mpsc::unbounded_channel();
         let line = Line { socket, receiver, births: HashMap::new(), child: self.child };
-        tokio::task::spawn_local(line.serve(incoming));
-        Ok((Launcher { requests }, ready))
+        let line = tokio::task::spawn_local(line.serve(incoming));
+        Ok((Launcher { requests }, ready, line))
     }
 }
 

@@ -64,16 +64,13 @@ pub struct Ended {
 pub fn drive(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watcher) -> Result<Ended> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
-    let local = tokio::task::LocalSet::new();
-    let ended = local.block_on(&runtime, go(home, created, order, watcher));
-    // Leaves that were still busy are removed by tasks of their own, for a bounded time.
-    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(1), local).await }).ok();
-    ended
+    tokio::task::LocalSet::new().block_on(&runtime, go(home, created, order, watcher))
 }
 
 async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watcher) -> Result<Ended> {
     let Created { owned: OwnedRun { dir, journal, lock }, run } = created;
-    let host = Rc::new(host::open(order, &dir)?);
+    let (host, launcher) = host::open(order, &dir)?;
+    let host = Rc::new(host);
     let (sender, mut stops) = mpsc::unbounded_channel();
     signals::listen(&sender, order.detached).map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
     control::serve(&control::path(&dir), sender).map_err(|error| {
@@ -85,9 +82,7 @@ async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watc
     let dispatcher = Dispatcher::new(run, journal, clock, Rc::clone(&host), vec![watcher, &mut log]);
     let (run, journal, stopped_by) = dispatcher.drive(first, &mut stops).await.map_err(interrupted)?;
     let ended = settle(home, &dir, &run, journal, stopped_by)?;
-    if let Ok(host) = Rc::try_unwrap(host) {
-        host::close(host);
-    }
+    host::close(host, launcher).await;
     drop(lock);
     Ok(ended)
 }

@@ -19,10 +19,10 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use catalog::{Catalog, SkillEntry};
-pub use text_skill::over_inputs;
 use names::Names;
 use outline::Outline;
 use schema::Schemas;
+pub use text_skill::over_inputs;
 
 use crate::{
     diagnostic::{Diagnostic, Problems},

@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use schemas::{json::Json, skill::Protocol};
 
-use crate::{
-    units::Bytes,
-    value::Template,
-};
+use crate::{units::Bytes, value::Template};
 
 /// Index of a step in [`Plan::steps`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -14,7 +14,7 @@ impl Bytes {
 }
 
 /// Longest duration: a hundred years. Sums with times of day stay far from any overflow.
-pub const MAX_DURATION: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
+pub const MAX_DURATION: Duration = Duration::from_hours(100 * 366 * 24);
 /// Largest size: what a signed 64-bit offset holds.
 pub const MAX_SIZE: Bytes = Bytes(i64::MAX as u64);
 /// Largest CPU share, in thousandths of a core.

@@ -60,9 +60,13 @@ impl Tree {
         Leaf::create(self.path.join(name))
     }
 
-    /// Removes the tree, which must be empty by now; what cannot be removed is left to the next sweep.
+    /// Removes the tree, in which nothing lives any more: leaves that were just killed may be busy for some
+    /// milliseconds yet. What cannot be removed is left to the next sweep.
     pub fn remove(self) {
-        let _left_to_the_next_sweep = remove_below(&self.path).and_then(|()| fs::remove_dir(&self.path));
+        let remove = || remove_below(&self.path).and_then(|()| fs::remove_dir(&self.path));
+        if remove().is_err() {
+            let _left_to_the_next_sweep = wait_until_empty(&self.path).and_then(|()| remove());
+        }
     }
 }
 

@@ -3,13 +3,16 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
+    rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use schemas::{
     exit_code::ExitCode,
     view::{Isolation, Limit},
 };
+use tokio::task::JoinHandle;
 
 use super::Order;
 use crate::{
@@ -23,8 +26,11 @@ use crate::{
     },
 };
 
+/// How long the launcher may take to end.
+const LAUNCHER_GOES: Duration = Duration::from_secs(2);
+
 /// Opens the host: what dead engines left is swept, a tree is made, the launcher started and asked.
-pub(super) fn open(order: &Order, dir: &RunDir) -> Result<Host> {
+pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)> {
     let (base, mut notes) = cgroup::find(order.cgroup_base.as_deref())
         .map_err(|error| CommandError::from_error(ExitCode::Isolation, &error))?;
     let tree = base.as_ref().and_then(|base| {
@@ -41,7 +47,7 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<Host> {
     let probe = tree.as_ref().and_then(|tree| tree.leaf("probe").ok());
     let launcher_error = |error: launcher::Error| CommandError::from_error(ExitCode::Engine, &error);
     let starting = launcher::start(probe.as_ref().map(cgroup::Leaf::path)).map_err(launcher_error)?;
-    let (launcher, ready) = starting.ready().map_err(launcher_error)?;
+    let (launcher, ready, line) = starting.ready().map_err(launcher_error)?;
     if let Some(probe) = probe {
         // One that is still busy goes with the tree.
         let _busy = probe.remove();
@@ -49,7 +55,7 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<Host> {
     notes.extend(ready.notes.iter().cloned());
     let null = File::options().read(true).open("/dev/null");
     let null = null.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
-    Ok(Host::new(
+    let host = Host::new(
         launcher,
         &ready,
         !nix::unistd::geteuid().is_root(),
@@ -60,7 +66,8 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<Host> {
         Path::new(&order.created.base).to_owned(),
         null.into(),
         std::env::vars_os(),
-    ))
+    );
+    Ok((host, line))
 }
 
 /// What this host gives to a step with the default sandbox.
@@ -84,17 +91,22 @@ pub fn survey(order: &Order) -> Result<Survey> {
     let nowhere = Home::at(PathBuf::new()).run(RunId::generate());
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
-        let host = open(order, &nowhere)?;
+        let (host, launcher) = open(order, &nowhere)?;
         let limits = order.plan.steps.iter().map(|step| attempt::limits_of(&host, step)).collect();
         let survey = Survey { isolation: isolation(&host), limits };
-        close(host);
+        close(Rc::new(host), launcher).await;
         Ok(survey)
     })
 }
 
-/// Removes the tree; the launcher ends when its socket closes with the runtime.
-pub(super) fn close(host: Host) {
-    if let Some(tree) = host.tree {
+/// Lets the launcher go and removes the tree. Every attempt has ended and dropped its share of the host.
+pub(super) async fn close(host: Rc<Host>, launcher: JoinHandle<()>) {
+    let Ok(host) = Rc::try_unwrap(host) else { return };
+    let Host { launcher: requests, tree, .. } = host;
+    drop(requests);
+    // It ends when its socket closes; one that does not is no reason to wait for ever.
+    let _bounded = tokio::time::timeout(LAUNCHER_GOES, launcher).await;
+    if let Some(tree) = tree {
         tree.remove();
     }
 }

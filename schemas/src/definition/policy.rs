@@ -52,7 +52,11 @@ pub static STRATEGY: ObjectShape = ObjectShape {
         required("strategy", Shape::Word(STRATEGIES), "Which one."),
         key("on", list(&Shape::FailureCode), "Failure codes for which it acts."),
         key("max_attempts", COUNT, "Tries in all; default 3."),
-        key("backoff", Shape::Word(&["exponential", "linear", "fixed"]), "How waits grow; default exponential."),
+        key(
+            "backoff",
+            Shape::Word(&["exponential", "linear", "fixed"]),
+            "How waits grow; default exponential.",
+        ),
         key("delay", DELAY, "The first wait; default 1 s."),
         key("multiplier", Shape::Positive, "Factor of exponential waits; default 2."),
         key("max_delay", DELAY, "The longest wait; default 60 s."),
@@ -75,8 +79,11 @@ static SCALE: ObjectShape = ObjectShape {
 };
 
 /// `resource_limits`.
-pub static LIMITS: ObjectShape =
-    ObjectShape { title: "ResourceLimits", about: "Limits on resources; the tightest wins.", keys: LIMIT_KEYS };
+pub static LIMITS: ObjectShape = ObjectShape {
+    title: "ResourceLimits",
+    about: "Limits on resources; the tightest wins.",
+    keys: LIMIT_KEYS,
+};
 
 const LIMIT_KEYS: &[Key] = &[
     key("max_memory_mb", COUNT, "Memory in MiB."),
@@ -116,7 +123,11 @@ pub static SANDBOX: ObjectShape = ObjectShape {
         key("read", list(&Shape::Text), "Paths that it may read."),
         key("write", list(&Shape::Text), "Paths that it may write."),
         key("env", list(&Shape::Text), "Names of variables that pass through."),
-        key("user", Shape::Either(&[Shape::Text, Shape::Integer { least: 0, most: u32::MAX as u64 }]), "User."),
+        key(
+            "user",
+            Shape::Either(&[Shape::Text, Shape::Integer { least: 0, most: u32::MAX as u64 }]),
+            "User.",
+        ),
         key("seccomp", Shape::Word(&["default", "allow-userns"]), "Which filter of system calls holds."),
         key("delegate", Shape::Boolean, "Whether it gets a cgroup sub-tree of its own."),
         key("enforcement", Shape::Word(ENFORCEMENT), "Whether a part that is missing refuses the run."),

@@ -20,7 +20,9 @@ fn schema(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
     match *shape {
         Shape::Any | Shape::Value => json!(true),
         Shape::Text | Shape::Template | Shape::Expression => json!({"type": "string"}),
-        Shape::Name => json!({"type": "string", "pattern": format!("^[A-Za-z0-9][A-Za-z0-9._-]{{0,{}}}$", MAX_NAME - 1)}),
+        Shape::Name => {
+            json!({"type": "string", "pattern": format!("^[A-Za-z0-9][A-Za-z0-9._-]{{0,{}}}$", MAX_NAME - 1)})
+        }
         Shape::Version => json!({"type": "string", "pattern": SEMVER}),
         Shape::StepId => {
             json!({"type": "string", "pattern": format!("^[A-Za-z0-9_][A-Za-z0-9_-]{{0,{}}}$", MAX_STEP_ID - 1)})
@@ -32,7 +34,9 @@ fn schema(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
         Shape::Duration { zero } => text_or_number(DURATION, zero),
         Shape::Size { zero } => text_or_number(SIZE, zero),
         Shape::Word(words) => json!({"type": "string", "enum": words}),
-        Shape::Object(shape) => named(shape.title, definitions, |definitions| named_object(shape, definitions)),
+        Shape::Object(shape) => {
+            named(shape.title, definitions, |definitions| named_object(shape, definitions))
+        }
         Shape::Tagged(shape) => named(shape.title, definitions, |definitions| tagged(shape, definitions)),
         Shape::Map(of) => json!({"type": "object", "additionalProperties": schema(of, definitions)}),
         Shape::List { of, least: 0 } => json!({"type": "array", "items": schema(of, definitions)}),

@@ -28,7 +28,11 @@ pub static STEP: TaggedShape = TaggedShape {
         key("grace", DELAY, "Time between SIGTERM and kill; default 5 s."),
         key("error_handling", step_strategy(), "What happens when this step fails."),
         key("rollback", Shape::Either(&UNDO), "The undo of this step."),
-        key("assign", Shape::Map(&Shape::Value), "Keys of the mutable context that get new values when it completes."),
+        key(
+            "assign",
+            Shape::Map(&Shape::Value),
+            "Keys of the mutable context that get new values when it completes.",
+        ),
         key("resource_limits", Shape::Object(&LIMITS), "Limits of this step."),
         key("sandbox", SANDBOX_CHOICE, "Sandbox of this step."),
         key("trust", Shape::Word(&["trusted", "verified", "untrusted"]), "How far its program is trusted."),
@@ -47,7 +51,12 @@ pub static STEP: TaggedShape = TaggedShape {
             about: "Runs steps in order as one step.",
             keys: &SEQUENCE_KEYS,
         },
-        KindShape { word: "parallel", title: "ParallelStep", about: "Runs steps at once.", keys: &PARALLEL_KEYS },
+        KindShape {
+            word: "parallel",
+            title: "ParallelStep",
+            about: "Runs steps at once.",
+            keys: &PARALLEL_KEYS,
+        },
         KindShape {
             word: "conditional",
             title: "ConditionalStep",
@@ -109,6 +118,10 @@ static LOOP_KEYS: [Key; 7] = [
     key("condition", Shape::Expression, "Checked before each turn."),
     key("for_each", Shape::Either(&[Shape::Expression, list(&Shape::Value)]), "The items: one turn each."),
     key("as", Shape::Text, "Name of the item in the body; default `item`."),
-    key("max_iterations", Shape::Integer { least: 1, most: MAX_TURNS }, "Most turns; with `condition` default 100."),
+    key(
+        "max_iterations",
+        Shape::Integer { least: 1, most: MAX_TURNS },
+        "Most turns; with `condition` default 100.",
+    ),
     key("max_concurrent", COUNT, "Most turns at once; default 1."),
 ];

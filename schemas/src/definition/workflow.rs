@@ -1,7 +1,7 @@
 //! The top level of a definition: its keys, declared inputs, context and triggers.
 
 use super::{
-    KindShape, Key, ObjectShape, Shape, TaggedShape,
+    Key, KindShape, ObjectShape, Shape, TaggedShape,
     agent::{AGENT, SKILL},
     key, list,
     policy::{ERROR_HANDLING, LIMITS, SANDBOX_CHOICE},
@@ -68,8 +68,18 @@ pub static TRIGGER: TaggedShape = TaggedShape {
     about: "What starts a run.",
     common: &[],
     kinds: &[
-        KindShape { word: "manual", title: "ManualTrigger", about: "Started by `q workflow run`.", keys: &[] },
-        KindShape { word: "schedule", title: "ScheduleTrigger", about: "Started by the clock.", keys: SCHEDULE },
+        KindShape {
+            word: "manual",
+            title: "ManualTrigger",
+            about: "Started by `q workflow run`.",
+            keys: &[],
+        },
+        KindShape {
+            word: "schedule",
+            title: "ScheduleTrigger",
+            about: "Started by the clock.",
+            keys: SCHEDULE,
+        },
     ],
 };
 
@@ -77,7 +87,11 @@ const SCHEDULE: &[Key] = &[
     required("cron", Shape::Text, "Cron expression of 5 fields (6 and 7 too)."),
     key("timezone", Shape::Text, "IANA time zone; default UTC."),
     key("catch_up", Shape::Word(&["none", "latest", "all"]), "What happens to fires that were missed."),
-    key("overlap", Shape::Word(&["skip", "queue", "allow", "replace"]), "What happens while a run still runs."),
+    key(
+        "overlap",
+        Shape::Word(&["skip", "queue", "allow", "replace"]),
+        "What happens while a run still runs.",
+    ),
     key("enabled", Shape::Boolean, "Whether it fires; default true."),
     key("inputs", Shape::Map(&Shape::Any), "Inputs of the runs that it starts."),
     key("jitter", super::DELAY, "A random delay of at most this."),

@@ -22,7 +22,8 @@ impl<'a> Check<'a, '_> {
         let entry = self.skill_of(node);
         let inputs = self.inputs(node, entry, index);
         let env = node.get("env").map_or(&[][..], Node::members);
-        let env = env.iter().map(|member| (member.key.to_string(), self.template(&member.value, Some(index))));
+        let env =
+            env.iter().map(|member| (member.key.to_string(), self.template(&member.value, Some(index))));
         let env = env.collect();
         let cwd = node.get("cwd").map(|cwd| self.template(cwd, Some(index)));
         self.impossible_outputs(node);
@@ -75,7 +76,8 @@ impl<'a> Check<'a, '_> {
         let mut hint = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
         hint.push_str("searched: ");
         hint.push_str(&self.catalog.searched.join(", "));
-        let report = self.problems.report(UNKNOWN_SKILL, span.clone(), format!("the skill `{name}` does not exist"));
+        let report =
+            self.problems.report(UNKNOWN_SKILL, span.clone(), format!("the skill `{name}` does not exist"));
         report.hint(hint);
         if let Some(near) = near {
             report.suggest(inside(span), near);
@@ -104,7 +106,8 @@ impl<'a> Check<'a, '_> {
 
     fn impossible_outputs(&mut self, step: &Node) {
         for output in self.names.impossible(step) {
-            let (Some(name), Some(skill)) = (output.as_text(), step.get("skill").and_then(Node::as_text)) else {
+            let (Some(name), Some(skill)) = (output.as_text(), step.get("skill").and_then(Node::as_text))
+            else {
                 continue;
             };
             self.problems

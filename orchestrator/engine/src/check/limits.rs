@@ -9,7 +9,8 @@ use crate::{
 /// Reads limits; what is wrong with them was reported with their shape.
 pub(super) fn read(node: &Node) -> Limits {
     let size = |key: &str| node.get(key).and_then(|value| value.size().ok());
-    let count = |key: &str| node.get(key).and_then(Node::as_number).and_then(|number| number.parse::<u32>().ok());
+    let count =
+        |key: &str| node.get(key).and_then(Node::as_number).and_then(|number| number.parse::<u32>().ok());
     let share = |key: &str, read: fn(&str) -> Result<u32, units::Error>| {
         node.get(key).and_then(Node::as_number).and_then(|number| read(number).ok())
     };

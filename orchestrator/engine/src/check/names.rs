@@ -51,7 +51,8 @@ impl<'a> Names<'a> {
         let context = root.get("context");
         let half = |half: &str| context.and_then(|context| context.get(half)).map_or(&[][..], Node::members);
         let context = half("mutable").iter().chain(half("readonly")).map(|member| &*member.key).collect();
-        let inputs = root.get("inputs").map_or(&[][..], Node::members).iter().map(|member| &*member.key).collect();
+        let inputs =
+            root.get("inputs").map_or(&[][..], Node::members).iter().map(|member| &*member.key).collect();
         let results = catalog
             .skills
             .iter()
@@ -67,7 +68,9 @@ impl<'a> Names<'a> {
             return Outputs { names: declared.iter().filter_map(Node::as_text).collect(), open: false };
         }
         match self.result_of(step.node) {
-            Some(results) => Outputs { names: results.keys.iter().map(String::as_str).collect(), open: results.open },
+            Some(results) => {
+                Outputs { names: results.keys.iter().map(String::as_str).collect(), open: results.open }
+            }
             None => Outputs { names: Vec::new(), open: true },
         }
     }
@@ -82,7 +85,8 @@ impl<'a> Names<'a> {
         if declared.len() < 2 {
             return Vec::new();
         }
-        let possible = |name: &str| matches!(name, "data" | "text") || results.keys.iter().any(|key| key == name);
+        let possible =
+            |name: &str| matches!(name, "data" | "text") || results.keys.iter().any(|key| key == name);
         declared.iter().filter(|node| node.as_text().is_some_and(|name| !possible(name))).collect()
     }
 

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     diagnostic::codes::{
-        ALMOST_REFERENCE, Code, FORWARD_REFERENCE, SELF_REFERENCE, UNKNOWN_CONTEXT, UNKNOWN_FIELD, UNKNOWN_INPUT,
-        UNKNOWN_OUTPUT, UNKNOWN_STEP, UNSUPPORTED,
+        ALMOST_REFERENCE, Code, FORWARD_REFERENCE, SELF_REFERENCE, UNKNOWN_CONTEXT, UNKNOWN_FIELD,
+        UNKNOWN_INPUT, UNKNOWN_OUTPUT, UNKNOWN_STEP, UNSUPPORTED,
     },
     load::{Node, in_words, nearest},
     value::{Reference, Root, Segment},
@@ -66,7 +66,14 @@ impl<'a> Check<'a, '_> {
         }
         let ids = self.names.near.of(path.head);
         let near = ids.iter().min_by_key(|near| near.distance).map(|near| near.id);
-        self.unknown(UNKNOWN_STEP, &at, &path.head_range, format!("`{}` is not known here", path.head), near, &[]);
+        self.unknown(
+            UNKNOWN_STEP,
+            &at,
+            &path.head_range,
+            format!("`{}` is not known here", path.head),
+            near,
+            &[],
+        );
         None
     }
 
@@ -111,7 +118,14 @@ impl<'a> Check<'a, '_> {
         }
         let known: Vec<_> = self.names.inputs.iter().copied().collect();
         let near = nearest(key, known.iter().copied());
-        self.unknown(UNKNOWN_INPUT, at, range, format!("the workflow declares no input `{key}`"), near, &known);
+        self.unknown(
+            UNKNOWN_INPUT,
+            at,
+            range,
+            format!("the workflow declares no input `{key}`"),
+            near,
+            &known,
+        );
         false
     }
 
@@ -197,7 +211,13 @@ impl<'a> Check<'a, '_> {
         self.known_output(at, step, name, range)
     }
 
-    fn known_output(&mut self, at: &Use<'_>, step: &StepPlace<'a>, name: &str, range: &Range<usize>) -> Option<()> {
+    fn known_output(
+        &mut self,
+        at: &Use<'_>,
+        step: &StepPlace<'a>,
+        name: &str,
+        range: &Range<usize>,
+    ) -> Option<()> {
         let outputs = self.names.outputs(step);
         if outputs.open || outputs.names.contains(&name) {
             return Some(());
@@ -212,7 +232,14 @@ impl<'a> Check<'a, '_> {
         None
     }
 
-    fn field(&mut self, at: &Use<'_>, segment: &Segment, range: &Range<usize>, what: &str, fields: &[&str]) -> bool {
+    fn field(
+        &mut self,
+        at: &Use<'_>,
+        segment: &Segment,
+        range: &Range<usize>,
+        what: &str,
+        fields: &[&str],
+    ) -> bool {
         let Some(name) = self.key(at, segment, range) else { return false };
         if fields.contains(&name) {
             return true;
@@ -271,7 +298,8 @@ impl<'a> Check<'a, '_> {
     /// A literal that is almost a reference to a step.
     fn near_miss(&mut self, at: &Use<'_>, path: &Path<'_>) {
         let near = self.names.near.of(path.head);
-        let meant = near.iter().filter(|near| near.distance == 1).find(|near| self.is_output(near.id, path)).copied();
+        let meant =
+            near.iter().filter(|near| near.distance == 1).find(|near| self.is_output(near.id, path)).copied();
         let place = self.place(at, &path.head_range);
         if let Some(meant) = meant {
             self.problems
@@ -290,7 +318,11 @@ impl<'a> Check<'a, '_> {
         };
         let warned = warned.id;
         self.problems
-            .report(ALMOST_REFERENCE, place.clone(), format!("`{}` is taken as text: there is no such step", path.head))
+            .report(
+                ALMOST_REFERENCE,
+                place.clone(),
+                format!("`{}` is taken as text: there is no such step", path.head),
+            )
             .hint(format!("did you mean `{warned}`? `{{\"$literal\": \"…\"}}` says that it is text"))
             .suggest(place, warned);
     }

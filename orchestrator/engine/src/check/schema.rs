@@ -41,7 +41,8 @@ impl<'a> Schemas<'a> {
         inputs: &Template,
         problems: &mut Problems,
     ) {
-        let schema = self.by_skill.entry(skill).or_insert_with(|| InputSchema::new(entry.inputs.as_ref()?.as_str()));
+        let schema =
+            self.by_skill.entry(skill).or_insert_with(|| InputSchema::new(entry.inputs.as_ref()?.as_str()));
         let Some(schema) = schema else { return };
         // Under `$literal` the inputs are what it holds.
         let node = step.get("inputs").map(|node| node.get("$literal").unwrap_or(node));
@@ -71,7 +72,8 @@ impl InputSchema {
         let names = |key: &str| object.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let required = names("required").iter().filter_map(Value::as_str).map(str::to_owned).collect();
         let members = object.get("properties").and_then(Value::as_object);
-        let properties = members.into_iter().flatten().map(|(name, member)| (name.clone(), compile(member, object)));
+        let properties =
+            members.into_iter().flatten().map(|(name, member)| (name.clone(), compile(member, object)));
         Some(Self {
             required,
             properties: properties.collect(),
@@ -82,7 +84,8 @@ impl InputSchema {
     }
 
     fn missing(&self, skill: &str, inputs: Option<&Node>, step: &Node, problems: &mut Problems) {
-        let missing = self.required.iter().filter(|name| inputs.is_none_or(|inputs| inputs.get(name).is_none()));
+        let missing =
+            self.required.iter().filter(|name| inputs.is_none_or(|inputs| inputs.get(name).is_none()));
         for name in missing {
             let near = inputs.map_or(&[][..], Node::members).iter().find(|member| {
                 !self.properties.contains_key(&*member.key) && nearest(&member.key, [name.as_str()]).is_some()

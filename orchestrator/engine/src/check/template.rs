@@ -114,7 +114,9 @@ impl<'a> Check<'a, '_> {
         let outer = start..start + trimmed.len();
         if trimmed.is_empty() {
             let place = self.place_in(node, range.start - 2..range.end + 1);
-            self.problems.report(BAD_TEMPLATE, place, "`${}` holds nothing").hint("put a reference between the braces");
+            self.problems
+                .report(BAD_TEMPLATE, place, "`${}` holds nothing")
+                .hint("put a reference between the braces");
             return None;
         }
         let path = reference::expression(trimmed, |id| self.outline.by_id(id).is_some());

@@ -1,7 +1,9 @@
 //! Tests of the whole way from text to plan.
 
+mod agreement;
 mod broken;
 mod hostile;
+mod pages;
 mod plans;
 mod spec;
 
@@ -47,7 +49,10 @@ fn catalog() -> Catalog {
         idempotent: true,
     };
     Catalog {
-        skills: skills.into_iter().map(|(name, inputs, outputs)| (name.to_owned(), entry(inputs, outputs))).collect(),
+        skills: skills
+            .into_iter()
+            .map(|(name, inputs, outputs)| (name.to_owned(), entry(inputs, outputs)))
+            .collect(),
         searched: vec!["./skills".to_owned(), "built in".to_owned()],
     }
 }
@@ -80,7 +85,8 @@ fn rendered(text: &str, diagnostics: &[Diagnostic]) -> String {
         }
         if let Some(suggestion) = &diagnostic.suggestion {
             let old = &text[suggestion.span.clone()];
-            writeln!(out, "  suggestion: {} {old} -> {}", at(suggestion.span.start), suggestion.replacement).unwrap();
+            writeln!(out, "  suggestion: {} {old} -> {}", at(suggestion.span.start), suggestion.replacement)
+                .unwrap();
         }
     }
     out

@@ -21,7 +21,8 @@ pub fn over_inputs(text: &str) -> Result<Template, String> {
             rest = &rest[at + 2..];
             continue;
         }
-        let end = end_of_expression(rest, at + 2).ok_or_else(|| format!("`${{` is never closed in `{text}`"))?;
+        let end =
+            end_of_expression(rest, at + 2).ok_or_else(|| format!("`${{` is never closed in `{text}`"))?;
         let inner = rest[at + 2..end].trim();
         let path = reference::expression(inner, |_| false).filter(|path| path.head == "inputs");
         let path = path.ok_or_else(|| format!("`{inner}` is no reference to `inputs`"))?;
@@ -55,7 +56,8 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: Result<&str, &str>) {
         let inputs = Inputs(Json::parse(r#"{"name":"it","n":[1,2]}"#).expect("the test's JSON is right"));
-        let filled = over_inputs(text).and_then(|template| template.fill_text(&inputs).map_err(|e| e.to_string()));
+        let filled =
+            over_inputs(text).and_then(|template| template.fill_text(&inputs).map_err(|e| e.to_string()));
         assert_eq!(filled.as_deref().map_err(String::as_str), expected);
     }
 

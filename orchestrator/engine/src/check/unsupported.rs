@@ -50,8 +50,11 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
         let kind = step.node.get("type");
         let Some(word) = kind.and_then(Node::as_text) else { continue };
         if let Some(kind) = kind.filter(|_| KINDS.contains(&word)) {
-            problems
-                .report(UNSUPPORTED, kind.span.range(), format!("`{word}` steps are not supported by this version"));
+            problems.report(
+                UNSUPPORTED,
+                kind.span.range(),
+                format!("`{word}` steps are not supported by this version"),
+            );
         } else if step.top.is_some() {
             keys(step.node, STEP_KEYS, problems);
         }
@@ -73,7 +76,9 @@ fn is_one_of(value: &Node, harmless: &[&str]) -> bool {
 
 fn one(member: &Member, problems: &mut Problems) {
     let what = match member.value.as_text() {
-        Some(word) if word.len() <= 20 && member.key.as_ref() != "when" => format!("`{}: {word}`", member.key),
+        Some(word) if word.len() <= 20 && member.key.as_ref() != "when" => {
+            format!("`{}: {word}`", member.key)
+        }
         Some(_) | None => format!("`{}`", member.key),
     };
     problems

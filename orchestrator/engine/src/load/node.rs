@@ -74,7 +74,11 @@ impl Node {
     pub fn members(&self) -> &[Member] {
         match &self.kind {
             NodeKind::Object(members) => members,
-            NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(_) | NodeKind::Text(_) | NodeKind::Array(_) => &[],
+            NodeKind::Null
+            | NodeKind::Bool(_)
+            | NodeKind::Number(_)
+            | NodeKind::Text(_)
+            | NodeKind::Array(_) => &[],
         }
     }
 
@@ -82,7 +86,11 @@ impl Node {
     pub fn elements(&self) -> &[Node] {
         match &self.kind {
             NodeKind::Array(elements) => elements,
-            NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(_) | NodeKind::Text(_) | NodeKind::Object(_) => &[],
+            NodeKind::Null
+            | NodeKind::Bool(_)
+            | NodeKind::Number(_)
+            | NodeKind::Text(_)
+            | NodeKind::Object(_) => &[],
         }
     }
 
@@ -112,7 +120,11 @@ impl Node {
     pub fn as_number(&self) -> Option<&str> {
         match &self.kind {
             NodeKind::Number(text) => Some(text),
-            NodeKind::Null | NodeKind::Bool(_) | NodeKind::Text(_) | NodeKind::Array(_) | NodeKind::Object(_) => None,
+            NodeKind::Null
+            | NodeKind::Bool(_)
+            | NodeKind::Text(_)
+            | NodeKind::Array(_)
+            | NodeKind::Object(_) => None,
         }
     }
 

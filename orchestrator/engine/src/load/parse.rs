@@ -64,7 +64,8 @@ pub(super) fn parse(text: &str, syntax: Syntax, problems: &mut Problems) -> Resu
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
-    let parsed = parse_to_ast(text, &CollectOptions::default(), &options).map_err(|error| refuse(&error, text))?;
+    let parsed =
+        parse_to_ast(text, &CollectOptions::default(), &options).map_err(|error| refuse(&error, text))?;
     let Some(value) = parsed.value else {
         let mut diagnostic = Diagnostic::new(SYNTAX, text.len()..text.len(), "the file is empty");
         diagnostic.hint("a definition is one JSON object");
@@ -82,7 +83,8 @@ fn strictly(text: &str) -> Result<(), Refused> {
     let Err(error) = serde_json::from_str::<IgnoredAny>(text) else {
         return Ok(());
     };
-    let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let line_start: usize =
+        text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
     let at = floor_boundary(text, (line_start + error.column().saturating_sub(1)).min(text.len()));
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or(&message);
@@ -119,7 +121,9 @@ fn refuse(error: &ParseError, text: &str) -> Refused {
     // An unterminated value spans all the rest of the file: its first character is enough.
     let unterminated = matches!(
         kind,
-        ParseErrorKind::UnterminatedArray | ParseErrorKind::UnterminatedObject | ParseErrorKind::UnterminatedCommentBlock
+        ParseErrorKind::UnterminatedArray
+            | ParseErrorKind::UnterminatedObject
+            | ParseErrorKind::UnterminatedCommentBlock
     );
     let end = if unterminated { (start + 1).min(text.len()) } else { end };
     let mut diagnostic = Diagnostic::new(SYNTAX, start..end, message);
@@ -131,7 +135,10 @@ fn refuse(error: &ParseError, text: &str) -> Refused {
 
 fn syntax_hint(kind: &ParseErrorKind) -> Option<&'static str> {
     use ParseErrorKind as Kind;
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is the parser's, and most of it needs no hint")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the enum is the parser's, and most of it needs no hint"
+    )]
     match kind {
         Kind::CommentsNotAllowed | Kind::TrailingCommasNotAllowed => {
             Some("files that end in `.jsonc` may hold comments and trailing commas")
@@ -179,7 +186,8 @@ impl<'a> Tree<'a, '_> {
     fn members(&mut self, object: Object<'a>, depth: usize) -> Result<Vec<Member>, Refused> {
         let mut members: Vec<Member> = Vec::with_capacity(object.properties.len());
         // Most objects have few keys: a table is only worth its memory for large ones.
-        let mut seen: Option<HashMap<Box<str>, Span>> = (object.properties.len() > FEW_KEYS).then(HashMap::new);
+        let mut seen: Option<HashMap<Box<str>, Span>> =
+            (object.properties.len() > FEW_KEYS).then(HashMap::new);
         for property in object.properties {
             let range = property.name.range();
             let key_span = Span::new(range.start, range.end);

@@ -24,7 +24,8 @@ pub(super) fn pointer_at(root: &Node, offset: usize) -> String {
             }
             NodeKind::Array(elements) => {
                 let after = elements.partition_point(|element| element.span.start() <= offset);
-                let Some(index) = after.checked_sub(1).filter(|index| offset < elements[*index].span.end()) else {
+                let Some(index) = after.checked_sub(1).filter(|index| offset < elements[*index].span.end())
+                else {
                     return pointer;
                 };
                 push(&mut pointer, &index.to_string());

@@ -22,7 +22,11 @@ pub(super) fn number(text: &str, span: Span, problems: &mut Problems) -> Box<str
     };
     if integer {
         problems
-            .report(WIDE_NUMBER, span.range(), format!("{} has more than 64 bits and becomes {number}", shortened(text)))
+            .report(
+                WIDE_NUMBER,
+                span.range(),
+                format!("{} has more than 64 bits and becomes {number}", shortened(text)),
+            )
             .hint("write it as a string to keep every digit");
         return number.to_string().into();
     }

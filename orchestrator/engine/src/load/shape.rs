@@ -6,8 +6,7 @@ mod values;
 use std::collections::{BTreeSet, HashMap};
 
 use schemas::definition::{
-    Key, KindShape, ObjectShape, Shape, TaggedShape, WORKFLOW, is_extension,
-    step::STEP,
+    Key, KindShape, ObjectShape, Shape, TaggedShape, WORKFLOW, is_extension, step::STEP,
 };
 
 use super::{Member, Node, NodeKind, Span, in_words, inside, nearest};
@@ -58,8 +57,16 @@ fn steps_below<'a>(
                 }
             }
         }
-        Shape::Map(of) => node.members().iter().for_each(|member| steps_below(&member.value, of, holder, visit)),
-        Shape::List { of, .. } => node.elements().iter().for_each(|element| steps_below(element, of, holder, visit)),
+        Shape::Map(of) => {
+            for member in node.members() {
+                steps_below(&member.value, of, holder, visit);
+            }
+        }
+        Shape::List { of, .. } => {
+            for element in node.elements() {
+                steps_below(element, of, holder, visit);
+            }
+        }
         Shape::Either(shapes) => {
             if let Some(shape) = shapes.iter().find(|shape| values::accepts(shape, node)) {
                 steps_below(node, shape, holder, visit);
@@ -99,12 +106,15 @@ struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     fn value(&mut self, node: &'a Node, shape: &'static Shape, name: &str) {
+        if !values::accepts(shape, node) {
+            return self.wrong_type(node, shape, name);
+        }
         match shape {
-            Shape::Either(shapes) => match shapes.iter().find(|shape| values::accepts(shape, node)) {
-                Some(shape) => self.value(node, shape, name),
-                None => self.wrong_type(node, shape, name),
-            },
-            _ if !values::accepts(shape, node) => self.wrong_type(node, shape, name),
+            Shape::Either(shapes) => {
+                if let Some(shape) = shapes.iter().find(|shape| values::accepts(shape, node)) {
+                    self.value(node, shape, name);
+                }
+            }
             Shape::Object(shape) => self.object(node, shape),
             Shape::Tagged(shape) => self.tagged(node, shape),
             Shape::Map(of) => {
@@ -139,7 +149,11 @@ impl<'a> Judge<'a> {
     fn list(&mut self, node: &'a Node, of: &'static Shape, least: usize, name: &str) {
         let elements = node.elements();
         if elements.len() < least {
-            self.problems.report(BAD_VALUE, node.span.range(), format!("`{name}` must hold at least {least}"));
+            self.problems.report(
+                BAD_VALUE,
+                node.span.range(),
+                format!("`{name}` must hold at least {least}"),
+            );
         }
         for (index, element) in elements.iter().enumerate() {
             if values::accepts(of, element) {
@@ -203,7 +217,7 @@ impl<'a> Judge<'a> {
         for member in node.members() {
             if let Some(key) = common.iter().chain(own).find(|key| key.name == &*member.key) {
                 self.value(&member.value, &key.shape, key.name);
-            } else if !is_extension(&member.key) && !(tag.is_some() && &*member.key == "type") {
+            } else if !(is_extension(&member.key) || tag.is_some() && &*member.key == "type") {
                 meant.extend(self.unknown_key(node, member, (common, own), tag));
             }
         }
@@ -241,7 +255,8 @@ impl<'a> Judge<'a> {
         };
         let span = member.key_span.range();
         let key = super::scalar::shortened(&member.key);
-        let report = self.problems.report(UNKNOWN_KEY, span.clone(), format!("the key `{key}` is not known here"));
+        let report =
+            self.problems.report(UNKNOWN_KEY, span.clone(), format!("the key `{key}` is not known here"));
         if let Some(near) = near {
             report.hint(format!("did you mean `{near}`?")).suggest(inside(span), near);
         } else if owners.is_empty() {

@@ -108,7 +108,11 @@ mod tests {
     }
 
     fn reference(name: &str) -> Reference {
-        Reference { root: Root::Inputs, path: vec![Segment::Key(name.to_owned())], text: format!("inputs.{name}") }
+        Reference {
+            root: Root::Inputs,
+            path: vec![Segment::Key(name.to_owned())],
+            text: format!("inputs.{name}"),
+        }
     }
 
     const SCOPE: Inputs = Inputs(r#"{"n": 1.50, "s": "${inputs.n} \"", "o": { "k" : [ 1 ] }}"#);

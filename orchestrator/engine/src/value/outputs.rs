@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn missing_outputs_are_named() {
-        let missing = |result: &str, declared: &[&str]| missing_output(&Json::parse(result).unwrap(), &names(declared));
+        let missing =
+            |result: &str, declared: &[&str]| missing_output(&Json::parse(result).unwrap(), &names(declared));
         assert_eq!(missing(r#"{"a":1}"#, &["a", "b"]), Some("b".to_owned()));
         assert_eq!(missing(r#"{"a":1}"#, &["b"]), None);
         assert_eq!(missing(r#"{"a":1}"#, &["a", "data"]), None);

@@ -166,7 +166,8 @@ mod tests {
 
     #[test]
     fn a_single_member_has_no_other_beside_it() {
-        let single = |text: &str| single_member(&Json::parse(text).unwrap(), "error").map(|v| v.as_str().to_owned());
+        let single =
+            |text: &str| single_member(&Json::parse(text).unwrap(), "error").map(|v| v.as_str().to_owned());
         assert_eq!(single(r#"{"error":{"code":1}}"#).as_deref(), Some(r#"{"code":1}"#));
         assert_eq!(single(r#"{"error":1,"error":2}"#).as_deref(), Some("2"));
         assert_eq!(single(r#"{"error":1,"a":2}"#), None);

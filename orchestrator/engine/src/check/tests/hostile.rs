@@ -20,7 +20,10 @@ fn survives(bytes: &[u8]) {
             let position = lines.position(diagnostic.span.start);
             assert!(position.line >= 1 && position.column >= 1);
             if let Some(suggestion) = &diagnostic.suggestion {
-                assert!(text.get(suggestion.span.clone()).is_some(), "a suggestion replaces whole characters");
+                assert!(
+                    text.get(suggestion.span.clone()).is_some(),
+                    "a suggestion replaces whole characters"
+                );
             }
         }
     }
@@ -109,7 +112,8 @@ fn problems_are_counted_beyond_the_bound() {
 #[test]
 fn warnings_beyond_the_bound_hide_no_error() {
     let numbers = vec!["99999999999999999999"; 3000].join(",");
-    let text = with_steps(&format!(r#"{{"id":"s","type":"skill","skill":"ecko","inputs":{{"v":[{numbers}]}}}}"#));
+    let text =
+        with_steps(&format!(r#"{{"id":"s","type":"skill","skill":"ecko","inputs":{{"v":[{numbers}]}}}}"#));
     let text = problems(&text, Syntax::Json);
     assert_eq!(text.lines().filter(|line| line.starts_with("E040")).count(), 1);
 }

@@ -25,7 +25,8 @@ fn value(json: &str) -> Template {
     match &call(&step).inputs {
         Template::Object(members) => members[0].1.clone(),
         Template::Literal(whole) => Template::Literal(
-            crate::value::select(whole, &[Segment::Key("v".to_owned())]).expect("the inputs have the key `v`"),
+            crate::value::select(whole, &[Segment::Key("v".to_owned())])
+                .expect("the inputs have the key `v`"),
         ),
         other => panic!("inputs are an object: {other:?}"),
     }
@@ -56,7 +57,10 @@ fn literals_stay_byte_for_byte() {
     literal(r#""first.data ""#, r#""first.data ""#);
     literal(r#""a $ b $$ {}""#, r#""a $ b $$ {}""#);
     literal(r#""$${first.data} $${""#, r#""${first.data} ${""#);
-    literal(r#"{ "b" : [1.50, -0, 1E2, null, true] , "a" : "\u00e4\n" }"#, r#"{"b":[1.50,-0,1E2,null,true],"a":"ä\n"}"#);
+    literal(
+        r#"{ "b" : [1.50, -0, 1E2, null, true] , "a" : "\u00e4\n" }"#,
+        r#"{"b":[1.50,-0,1E2,null,true],"a":"ä\n"}"#,
+    );
     literal("18446744073709551615", "18446744073709551615");
 }
 
@@ -85,7 +89,10 @@ fn references_are_resolved() {
 
 #[test]
 fn templates_keep_the_type_of_a_single_reference() {
-    assert_eq!(value(r#""${ first.parsed }""#), Template::Reference(reference(first(), &["parsed"], "first.parsed")));
+    assert_eq!(
+        value(r#""${ first.parsed }""#),
+        Template::Reference(reference(first(), &["parsed"], "first.parsed"))
+    );
     assert_eq!(value(r#""${env}""#), Template::Reference(reference(Root::Context, &["env"], "env")));
     assert_eq!(value(r#""${inputs}""#), Template::Reference(reference(Root::Inputs, &[], "inputs")));
     let text = |text: &str| Part::Text(text.to_owned());
@@ -145,7 +152,11 @@ fn the_keys_of_a_step_are_read() {
         "enforcement":"required"}}"#,
     );
     assert_eq!(step.outputs, ["a", "b"]);
-    assert_eq!(step.timeout, Some(Duration::from_secs(30)), "the tighter of `timeout` and `max_execution_time`");
+    assert_eq!(
+        step.timeout,
+        Some(Duration::from_secs(30)),
+        "the tighter of `timeout` and `max_execution_time`"
+    );
     assert_eq!((step.idle_timeout, step.grace), (Some(Duration::from_secs(5)), Duration::ZERO));
     assert_eq!((step.on_crash, step.kill_mode), (OnCrash::Fail, KillMode::Leader));
     let call = call(&step);
@@ -154,9 +165,15 @@ fn the_keys_of_a_step_are_read() {
     assert!(matches!(call.cwd, Some(Template::Text(_))));
     let limits = &call.limits;
     assert_eq!((limits.memory, limits.cpu_millis), (Some(Bytes(2 << 20)), Some(500)));
-    assert_eq!((limits.cpu_time, limits.pids, limits.open_files), (Some(Duration::from_secs(10)), Some(7), Some(8)));
+    assert_eq!(
+        (limits.cpu_time, limits.pids, limits.open_files),
+        (Some(Duration::from_secs(10)), Some(7), Some(8))
+    );
     assert_eq!((limits.file_size, limits.scratch), (Some(Bytes(1024)), Some(Bytes(1_000_000))));
-    assert_eq!((limits.output, limits.io_read_bps, limits.io_write_bps), (Some(Bytes(0)), Some(Bytes(1)), Some(Bytes(2))));
+    assert_eq!(
+        (limits.output, limits.io_read_bps, limits.io_write_bps),
+        (Some(Bytes(0)), Some(Bytes(1)), Some(Bytes(2)))
+    );
     assert_eq!(limits.enforcement, Enforcement::Required);
 }
 
@@ -224,7 +241,8 @@ fn a_mark_at_the_start_is_not_counted() {
 
 #[test]
 fn the_skills_of_all_steps_are_listed() {
-    let text = with_steps(r#"{"id":"p","type":"parallel","steps":[{"id":"c","type":"skill","skill":"process-a"}]}"#);
+    let text =
+        with_steps(r#"{"id":"p","type":"parallel","steps":[{"id":"c","type":"skill","skill":"process-a"}]}"#);
     let definition = crate::load::load(text.as_bytes(), crate::load::Syntax::Json).unwrap();
     assert_eq!(definition.skills(), ["json-parse", "process-a"]);
     assert_eq!(definition.name(), Some("t"));

@@ -9,8 +9,8 @@ use crate::{
     diagnostic::{
         Problems,
         codes::{
-            BAD_DEFAULT, BAD_VALUE, BAD_VARIABLE, CONFLICTING_KEYS, DUPLICATE_OUTPUT, MISPLACED_KEY, MISSING_KEY,
-            SINGLE_CHILD,
+            BAD_DEFAULT, BAD_VALUE, BAD_VARIABLE, CONFLICTING_KEYS, DUPLICATE_OUTPUT, MISPLACED_KEY,
+            MISSING_KEY, SINGLE_CHILD,
         },
     },
     units,
@@ -44,7 +44,8 @@ pub(super) fn step(node: &Node, kind: Option<&str>, problems: &mut Problems) {
 fn limits(node: &Node, problems: &mut Problems) {
     at_most_one(node, "max_memory_mb", "memory", problems);
     at_most_one(node, "max_cpu_percent", "cpu", problems);
-    let shares = [("cpu", units::cpu_from_cores as fn(&str) -> _), ("max_cpu_percent", units::cpu_from_percent)];
+    let shares =
+        [("cpu", units::cpu_from_cores as fn(&str) -> _), ("max_cpu_percent", units::cpu_from_percent)];
     for (key, read) in shares {
         let Some(value) = node.get(key) else { continue };
         if value.as_number().is_some_and(|number| read(number) == Err(units::Error::TooLarge)) {
@@ -113,7 +114,11 @@ fn each_output_once(outputs: &Node, problems: &mut Problems) {
         if name.is_empty() {
             problems.report(BAD_VALUE, output.span.range(), "the name of an output is not empty");
         } else if !seen.insert(name) {
-            problems.report(DUPLICATE_OUTPUT, output.span.range(), format!("the output `{name}` is named twice"));
+            problems.report(
+                DUPLICATE_OUTPUT,
+                output.span.range(),
+                format!("the output `{name}` is named twice"),
+            );
         }
     }
 }
@@ -133,7 +138,11 @@ fn exactly_one(node: &Node, first: &str, second: &str, problems: &mut Problems) 
         (Some(a), Some(b)) => {
             let (earlier, later) = if a.key_span.start() < b.key_span.start() { (a, b) } else { (b, a) };
             problems
-                .report(CONFLICTING_KEYS, later.key_span.range(), format!("`{first}` and `{second}` exclude each other"))
+                .report(
+                    CONFLICTING_KEYS,
+                    later.key_span.range(),
+                    format!("`{first}` and `{second}` exclude each other"),
+                )
                 .note(earlier.key_span.range(), "the other one is here")
                 .hint("keep one of them");
         }
@@ -151,6 +160,10 @@ fn no_concurrency(node: &Node, kind: &str, problems: &mut Problems) {
     let limits = node.get("resource_limits");
     let Some(member) = limits.and_then(|limits| limits.member("max_concurrent_steps")) else { return };
     problems
-        .report(MISPLACED_KEY, member.key_span.range(), format!("`{}` has no meaning in a `{kind}` step", member.key))
+        .report(
+            MISPLACED_KEY,
+            member.key_span.range(),
+            format!("`{}` has no meaning in a `{kind}` step", member.key),
+        )
         .hint("it belongs to the whole workflow, or to `parallel` and `loop` steps");
 }

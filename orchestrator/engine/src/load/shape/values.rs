@@ -32,7 +32,9 @@ pub(super) fn accepts(shape: &Shape, node: &Node) -> bool {
         | Shape::Word(_) => matches!(node.kind, NodeKind::Text(_)),
         Shape::Boolean => matches!(node.kind, NodeKind::Bool(_)),
         Shape::Integer { .. } | Shape::Positive => matches!(node.kind, NodeKind::Number(_)),
-        Shape::Duration { .. } | Shape::Size { .. } => matches!(node.kind, NodeKind::Number(_) | NodeKind::Text(_)),
+        Shape::Duration { .. } | Shape::Size { .. } => {
+            matches!(node.kind, NodeKind::Number(_) | NodeKind::Text(_))
+        }
         Shape::Object(_) | Shape::Tagged(_) | Shape::Map(_) => node.is_object(),
         Shape::List { .. } => matches!(node.kind, NodeKind::Array(_)),
         Shape::Either(shapes) => shapes.iter().any(|shape| accepts(shape, node)),
@@ -68,27 +70,33 @@ pub(super) fn expected(shape: &Shape) -> String {
 
 /// Judges a value whose JSON type fits.
 pub(super) fn scalar(node: &Node, shape: &Shape, name: &str, problems: &mut Problems) {
-    match (shape, &node.kind) {
-        (Shape::Integer { least, most }, NodeKind::Number(number)) => {
-            integer(node, number, (*least, *most), name, problems);
+    let text = node.as_text().unwrap_or_default();
+    let number = node.as_number().unwrap_or_default();
+    match shape {
+        Shape::Integer { least, most } => integer(node, number, (*least, *most), name, problems),
+        Shape::Positive if number.parse::<f64>().is_ok_and(|number| number > 0.0) => {}
+        Shape::Positive => {
+            problems.report(BAD_VALUE, node.span.range(), format!("`{name}` must be greater than 0"));
         }
-        (Shape::Positive, NodeKind::Number(number)) => {
-            if !number.parse::<f64>().is_ok_and(|number| number > 0.0) {
-                problems.report(BAD_VALUE, node.span.range(), format!("`{name}` must be greater than 0"));
-            }
-        }
-        (Shape::Duration { zero }, _) => duration(node, *zero, name, problems),
-        (Shape::Size { zero }, _) => size(node, *zero, name, problems),
-        (Shape::Word(words), NodeKind::Text(text)) => {
-            if !words.contains(&&**text) {
-                bad_word(node, text, &mut words.iter().copied(), name, problems);
-            }
-        }
-        (Shape::Name, NodeKind::Text(text)) => workflow_name(node, text, problems),
-        (Shape::Version, NodeKind::Text(text)) => version(node, text, problems),
-        (Shape::StepId, NodeKind::Text(text)) => step_id(node, text, problems),
-        (Shape::FailureCode, NodeKind::Text(text)) => failure_code(node, text, name, problems),
-        _ => {}
+        Shape::Duration { zero } => duration(node, *zero, name, problems),
+        Shape::Size { zero } => size(node, *zero, name, problems),
+        Shape::Word(words) if words.contains(&text) => {}
+        Shape::Word(words) => bad_word(node, text, &mut words.iter().copied(), name, problems),
+        Shape::Name => workflow_name(node, text, problems),
+        Shape::Version => version(node, text, problems),
+        Shape::StepId => step_id(node, text, problems),
+        Shape::FailureCode => failure_code(node, text, name, problems),
+        Shape::Any
+        | Shape::Value
+        | Shape::Text
+        | Shape::Template
+        | Shape::Expression
+        | Shape::Boolean
+        | Shape::Object(_)
+        | Shape::Tagged(_)
+        | Shape::Map(_)
+        | Shape::List { .. }
+        | Shape::Either(_) => {}
     }
 }
 
@@ -163,7 +171,11 @@ fn workflow_name(node: &Node, text: &str, problems: &mut Problems) {
 fn version(node: &Node, text: &str, problems: &mut Problems) {
     if let Err(error) = semver::Version::parse(text) {
         problems
-            .report(BAD_VERSION, node.span.range(), format!("`{}` is no semantic version: {error}", shortened(text)))
+            .report(
+                BAD_VERSION,
+                node.span.range(),
+                format!("`{}` is no semantic version: {error}", shortened(text)),
+            )
             .hint("three numbers, as in `1.0.0`");
     }
 }
