@@ -1,2 +1,38 @@
-//! Benchmarks.
-fn main() {}
+//! What a step costs, beside what the machine itself takes for a process and for a durable record. All
+//! subjects run in turn, round after round; what is told is the median over the rounds and ratios within
+//! one run, since the machine is noisy.
+//!
+//! `cargo run --release -p benchmarks -- [--rounds N] [--quick]`, after `cargo build --release --bin q`.
+
+mod measure;
+mod report;
+mod subjects;
+
+use anyhow::{Context as _, Result};
+
+use crate::{measure::Cost, subjects::Subjects};
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == measure::ARGUMENT) {
+        return measure::child(&arguments[1..]);
+    }
+    let value = |name: &str| arguments.iter().position(|argument| argument == name);
+    let quick = value("--quick").is_some();
+    let rounds = match value("--rounds") {
+        Some(at) => arguments.get(at + 1).context("--rounds needs a number")?.parse()?,
+        None if quick => 3,
+        None => 9,
+    };
+    let subjects = Subjects::find(quick)?;
+    let mut table: Vec<(String, Vec<Cost>)> = Vec::new();
+    for round in 0..rounds {
+        for (index, (name, cost)) in subjects.round()?.into_iter().enumerate() {
+            if round == 0 {
+                table.push((name.to_owned(), Vec::new()));
+            }
+            table[index].1.push(cost);
+        }
+    }
+    report::print(&table, &subjects.once()?)
+}

@@ -189,7 +189,10 @@ fn sandbox(chosen: &serde_json::Value) -> Result<(Option<Profile>, Vec<String>),
             }
             Ok(found)
         }
-        _ => Err("`sandbox` must be the name of a profile or an object".to_owned()),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::Array(_) => Err("`sandbox` must be the name of a profile or an object".to_owned()),
     }
 }
 

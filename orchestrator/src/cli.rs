@@ -64,7 +64,7 @@ fn dispatch(workflow: Workflow) -> Result {
             .map_err(|error| CommandError::from_error(ExitCode::Engine, &error))
     };
     match workflow.command {
-        Command::Run(arguments) => run::run(arguments, home()?),
+        Command::Run(arguments) => run::run(&arguments, &home()?),
         Command::Stop(arguments) => stop::run(&arguments, &home()?),
     }
 }

@@ -229,7 +229,7 @@ impl<'a> Dispatcher<'a> {
             Notice::RunEnded { status, error, duration_ms } => {
                 self.notice(now, EventType::RunEnded, None, |event| {
                     event.status = Some(status);
-                    event.error = error;
+                    event.error = error.map(|error| *error);
                     event.duration_ms = duration_ms;
                 });
             }
@@ -241,7 +241,7 @@ impl<'a> Dispatcher<'a> {
             }
             Notice::StepFailed { id, error, duration_ms } => {
                 self.notice(now, EventType::StepFailed, Some(&id), |event| {
-                    event.error = Some(error);
+                    event.error = Some(*error);
                     event.duration_ms = Some(duration_ms);
                 });
             }

@@ -63,7 +63,12 @@ pub fn fold(dir: &RunDir) -> Result<Run> {
 fn apply(dir: &RunDir, run: &mut Run, event: Event, now: Now) {
     let event = match event {
         Event::AttemptEnded(ended) => Event::AttemptEnded(Box::new(loaded(dir, *ended))),
-        other => other,
+        event @ (Event::RunCreated(_)
+        | Event::RunStarted { .. }
+        | Event::AttemptStopping { .. }
+        | Event::RunTimedOut
+        | Event::StopRequested { .. }
+        | Event::RunResumed) => event,
     };
     run.apply(&event, now);
 }

@@ -213,16 +213,16 @@ impl Line {
             Err(error) => return Err(error.into()),
         }
         while let Some((message, descriptors)) = self.receiver.take::<FromLauncher>()? {
-            self.deliver(message, descriptors);
+            self.deliver(&message, descriptors);
         }
         Ok(true)
     }
 
-    fn deliver(&mut self, message: FromLauncher, descriptors: Vec<OwnedFd>) {
-        let (ticket, news) = match message {
+    fn deliver(&mut self, message: &FromLauncher, mut descriptors: Vec<OwnedFd>) {
+        let (ticket, news) = match *message {
             FromLauncher::Ready { .. } => return,
             FromLauncher::Born { ticket, .. } => {
-                let Some(pidfd) = descriptors.into_iter().next() else { return };
+                let Some(pidfd) = descriptors.pop() else { return };
                 (ticket, News::Born(Process::from_pidfd(pidfd)))
             }
             FromLauncher::NotBorn { ticket, stage, errno } => (ticket, News::NotBorn { stage, errno }),

@@ -80,7 +80,7 @@ async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watc
     let clock = Clock::starting_at(Duration::ZERO);
     let first = Event::RunStarted { isolation: Box::new(host::isolation(&host)) };
     let dispatcher = Dispatcher::new(run, journal, clock, Rc::clone(&host), vec![watcher, &mut log]);
-    let (run, journal, stopped_by) = dispatcher.drive(first, &mut stops).await.map_err(interrupted)?;
+    let (run, journal, stopped_by) = dispatcher.drive(first, &mut stops).await.map_err(|error| interrupted(&error))?;
     let ended = settle(home, &dir, &run, journal, stopped_by)?;
     host::close(host, launcher).await;
     drop(lock);
@@ -123,7 +123,7 @@ pub fn exit_code(status: RunStatus, stopped_by: Option<StopSource>) -> ExitCode 
     }
 }
 
-fn interrupted(error: crate::dispatcher::Error) -> CommandError {
-    CommandError::from_error(ExitCode::Engine, &error)
+fn interrupted(error: &crate::dispatcher::Error) -> CommandError {
+    CommandError::from_error(ExitCode::Engine, error)
         .hint("the run is left interrupted: what was recorded is safe; mend the cause and look at it with `q workflow status`")
 }

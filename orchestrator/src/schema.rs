@@ -24,7 +24,7 @@ pub fn check(schema: &Json, value: &Json) -> Result<(), Misfit> {
     let validator = compile(schema).map_err(whole)?;
     let mut counter = Counter { left: MAX_PARTS };
     let mut stream = serde_json::Deserializer::from_str(value.as_str());
-    (&mut counter)
+    counter
         .count(&mut stream)
         .map_err(|_| whole(format!("it holds more than {MAX_PARTS} values, too many to check")))?;
     let tree: Value = serde_json::from_str(value.as_str()).map_err(|error| whole(error.to_string()))?;

@@ -17,7 +17,7 @@ use orchestrator::store::{
     capture::Capture,
     definitions::{self, Existing},
     home::Home,
-    index::{Entry, Index},
+    index::{Entry, Filter, Index},
     journal::{Reader, Space},
     lock::{self, RunLock},
     names::RunId,
@@ -232,7 +232,7 @@ fn lines_of_many_processes_are_all_in_the_index() {
     for other in &mut others {
         assert!(other.child.wait().unwrap().success());
     }
-    let listed = Index::new(&home).newest(usize::MAX, |_| true).unwrap().unwrap();
+    let listed = Index::new(&home).newest(usize::MAX, &Filter::default(), |_| true).unwrap().unwrap();
     assert_eq!(listed.len(), 4 * RUNS);
     assert!(listed.iter().all(|entry| entry.status == RunStatus::Completed));
 }
@@ -364,7 +364,7 @@ fn check_modes(umask: &str) {
         assert_eq!(metadata.permissions().mode() & 0o7777, expected, "{} under {umask}", path.display());
         seen.push(path.to_owned());
     });
-    let names = ["journal.jsonl", "definition.json", "state.json", "run.lock", "run.log", "run.log.1"];
+    let names = ["journal.jsonl", "definition.json", "state.json", "run.log", "run.log.1"];
     let more = ["stderr.log", "output.json", "a.json", "index.jsonl", "index.lock"];
     for name in names.iter().chain(&more) {
         assert!(seen.iter().any(|path| path.ends_with(name)), "{name}");

@@ -185,7 +185,7 @@ pub enum Outcome {
     /// It gave a result.
     Completed(Output),
     /// It failed.
-    Failed(Failure),
+    Failed(Box<Failure>),
     /// It was ended because the run stops or another step decided so.
     Cancelled,
 }

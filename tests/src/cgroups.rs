@@ -17,6 +17,17 @@ pub fn left_by(pids: &[u32]) -> Vec<PathBuf> {
     found
 }
 
+/// Removes a tree of empty cgroups.
+pub fn remove(tree: &Path) {
+    if let Ok(entries) = fs::read_dir(tree) {
+        for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            remove(&entry.path());
+        }
+    }
+    // One that is not empty stays, and is seen by the next look.
+    drop(fs::remove_dir(tree));
+}
+
 /// Where cgroup v2 is mounted.
 fn mount() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;

@@ -32,6 +32,7 @@ pub struct Fixture {
     root: TempDir,
     marker: String,
     engines: RefCell<Vec<u32>>,
+    killed: RefCell<Vec<u32>>,
 }
 
 impl Default for Fixture {
@@ -49,7 +50,7 @@ impl Fixture {
             .tempdir()
             .expect("the temporary directory is writable");
         let marker = root.path().file_name().expect("it has a name").to_string_lossy().into_owned();
-        let fixture = Self { root, marker, engines: RefCell::default() };
+        let fixture = Self { root, marker, engines: RefCell::default(), killed: RefCell::default() };
         fs::create_dir(fixture.work()).expect("the fresh directory is writable");
         fs::create_dir(fixture.user_home()).expect("the fresh directory is writable");
         fixture
@@ -225,6 +226,22 @@ impl Fixture {
         wait::eventually(&format!("a step makes {name}"), LONG, || self.has(name));
     }
 
+    /// Kills an engine with SIGKILL. What it leaves of its cgroups is for the next start of q, or for the end of
+    /// the test.
+    #[track_caller]
+    pub fn kill_engine(&self, running: Running) {
+        let pid = running.pid();
+        running.signal(Signal::SIGKILL);
+        assert_eq!(running.finish().code, -9);
+        self.engines.borrow_mut().retain(|engine| *engine != pid);
+        self.killed.borrow_mut().push(pid);
+    }
+
+    /// The cgroups that killed engines left.
+    pub fn cgroups_of_killed(&self) -> Vec<PathBuf> {
+        cgroups::left_by(&self.killed.borrow())
+    }
+
     /// The processes that belong to this test.
     pub fn processes(&self) -> Vec<Process> {
         processes::marked(&self.marker)
@@ -242,6 +259,7 @@ impl Fixture {
 
 impl Drop for Fixture {
     fn drop(&mut self) {
+        self.cgroups_of_killed().iter().for_each(|tree| cgroups::remove(tree));
         if !std::thread::panicking() {
             self.assert_nothing_left();
             return;

@@ -11,7 +11,6 @@ use integration_tests::{
     view::normalised,
     wait::eventually,
 };
-use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 /// The commands of this version.
@@ -255,8 +254,7 @@ fn logs_follow_of_a_dead_engine_ends() {
     eventually("the line that is there is shown", Duration::from_secs(5), || {
         following.stdout().contains("waiting")
     });
-    running.signal(Signal::SIGKILL);
-    running.finish();
+    fixture.kill_engine(running);
     following.finish_within(Duration::from_secs(10)).exits(0);
 }
 

@@ -9,7 +9,6 @@ use integration_tests::{
     fixture::{read_file, write_file},
     program, wait,
 };
-use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 /// A finished run, without its derived view: only the journal can answer.
@@ -153,8 +152,7 @@ fn run_of_a_dead_engine_is_interrupted() {
     let running = fixture.spawn_run(&workflow(&[echo("first", json!({"v": 1})), gate("a")]));
     fixture.wait_for("a.started");
     let id = fixture.only_run();
-    running.signal(Signal::SIGKILL);
-    running.finish();
+    fixture.kill_engine(running);
     fixture.assert_nothing_left();
 
     let view = fixture.view(&id);
@@ -189,10 +187,11 @@ fn engine_killed_anywhere_leaves_an_answer() {
             let count = journal.map(|journal| String::from_utf8_lossy(&journal).matches('\n').count());
             count >= Some(lines) || running.has_ended()
         });
-        if !running.has_ended() {
-            running.signal(Signal::SIGKILL);
+        if running.has_ended() {
+            running.finish().exits(0);
+        } else {
+            fixture.kill_engine(running);
         }
-        running.finish();
         fixture.assert_nothing_left();
         for id in fixture.run_ids() {
             let status = fixture.workflow(["status", &id, "--json"]);

@@ -24,8 +24,8 @@ fn first_place_of_the_list_wins() {
         ("below/skills", "beside the definition"),
         (".amazonq/workflows/skills", "up from the working directory"),
         ("../state/skills", "the home"),
-        (".agents/skills", "the project's agents"),
-        ("../user/.agents/skills", "the user's agents"),
+        (".agents/skills", "agents of the project"),
+        ("../user/.agents/skills", "agents of the user"),
     ];
     for (folder, place) in places {
         let script = format!(r#"printf '{{"from": "{place}"}}'"#);
@@ -284,9 +284,14 @@ fn descriptor_three_is_closed_unless_asked_for() {
 }
 
 #[test]
-fn line_on_descriptor_three_that_is_no_event_is_a_protocol_error() {
-    let view = run_skill(json!({"events": true}), "echo words >&3; printf '{}'", json!({}), 1);
-    assert_eq!(view["error"]["code"], "protocol_error", "{:#}", view["error"]);
+fn line_on_descriptor_three_that_is_no_event_is_passed_over_with_a_warning() {
+    let fixture = Fixture::new();
+    fixture.write_skill("skills", "mine", json!({"events": true}), r#"echo words >&3; printf '{"v": 1}'"#);
+    let view = fixture.run(&workflow(&[skill("a", "mine", json!({}))])).exits(0).json();
+    assert_eq!(outputs(&view, "a"), &json!({"v": 1}));
+    let id = view["run_id"].as_str().expect("an id is text");
+    let lines = fixture.workflow(["logs", id, "--json"]).exits(0).lines();
+    assert!(lines.iter().any(|line| line["level"] == "warn" && line["step"] == "a"), "{lines:#?}");
 }
 
 #[test]

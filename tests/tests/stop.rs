@@ -173,8 +173,7 @@ fn detached_run_can_be_stopped() {
 fn stop_of_an_interrupted_run_cancels_it() {
     let fixture = Fixture::new();
     let (running, id) = start(&fixture, polite("a"), "a.started");
-    running.signal(Signal::SIGKILL);
-    running.finish();
+    fixture.kill_engine(running);
     fixture.assert_nothing_left();
     assert_eq!(fixture.view(&id)["status"], "interrupted");
     fixture.workflow(["stop", &id]).exits(0);

@@ -11,6 +11,9 @@ mod sequence;
 mod state;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use schemas::{

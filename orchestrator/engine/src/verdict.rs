@@ -108,7 +108,7 @@ pub struct Facts<'a> {
 /// Judges.
 pub fn judge(facts: &Facts<'_>) -> Outcome {
     if let Some(setup) = &facts.setup {
-        return Outcome::Failed(setup_failure(facts, setup));
+        return Outcome::Failed(setup_failure(facts, setup).into());
     }
     if let Some(reason) = facts.reason {
         return stopped(facts, reason);
@@ -118,14 +118,16 @@ pub fn judge(facts: &Facts<'_>) -> Outcome {
         failure.details.limit = oom.limit;
         failure.details.peak = oom.peak;
         failure.details.signal = signal_of(facts.death);
-        return Outcome::Failed(failure);
+        return Outcome::Failed(failure.into());
     }
     match facts.death {
-        Death::Unknown => Outcome::Failed(failure(facts, Code::EngineCrash, "the launcher died while it ran".into())),
-        Death::Signaled(signal) => Outcome::Failed(signaled(facts, signal)),
+        Death::Unknown => {
+            Outcome::Failed(failure(facts, Code::EngineCrash, "the launcher died while it ran".into()).into())
+        }
+        Death::Signaled(signal) => Outcome::Failed(signaled(facts, signal).into()),
         Death::Exited(code) => match answer::read(facts, code) {
             Ok(value) => Outcome::Completed(Output::Inline(value)),
-            Err(failure) => Outcome::Failed(*failure),
+            Err(failure) => Outcome::Failed(failure),
         },
     }
 }
@@ -162,14 +164,14 @@ fn stopped(facts: &Facts<'_>, reason: StopReason) -> Outcome {
         StopReason::Memory => (Code::Oom, bounds.memory, "used more than {} bytes of memory"),
         StopReason::Protocol => {
             let what = facts.protocol.as_deref().unwrap_or("it broke its protocol");
-            return Outcome::Failed(failure(facts, Code::ProtocolError, what.to_owned()));
+            return Outcome::Failed(failure(facts, Code::ProtocolError, what.to_owned()).into());
         }
     };
     let limit_text = limit.map_or_else(|| "?".to_owned(), |limit| limit.to_string());
     let mut failure = failure(facts, code, format!("the step {}", message.replace("{}", &limit_text)));
     failure.details.limit = limit;
     failure.details.signal = signal_of(facts.death);
-    Outcome::Failed(failure)
+    Outcome::Failed(failure.into())
 }
 
 fn signaled(facts: &Facts<'_>, signal: i32) -> Failure {

@@ -80,13 +80,13 @@ impl Attempt<'_> {
             Outcome::Completed(Output::Inline(value)) => match &self.prepared.outputs_schema {
                 Some(schema) => match crate::schema::check(schema, &value) {
                     Ok(()) => Outcome::Completed(Output::Inline(value)),
-                    Err(misfit) => Outcome::Failed(Failure {
+                    Err(misfit) => Outcome::Failed(Box::new(Failure {
                         step: Some(self.spawn.id.step.clone()),
                         code: Code::BadOutput,
                         message: misfit.message,
                         retryable: Code::BadOutput.retryable(),
                         details: Details { pointer: Some(misfit.pointer), ..Details::default() },
-                    }),
+                    })),
                 },
                 None => Outcome::Completed(Output::Inline(value)),
             },
@@ -121,13 +121,13 @@ pub(super) fn refused(spawn: &Spawn, refused: Refused) -> AttemptEnded {
     };
     AttemptEnded {
         id: spawn.id.clone(),
-        outcome: Outcome::Failed(Failure {
+        outcome: Outcome::Failed(Box::new(Failure {
             step: Some(spawn.id.step.clone()),
             code,
             message,
             retryable: code.retryable(),
             details: Details { started: Some(false), ..details },
-        }),
+        })),
         started: false,
         exit_code: None,
         signal: None,

@@ -165,7 +165,20 @@ impl Prepared {
         let message = match stage {
             Stage::Exec => format!("{} could not be executed: {why}", self.subject),
             Stage::Cwd => format!("the working directory could not be entered: {why}"),
-            _ => format!("the process could not be set up ({}): {why}", stage.as_str()),
+            Stage::Request
+            | Stage::Leaf
+            | Stage::Clone
+            | Stage::Gate
+            | Stage::UserNamespace
+            | Stage::Session
+            | Stage::Signals
+            | Stage::Descriptors
+            | Stage::Limits
+            | Stage::Mounts
+            | Stage::Proc
+            | Stage::Capabilities
+            | Stage::Privileges
+            | Stage::Fork => format!("the process could not be set up ({}): {why}", stage.as_str()),
         };
         SetupFailure { stage: stage.as_str().to_owned(), errno, message }
     }

@@ -66,12 +66,12 @@ pub(super) struct Arguments {
     detached: bool,
 }
 
-pub(super) fn run(arguments: Arguments, home: Home) -> Result {
+pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     if arguments.detach {
         return detach::start();
     }
-    let source = definition::read(&arguments.definition, &home)?;
-    let checked = definition::check_source(&source, &home, arguments.skills_dir.as_deref());
+    let source = definition::read(&arguments.definition, home)?;
+    let checked = definition::check_source(&source, home, arguments.skills_dir.as_deref());
     if !checked.diagnostics.is_empty() {
         let text = workflow_engine::load::display_text(&source.text);
         ui::say(&ui::diagnostics::render(&source.name, &text, &checked.diagnostics));
@@ -81,7 +81,7 @@ pub(super) fn run(arguments: Arguments, home: Home) -> Result {
     }
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
     let id = RunId::generate();
-    let created = created(&arguments, &source, &plan, id, checked.skills)?;
+    let created = created(arguments, &source, &plan, id, checked.skills)?;
     let order = Order {
         plan: Arc::new(plan),
         definition: source.text,
@@ -92,12 +92,12 @@ pub(super) fn run(arguments: Arguments, home: Home) -> Result {
     if arguments.dry_run {
         return dry_run::show(&order, arguments.json);
     }
-    let created = owner::create(&home, &order)?;
+    let created = owner::create(home, &order)?;
     if arguments.detached {
         detach::let_go(id)?;
     }
-    let mut progress = progress::Progress::new(&arguments, order.plan.name.clone(), arguments.detached);
-    let ended = owner::drive(&home, created, &order, &mut progress)?;
+    let mut progress = progress::Progress::new(arguments, order.plan.name.clone(), arguments.detached);
+    let ended = owner::drive(home, created, &order, &mut progress)?;
     progress.end(&ended.view)?;
     Ok(ended.exit)
 }

@@ -8,8 +8,8 @@ use crate::{
     fold, owner,
     store::{
         home::{Home, RunDir},
-        index::Index,
-        lock::{FileLock, Mode},
+        index::{Filter, Index},
+        lock,
     },
     ui,
 };
@@ -45,7 +45,7 @@ fn named(ids: &[String], home: &Home) -> Result<Vec<RunDir>> {
 
 fn active(home: &Home) -> Result<Vec<RunDir>> {
     let entries = Index::new(home)
-        .list(usize::MAX, |entry| !entry.status.is_ended(), |dir| fold::current_view(dir).ok())
+        .list(usize::MAX, &Filter::default(), |entry| !entry.status.is_ended(), |dir| fold::current_view(dir).ok())
         .map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
     Ok(entries.into_iter().map(|entry| home.run(entry.run_id)).collect())
 }
@@ -59,8 +59,7 @@ fn stop(home: &Home, dir: &RunDir, at_once: bool) -> Result<String> {
     let failed = |error: std::io::Error| CommandError::from_error(ExitCode::Engine, &error);
     let heard = view.status != RunStatus::Interrupted && control::request(dir, at_once).map_err(failed)?;
     // The kernel gives us the lock when its owner ends: nothing is polled.
-    let waited = FileLock::take(&dir.lock(), Mode::Shared);
-    drop(waited.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?);
+    lock::wait_until_free(dir).map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
     let mut view = fold::current_view(dir)?;
     if view.status == RunStatus::Interrupted {
         view = owner::cancel_interrupted(home, dir)?;

@@ -1,5 +1,7 @@
 //! The run's own log as a watcher: each event one line for people.
 
+use std::fmt::Write as _;
+
 use schemas::events::{EventType, RunEvent};
 
 use crate::{
@@ -51,13 +53,13 @@ pub(super) fn text(event: &RunEvent) -> String {
     }
     let mut text = event.kind.to_string();
     if let Some(status) = event.status {
-        text.push_str(&format!(" {status}"));
+        let _infallible = write!(text, " {status}");
     }
     if let Some(duration) = event.duration_ms {
-        text.push_str(&format!(" after {duration} ms"));
+        let _infallible = write!(text, " after {duration} ms");
     }
     if let Some(error) = &event.error {
-        text.push_str(&format!(": {}: {}", error.code.as_str(), error.message));
+        let _infallible = write!(text, ": {}: {}", error.code.as_str(), error.message);
     }
     text
 }

@@ -148,7 +148,7 @@ impl RunDir {
         self.path.join("definition.json")
     }
 
-    /// `journal.jsonl`: the truth.
+    /// `journal.jsonl`: the truth, and the lock of its owner.
     pub fn journal(&self) -> PathBuf {
         self.path.join("journal.jsonl")
     }
@@ -156,11 +156,6 @@ impl RunDir {
     /// `state.json`: the derived view.
     pub fn state(&self) -> PathBuf {
         self.path.join("state.json")
-    }
-
-    /// `run.lock`: held by the run's owner.
-    pub fn lock(&self) -> PathBuf {
-        self.path.join("run.lock")
     }
 
     /// `logs/run.log`: the newest of the engine's own log files.

@@ -18,7 +18,7 @@ use nix::{
 };
 
 use super::{
-    files::{self, Fault, fault},
+    files::{self, Fault, Trouble, fault},
     home::RunDir,
     names::RunId,
 };
@@ -58,7 +58,11 @@ pub struct FileLock {
 impl FileLock {
     /// Takes the lock if it is free; `None` if somebody holds it. Makes the file, not its directory.
     pub fn try_take(path: &Path, mode: Mode) -> Result<Option<Self>, Error> {
-        let file = open_lock_file(path)?;
+        Self::try_on(open_lock_file(path)?, path, mode)
+    }
+
+    /// Takes the lock on an open file if it is free.
+    fn try_on(file: File, path: &Path, mode: Mode) -> Result<Option<Self>, Error> {
         match fcntl(&file, FcntlArg::F_OFD_SETLK(&range(mode.kind()))) {
             Ok(_) => Ok(Some(Self { file })),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
@@ -68,7 +72,11 @@ impl FileLock {
 
     /// Takes the lock, sleeping until it is free. Not for the thread of the event loop.
     pub fn take(path: &Path, mode: Mode) -> Result<Self, Error> {
-        let file = open_lock_file(path)?;
+        Self::on(open_lock_file(path)?, path, mode)
+    }
+
+    /// Takes the lock on an open file, sleeping until it is free.
+    fn on(file: File, path: &Path, mode: Mode) -> Result<Self, Error> {
         loop {
             match fcntl(&file, FcntlArg::F_OFD_SETLKW(&range(mode.kind()))) {
                 Ok(_) => return Ok(Self { file }),
@@ -101,7 +109,7 @@ impl Drop for FileLock {
 pub fn is_held(path: &Path) -> Result<bool, Error> {
     let file = match files::open_regular(path) {
         Ok(file) => file,
-        Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.trouble() == Trouble::Missing => return Ok(false),
         Err(error) => return Err(error.into()),
     };
     let mut found = range(libc::F_RDLCK);
@@ -109,36 +117,63 @@ pub fn is_held(path: &Path) -> Result<bool, Error> {
     Ok(i32::from(found.l_type) != libc::F_UNLCK)
 }
 
-/// The ownership of a run: at most one process has it.
+/// The ownership of a run: at most one process has it. It is the lock on the run's journal.
 #[derive(Debug)]
 pub struct RunLock {
     run: RunId,
-    _lock: FileLock,
+    lock: FileLock,
 }
 
 impl RunLock {
-    /// Takes the ownership of a run, if it is free. The run's directory must exist.
+    /// Makes the empty journal of a new run, and takes its ownership. The run's directory must exist.
+    pub(super) fn create(run: &RunDir) -> Result<Self, Error> {
+        let path = run.journal();
+        let file = files::open_private(&path, OpenOptions::new().read(true).write(true).create_new(true))?;
+        Self::on(file, run)
+    }
+
+    /// Takes the ownership of a run, if it is free.
     pub fn try_take(run: &RunDir) -> Result<Self, Error> {
-        let path = run.lock();
-        let taken = match FileLock::try_take(&path, Mode::Exclusive) {
-            Err(Error::Fault(fault)) if fault.source.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::NoRun(run.id()));
-            }
-            other => other?,
-        };
-        let lock = taken.ok_or(Error::Owned(run.id()))?;
-        if lock.is_at(&path)? { Ok(Self { run: run.id(), _lock: lock }) } else { Err(Error::NoRun(run.id())) }
+        match files::open_private(&run.journal(), OpenOptions::new().read(true).write(true)) {
+            Ok(file) => Self::on(file, run),
+            Err(fault) if fault.trouble() == Trouble::Missing => Err(Error::NoRun(run.id())),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    fn on(file: File, run: &RunDir) -> Result<Self, Error> {
+        let path = run.journal();
+        let lock = FileLock::try_on(file, &path, Mode::Exclusive)?.ok_or(Error::Owned(run.id()))?;
+        if lock.is_at(&path)? { Ok(Self { run: run.id(), lock }) } else { Err(Error::NoRun(run.id())) }
     }
 
     /// The run that is owned.
     pub fn run(&self) -> RunId {
         self.run
     }
+
+    /// The journal, open for reading and writing.
+    pub(super) fn journal(&self) -> io::Result<File> {
+        self.lock.file.try_clone()
+    }
 }
 
 /// Whether a process owns the run: a run that has not ended and is not owned is interrupted.
 pub fn is_owned(run: &RunDir) -> Result<bool, Error> {
-    is_held(&run.lock())
+    is_held(&run.journal())
+}
+
+/// Sleeps until nobody owns the run, or it is gone. Not for the thread of the event loop.
+///
+/// When it returns, somebody else may own the run already: whoever wants to, takes it.
+pub fn wait_until_free(run: &RunDir) -> Result<(), Error> {
+    let path = run.journal();
+    match files::open_regular(&path) {
+        // For the moment in which it is held, the shared lock keeps a next owner out, but not readers.
+        Ok(file) => FileLock::on(file, &path, Mode::Shared).map(drop),
+        Err(fault) if fault.trouble() == Trouble::Missing => Ok(()),
+        Err(fault) => Err(fault.into()),
+    }
 }
 
 impl Mode {
@@ -231,12 +266,38 @@ mod tests {
         let run = Home::at(dir.path().to_owned()).run(RunId::generate());
         assert!(matches!(RunLock::try_take(&run), Err(Error::NoRun(_))));
         files::ensure_dir(run.path()).unwrap();
-        let lock = RunLock::try_take(&run).unwrap();
+        assert!(matches!(RunLock::try_take(&run), Err(Error::NoRun(_))));
+        assert!(!is_owned(&run).unwrap());
+        let lock = RunLock::create(&run).unwrap();
         assert_eq!(lock.run(), run.id());
         assert!(is_owned(&run).unwrap());
         assert!(matches!(RunLock::try_take(&run), Err(Error::Owned(_))));
+        assert!(matches!(RunLock::create(&run), Err(Error::Fault(_))), "it is there already");
+        // The writer's own descriptor does not keep it.
+        let _journal = lock.journal().unwrap();
         drop(lock);
         assert!(!is_owned(&run).unwrap());
+        assert!(RunLock::try_take(&run).is_ok());
+    }
+
+    #[test]
+    fn the_end_of_an_owner_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = Home::at(dir.path().to_owned()).run(RunId::generate());
+        wait_until_free(&run).unwrap();
+        files::ensure_dir(run.path()).unwrap();
+        let lock = RunLock::create(&run).unwrap();
+        let freed = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                wait_until_free(&run).unwrap();
+                freed.load(std::sync::atomic::Ordering::SeqCst)
+            });
+            freed.store(true, std::sync::atomic::Ordering::SeqCst);
+            drop(lock);
+            assert!(waiter.join().unwrap());
+        });
+        assert!(RunLock::try_take(&run).is_ok());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use schemas::exit_code::ExitCode;
 use super::{
     files::{Fault, fault},
     home::Home,
-    index::{self, Index},
+    index::{self, Filter, Index},
     names::RunId,
 };
 
@@ -97,7 +97,7 @@ pub(super) fn run_ids(home: &Home) -> Result<Vec<RunId>, Fault> {
 
 /// The newest run by the order of the index; without an index, by the order of the ids.
 fn last(home: &Home) -> Result<RunId, Error> {
-    let indexed = Index::new(home).newest(1, |entry| exists(home, entry.run_id))?;
+    let indexed = Index::new(home).newest(1, &Filter::default(), |entry| exists(home, entry.run_id))?;
     if let Some(entry) = indexed.and_then(|entries| entries.into_iter().next()) {
         return Ok(entry.run_id);
     }

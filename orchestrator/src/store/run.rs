@@ -65,7 +65,7 @@ pub fn create(home: &Home, definition: &[u8], now: Now, created: RunCreated) -> 
 }
 
 fn fill(home: &Home, dir: &RunDir, definition: &[u8], created: (Now, Event)) -> Result<OwnedRun, Error> {
-    let lock = RunLock::try_take(dir)?;
+    let lock = RunLock::create(dir)?;
     let mut journal = Writer::create(dir, &lock)?;
     let path = dir.definition();
     let mut file = files::open_private(&path, OpenOptions::new().write(true).create_new(true))?;
@@ -204,7 +204,7 @@ mod tests {
         let (_dir, home) = home();
         files::ensure_dir(home.run(fixture::run()).path()).unwrap();
         let reopened = reopen(&home, fixture::run(), |_| ());
-        assert!(matches!(reopened, Err(Error::Journal(journal::Error::Fault(_)))));
+        assert!(matches!(reopened, Err(Error::Lock(lock::Error::NoRun(_)))));
         std::fs::File::create(home.run(fixture::run()).journal()).unwrap();
         let reopened = reopen(&home, fixture::run(), |_| ());
         assert!(matches!(reopened, Err(Error::Journal(journal::Error::Empty { .. }))));

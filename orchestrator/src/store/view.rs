@@ -32,7 +32,8 @@ pub fn read(run: &RunDir) -> Result<Option<RunView>, Fault> {
     let path = run.state();
     let file = match files::open_regular(&path) {
         Ok(file) => file,
-        Err(error) if error.trouble() == Trouble::Missing => return Ok(None),
+        // Also if it is no file at all.
+        Err(error) if matches!(error.trouble(), Trouble::Missing | Trouble::Other) => return Ok(None),
         Err(error) => return Err(error),
     };
     if file.metadata().map_err(fault("look at", &path))?.len() > VIEW_MAX {
@@ -85,8 +86,13 @@ pub(super) mod tests {
 
     /// A run's directory in a home of its own.
     pub(in crate::store) fn run_dir() -> (tempfile::TempDir, RunDir) {
+        run_dir_of(RunId::generate())
+    }
+
+    /// The directory of this run in a home of its own.
+    pub(in crate::store) fn run_dir_of(id: RunId) -> (tempfile::TempDir, RunDir) {
         let dir = tempfile::tempdir().unwrap();
-        let run = Home::at(dir.path().join("home")).run(RunId::generate());
+        let run = Home::at(dir.path().join("home")).run(id);
         files::ensure_dir(run.path()).unwrap();
         (dir, run)
     }
@@ -112,6 +118,13 @@ pub(super) mod tests {
         check_unread(&text.as_bytes()[..text.len() - 1]);
         // A view of another run.
         check_unread(text.as_bytes());
+    }
+
+    #[test]
+    fn a_directory_in_its_place_is_as_good_as_missing() {
+        let (_dir, run) = run_dir();
+        files::ensure_dir(&run.state()).unwrap();
+        assert_eq!(read(&run).unwrap(), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, ops::Range};
 
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
-use workflow_engine::diagnostic::{Diagnostic, LineIndex, Severity};
+use workflow_engine::diagnostic::{Diagnostic, LineIndex, Position, Severity};
 
 use super::{terminal, text::escape};
 
@@ -51,11 +51,13 @@ struct Source<'a> {
     text: &'a str,
 }
 
-/// A place in it.
-struct Place<'a> {
+/// A mark in it.
+struct Mark<'a> {
     position: Position,
-    /// Its first line, and which bytes of that line are meant; `None` for a line that is not drawn.
-    line: Option<(&'a str, Range<usize>)>,
+    /// The line on which it begins; `None` for one that is not drawn.
+    line: Option<&'a str>,
+    /// Bytes of that line.
+    span: Range<usize>,
 }
 
 impl<'a> Source<'a> {
@@ -65,18 +67,19 @@ impl<'a> Source<'a> {
             Severity::Warning => Level::WARNING,
         };
         let title = level.primary_title(escape(&diagnostic.message)).id(diagnostic.code);
-        let here = self.place(&diagnostic.span);
+        let here = self.mark(&diagnostic.span);
+        let first = here.annotate(AnnotationKind::Primary);
         let mut group = match &diagnostic.note {
             Some((span, label)) => {
-                let (there, label) = (self.place(span), escape(label));
+                let there = self.mark(span);
+                let second = there.annotate(AnnotationKind::Context).label(escape(label));
                 if there.position.line == here.position.line {
-                    title.element(self.draw(&here, Some((&there, label))))
+                    title.element(self.draw(&here, vec![first, second]))
                 } else {
-                    let second = self.draw_kind(&there, AnnotationKind::Context, Some(label));
-                    title.element(self.draw(&here, None)).element(second)
+                    title.element(self.draw(&here, vec![first])).element(self.draw(&there, vec![second]))
                 }
             }
-            None => title.element(self.draw(&here, None)),
+            None => title.element(self.draw(&here, vec![first])),
         };
         if let Some(hint) = &diagnostic.hint {
             group = group.element(Level::HELP.with_name("hint").message(escape_lines(hint)));
@@ -84,15 +87,33 @@ impl<'a> Source<'a> {
         group
     }
 
-    /// A line with its mark, and perhaps a second one on the same line.
-    fn draw(&self, place: &Place<'a>, second: Option<(&Place<'a>, Cow<'a, str>)>) -> Element<'a> {
-        let Some((line, span)) = place.line.clone() else { return self.name(place) };
-        let mut marks = vec![AnnotationKind::Primary.span(span)];
-        if let Some((Place { line: Some((_, span)), .. }, label)) = second {
-            marks.push(AnnotationKind::Context.span(span.clone()).label(label));
+    fn draw(&self, mark: &Mark<'a>, annotations: Vec<Annotation<'a>>) -> Element<'a> {
+        let Position { line, column } = mark.position;
+        match mark.line {
+            Some(text) => {
+                Snippet::source(text).line_start(line).path(self.file).annotations(annotations).into()
+            }
+            None => Origin::path(self.file).line(line).char_column(column).into(),
         }
     }
 
+    /// What of a span is on the line on which it begins.
+    fn mark(&self, span: &Range<usize>) -> Mark<'a> {
+        let position = self.index.position(span.start);
+        let line = self.index.line(position.line);
+        // All bytes before it on its line; where there are more, the line is too long anyhow.
+        let before = &self.text.as_bytes()[..span.start.min(self.text.len())];
+        let before = &before[before.len().saturating_sub(LINE_MAX)..];
+        let from = before.iter().rev().take_while(|byte| **byte != b'\n').count().min(line.len());
+        let to = (from + span.len()).min(line.len());
+        Mark { position, line: (line.len() <= LINE_MAX).then_some(line), span: from..to }
+    }
+}
+
+impl Mark<'_> {
+    fn annotate<'a>(&self, kind: AnnotationKind) -> Annotation<'a> {
+        kind.span(self.span.clone())
+    }
 }
 
 /// Makes text harmless, but leaves its line feeds.
@@ -128,39 +149,96 @@ mod tests {
     fn a_place_is_marked_and_mended() {
         let mut unknown = Diagnostic::new(codes::UNKNOWN_KEY, span("\"skil\"", 0), "`skil` is not known here");
         unknown.hint("did you mean `skill`?");
-        insta::assert_snapshot!(drawn(80, unknown), @"");
+        insta::assert_snapshot!(drawn(80, unknown), @r#"
+        error[E012]: `skil` is not known here
+         --> dir/test.json:4:17
+          |
+        4 |     {"id": "a", "skil": "echo"},
+          |                 ^^^^^^
+          |
+          = hint: did you mean `skill`?
+        "#);
     }
 
     #[test]
     fn a_second_place_is_shown() {
         let mut twice = Diagnostic::new(codes::DUPLICATE_STEP, span("\"a\"", 1), "two steps are called `a`");
         twice.note(span("\"a\"", 0), "the first one");
-        insta::assert_snapshot!(drawn(80, twice), @"");
+        insta::assert_snapshot!(drawn(80, twice), @r#"
+        error[E017]: two steps are called `a`
+         --> dir/test.json:5:12
+          |
+        5 |     {"id": "a",
+          |            ^^^
+          |
+         ::: dir/test.json:4:12
+          |
+        4 |     {"id": "a", "skil": "echo"},
+          |            --- the first one
+        "#);
         let mut near = Diagnostic::new(codes::DUPLICATE_STEP, span("\"echo\"", 0), "two on a line");
         near.note(span("\"a\"", 0), "the first one");
-        insta::assert_snapshot!(drawn(80, near), @"");
+        insta::assert_snapshot!(drawn(80, near), @r#"
+        error[E017]: two on a line
+         --> dir/test.json:4:25
+          |
+        4 |     {"id": "a", "skil": "echo"},
+          |            ---          ^^^^^^
+          |            |
+          |            the first one
+        "#);
     }
 
     #[test]
     fn tabs_and_wide_letters_do_not_move_the_mark() {
         let tab = Diagnostic::new(codes::WRONG_TYPE, span("\"tést\"", 0), "not that");
-        insta::assert_snapshot!(drawn(80, tab), @"");
+        insta::assert_snapshot!(drawn(80, tab), @r#"
+        error[E010]: not that
+         --> dir/test.json:2:10
+          |
+        2 |     "name": "tést",
+          |             ^^^^^^
+        "#);
     }
 
     #[test]
     fn of_a_place_over_several_lines_the_first_is_marked() {
         let many = Diagnostic::new(codes::WRONG_TYPE, span("[\n     ]", 0), "`inputs` must be an object");
-        insta::assert_snapshot!(drawn(80, many), @"");
+        insta::assert_snapshot!(drawn(80, many), @r#"
+        error[E010]: `inputs` must be an object
+         --> dir/test.json:6:16
+          |
+        6 |      "inputs": [
+          |                ^
+        "#);
     }
 
     #[test]
     fn the_end_of_the_text_is_a_place() {
         let end = Diagnostic::new(codes::SYNTAX, TEXT.len()..TEXT.len(), "something is missing");
-        insta::assert_snapshot!(drawn(80, end), @"");
+        insta::assert_snapshot!(drawn(80, end), @r"
+        error[E004]: something is missing
+          --> dir/test.json:10:1
+           |
+        10 |
+           | ^
+        ");
         let empty = Diagnostic::new(codes::SYNTAX, 0..0, "the file is empty");
-        insta::assert_snapshot!(plain(&render_to(80, "a.json", "", &[empty])), @"");
+        insta::assert_snapshot!(plain(&render_to(80, "a.json", "", &[empty])), @r"
+        error[E004]: the file is empty
+         --> a.json:1:1
+          |
+        1 |
+          | ^
+        ");
         let beyond = Diagnostic::new(codes::SYNTAX, 90..99, "beyond");
-        insta::assert_snapshot!(plain(&render_to(80, "a.json", "é", &[beyond])), @"");
+        insta::assert_snapshot!(plain(&render_to(80, "a.json", "é", &[beyond])), @r"
+        error[E004]: beyond
+         --> a.json:1:2
+          |
+        1 | é
+          |  ^
+        ");
     }
 
     #[test]
@@ -185,7 +263,10 @@ mod tests {
     fn very_long_lines_are_only_named() {
         let text = format!("{}\"x\"", "é".repeat(LINE_MAX));
         let found = Diagnostic::new(codes::SYNTAX, LINE_MAX * 2..LINE_MAX * 2 + 3, "wrong");
-        insta::assert_snapshot!(plain(&render_to(80, "a.json", &text, &[found])), @"");
+        insta::assert_snapshot!(plain(&render_to(80, "a.json", &text, &[found])), @r"
+        error[E004]: wrong
+        --> a.json:1:4097
+        ");
     }
 
     #[test]

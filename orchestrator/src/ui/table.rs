@@ -83,12 +83,55 @@ fn line(cells: &[Cell], widths: &[usize]) -> String {
     let mut owed = 0;
     for (cell, width_of_column) in cells.iter().zip(widths) {
         let text = shorten(&cell.text, *width_of_column);
-        line.push_str(&pad("", owed));
-        line.push_str(&paint(cell.paint, &text));
-        // Spaces are written when something follows, so that no line ends in them.
         let filled = width(&text);
-        owed = if filled == 0 { owed + width_of_column + GAP } else { width_of_column - filled + GAP };
+        // Spaces are written when something follows, so that no line ends in them.
+        if filled > 0 {
+            line.push_str(&pad("", owed));
+            line.push_str(&paint(cell.paint, &text));
+            owed = 0;
+        }
+        owed += width_of_column - filled + GAP;
     }
     line.push('\n');
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::style::plain;
+
+    fn table() -> Table {
+        let mut table = Table::new(vec!["NAME", "N", "LAST"], 0);
+        table.row(vec!["a-rather-long-name".into(), "".into(), "x".into()]);
+        table.row(vec!["漢字".into(), "12".into(), "".into()]);
+        table.row(vec![Cell::painted("b\u{1b}[0m\n", Paint::Bad), "3".into(), "y".into()]);
+        table
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_they_must_be() {
+        insta::assert_snapshot!(plain(&table().render(80)), @r"
+        NAME                N   LAST
+        a-rather-long-name      x
+        漢字                12
+        b\u{1b}[0m\n        3   y
+        ");
+    }
+
+    #[test]
+    fn the_flexible_column_gives_way() {
+        insta::assert_snapshot!(plain(&table().render(24)), @r"
+        NAME            N   LAST
+        a-rather-long…      x
+        漢字            12
+        b\u{1b}[0m\n    3   y
+        ");
+        insta::assert_snapshot!(plain(&table().render(1)), @r"
+        NAME      N   LAST
+        a-rathe…      x
+        漢字      12
+        b\u{1b}…  3   y
+        ");
+    }
 }

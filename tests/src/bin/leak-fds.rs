@@ -6,13 +6,11 @@ use std::{
 };
 
 fn main() {
-    let entries: Vec<_> = fs::read_dir("/proc/self/fd").expect("/proc is there").flatten().collect();
-    let mut open: Vec<_> = entries
-        .iter()
-        .filter_map(|entry| Some((entry.file_name().into_string().ok()?.parse::<u32>().ok()?, entry.path())))
-        // The descriptor of the listing itself is closed by now.
-        .filter_map(|(number, path)| Some((number, fs::read_link(path).ok()?)))
-        .collect();
+    let entries = fs::read_dir("/proc/self/fd").expect("/proc is there").flatten();
+    let numbers: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    // The descriptor of the listing itself is closed by now.
+    let target = |number| fs::read_link(format!("/proc/self/fd/{number}")).ok();
+    let mut open: Vec<_> = numbers.into_iter().filter_map(|number| Some((number, target(number)?))).collect();
     open.sort();
     for (number, target) in open {
         writeln!(stdout(), "{number} {}", target.display()).expect("stdout takes a line");

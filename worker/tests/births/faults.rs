@@ -150,7 +150,7 @@ fn gated_birth(engine: &mut Engine) {
     fs::remove_dir(leaf).expect("the probe leaves nothing");
 
     let order = engine.program(&["cat", "/proc/self/cgroup"]);
-    let name = order.0.leaf.clone().expect("a leaf").rsplit_once("q-test-").expect("ours").1.to_owned();
+    let name = order.0.leaf.clone().expect("a leaf").rsplit_once("births-test-").expect("ours").1.to_owned();
     let outcome = engine.run(order);
     assert!(
         outcome.output().lines().any(|line| line.starts_with("0::") && line.ends_with(&name)),

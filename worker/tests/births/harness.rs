@@ -60,7 +60,7 @@ impl Tree {
             .lines()
             .find_map(|line| line.strip_prefix("0::/"))
             .ok_or("this process is in no cgroup v2")?;
-        let name = format!("q-test-{}-{}", std::process::id(), TREES.fetch_add(1, Ordering::Relaxed));
+        let name = format!("births-test-{}-{}", std::process::id(), TREES.fetch_add(1, Ordering::Relaxed));
         let base = Path::new(mount).join(own).join(name);
         fs::create_dir(&base).map_err(|error| format!("{} cannot be made: {error}", base.display()))?;
         Ok(Self { base, leaves: AtomicU32::new(0) })

@@ -44,7 +44,7 @@ fn child_is_in_its_leaf(engine: &mut Engine) {
     for change in [|order| order, Order::unconfined] {
         let order = change(engine.program(&["cat", "/proc/self/cgroup"]));
         let leaf = order.0.leaf.clone().expect("a leaf");
-        let name = leaf.rsplit_once("q-test-").expect("ours").1.to_owned();
+        let name = leaf.rsplit_once("births-test-").expect("ours").1.to_owned();
         let outcome = engine.run(order);
         let line = outcome.stdout.lines().find(|line| line.starts_with("0::")).expect("v2").to_owned();
         assert!(line.ends_with(&name), "{line} is not {name}");

@@ -26,24 +26,18 @@ pub(super) struct Names<'a> {
     pub(super) inputs: BTreeSet<&'a str>,
     /// Ids that a text may nearly be.
     pub(super) near: NearIds<'a>,
+    /// Outputs that steps list, by id; steps without a list are not there.
+    declared: HashMap<&'a str, BTreeSet<&'a str>>,
+    /// Keys of results, by skill.
     results: HashMap<&'a str, Results>,
 }
 
 /// The keys that the result of a skill has.
 #[derive(Debug, Default)]
 struct Results {
-    keys: Vec<String>,
+    keys: BTreeSet<String>,
     /// Whether there can be others.
     open: bool,
-}
-
-/// The outputs that a step can have.
-#[derive(Debug)]
-pub(super) struct Outputs<'s> {
-    /// Known names, `data` and `text` not among them.
-    pub(super) names: Vec<&'s str>,
-    /// Whether there can be others.
-    pub(super) open: bool,
 }
 
 impl<'a> Names<'a> {
@@ -58,21 +52,46 @@ impl<'a> Names<'a> {
             .iter()
             .filter_map(|(name, entry)| Some((name.as_str(), results(entry.outputs.as_ref()?.as_str())?)))
             .collect();
-        Self { context, inputs, near: NearIds::new(outline.all().filter_map(|step| step.id)), results }
+        let declared = outline.all().filter_map(|step| {
+            let outputs = step.node.get("outputs").map_or(&[][..], Node::elements);
+            let names: BTreeSet<_> = outputs.iter().filter_map(Node::as_text).collect();
+            Some((step.id?, names)).filter(|(_, names)| !names.is_empty())
+        });
+        Self {
+            context,
+            inputs,
+            near: NearIds::new(outline.all().filter_map(|step| step.id)),
+            declared: declared.collect(),
+            results,
+        }
     }
 
-    /// The outputs that later steps may use.
-    pub(super) fn outputs<'s>(&'s self, step: &StepPlace<'s>) -> Outputs<'s> {
-        let declared = step.node.get("outputs").map_or(&[][..], Node::elements);
-        if !declared.is_empty() {
-            return Outputs { names: declared.iter().filter_map(Node::as_text).collect(), open: false };
+    /// Whether a name is one of the outputs that are known of a step: those it lists, else those that its skill
+    /// describes. `data` and `text` are not among them.
+    pub(super) fn is_known_output(&self, step: &StepPlace<'_>, name: &str) -> bool {
+        match self.declared_by(step) {
+            Some(declared) => declared.contains(name),
+            None => self.result_of(step.node).is_some_and(|results| results.keys.contains(name)),
         }
-        match self.result_of(step.node) {
-            Some(results) => {
-                Outputs { names: results.keys.iter().map(String::as_str).collect(), open: results.open }
-            }
-            None => Outputs { names: Vec::new(), open: true },
+    }
+
+    /// Whether a step may have outputs that are not known.
+    pub(super) fn has_others(&self, step: &StepPlace<'_>) -> bool {
+        self.declared_by(step).is_none() && self.result_of(step.node).is_none_or(|results| results.open)
+    }
+
+    /// The outputs that are known of a step.
+    pub(super) fn known_outputs(&self, step: &StepPlace<'_>) -> Vec<&str> {
+        match self.declared_by(step) {
+            Some(declared) => declared.iter().copied().collect(),
+            None => self
+                .result_of(step.node)
+                .map_or_else(Vec::new, |results| results.keys.iter().map(String::as_str).collect()),
         }
+    }
+
+    fn declared_by(&self, step: &StepPlace<'_>) -> Option<&BTreeSet<&'a str>> {
+        step.id.and_then(|id| self.declared.get(id))
     }
 
     /// Declared outputs of a step that its skill can never give.
@@ -85,8 +104,7 @@ impl<'a> Names<'a> {
         if declared.len() < 2 {
             return Vec::new();
         }
-        let possible =
-            |name: &str| matches!(name, "data" | "text") || results.keys.iter().any(|key| key == name);
+        let possible = |name: &str| matches!(name, "data" | "text") || results.keys.contains(name);
         declared.iter().filter(|node| node.as_text().is_some_and(|name| !possible(name))).collect()
     }
 
@@ -102,7 +120,7 @@ impl<'a> Names<'a> {
 fn results(schema: &str) -> Option<Results> {
     let schema: Value = serde_json::from_str(schema).ok()?;
     let object = schema.as_object()?;
-    let keys: Vec<_> = object.get("properties")?.as_object()?.keys().cloned().collect();
+    let keys = object.get("properties")?.as_object()?.keys().cloned().collect();
     let closed = object.get("additionalProperties") == Some(&Value::Bool(false))
         && !object.contains_key("patternProperties")
         && object.get("type").and_then(Value::as_str) == Some("object");

@@ -29,6 +29,15 @@ struct Use<'u> {
     from: Option<usize>,
 }
 
+/// Where the names are that a name should have been one of.
+enum Known<'k, 'a> {
+    Steps,
+    Outputs(&'k StepPlace<'a>),
+    Context,
+    Inputs,
+    Fields(&'static [&'static str]),
+}
+
 impl<'a> Check<'a, '_> {
     /// A whole string that has the form of a reference; `None`: it is a literal, or wrong.
     pub(super) fn bare_reference(
@@ -64,16 +73,8 @@ impl<'a> Check<'a, '_> {
             segments.extend(path.segments.iter().map(|(segment, _)| segment.clone()));
             return Some(Reference { root: Root::Context, path: segments, text: text.to_owned() });
         }
-        let ids = self.names.near.of(path.head);
-        let near = ids.iter().min_by_key(|near| near.distance).map(|near| near.id);
-        self.unknown(
-            UNKNOWN_STEP,
-            &at,
-            &path.head_range,
-            format!("`{}` is not known here", path.head),
-            near,
-            &[],
-        );
+        let message = format!("`{}` is not known here", path.head);
+        self.unknown(UNKNOWN_STEP, &at, (path.head, &path.head_range), message, &Known::Steps);
         None
     }
 
@@ -104,9 +105,8 @@ impl<'a> Check<'a, '_> {
         if self.names.context.contains(key) {
             return true;
         }
-        let known: Vec<_> = self.names.context.iter().copied().collect();
-        let near = nearest(key, known.iter().copied());
-        self.unknown(UNKNOWN_CONTEXT, at, range, format!("the context has no key `{key}`"), near, &known);
+        let message = format!("the context has no key `{key}`");
+        self.unknown(UNKNOWN_CONTEXT, at, (key, range), message, &Known::Context);
         false
     }
 
@@ -116,16 +116,8 @@ impl<'a> Check<'a, '_> {
         if self.names.inputs.contains(key) {
             return true;
         }
-        let known: Vec<_> = self.names.inputs.iter().copied().collect();
-        let near = nearest(key, known.iter().copied());
-        self.unknown(
-            UNKNOWN_INPUT,
-            at,
-            range,
-            format!("the workflow declares no input `{key}`"),
-            near,
-            &known,
-        );
+        let message = format!("the workflow declares no input `{key}`");
+        self.unknown(UNKNOWN_INPUT, at, (key, range), message, &Known::Inputs);
         false
     }
 
@@ -146,9 +138,8 @@ impl<'a> Check<'a, '_> {
         let id = self.key(at, segment, range)?;
         let outline = self.outline;
         let Some(step) = outline.by_id(id) else {
-            let ids = self.names.near.of(id);
-            let near = ids.iter().min_by_key(|near| near.distance).map(|near| near.id);
-            self.unknown(UNKNOWN_STEP, at, range, format!("there is no step `{id}`"), near, &[]);
+            let message = format!("there is no step `{id}`");
+            self.unknown(UNKNOWN_STEP, at, (id, range), message, &Known::Steps);
             return None;
         };
         let number = self.comes_before(at, step, range)?;
@@ -218,17 +209,11 @@ impl<'a> Check<'a, '_> {
         name: &str,
         range: &Range<usize>,
     ) -> Option<()> {
-        let outputs = self.names.outputs(step);
-        if outputs.open || outputs.names.contains(&name) {
+        if self.names.has_others(step) || self.names.is_known_output(step, name) {
             return Some(());
         }
-        let near = nearest(name, outputs.names.iter().copied()).map(str::to_owned);
-        let mut known: Vec<_> = outputs.names.iter().map(|name| (*name).to_owned()).collect();
-        known.push("data".to_owned());
-        known.push("text".to_owned());
-        let known: Vec<_> = known.iter().map(String::as_str).collect();
         let message = format!("the step `{}` has no output `{name}`", step.id.unwrap_or_default());
-        self.unknown(UNKNOWN_OUTPUT, at, range, message, near.as_deref(), &known);
+        self.unknown(UNKNOWN_OUTPUT, at, (name, range), message, &Known::Outputs(step));
         None
     }
 
@@ -238,14 +223,14 @@ impl<'a> Check<'a, '_> {
         segment: &Segment,
         range: &Range<usize>,
         what: &str,
-        fields: &[&str],
+        fields: &'static [&'static str],
     ) -> bool {
         let Some(name) = self.key(at, segment, range) else { return false };
         if fields.contains(&name) {
             return true;
         }
-        let near = nearest(name, fields.iter().copied());
-        self.unknown(UNKNOWN_FIELD, at, range, format!("{what} has no field `{name}`"), near, fields);
+        let message = format!("{what} has no field `{name}`");
+        self.unknown(UNKNOWN_FIELD, at, (name, range), message, &Known::Fields(fields));
         false
     }
 
@@ -270,28 +255,59 @@ impl<'a> Check<'a, '_> {
             .hint(format!("name a part of it: {}", in_words(fields.iter().copied())));
     }
 
+    /// Reports a name that is not known, with the one that it nearly is, or those that there are.
     fn unknown(
         &mut self,
         code: Code,
         at: &Use<'_>,
-        range: &Range<usize>,
+        (name, range): (&str, &Range<usize>),
         message: String,
-        near: Option<&str>,
-        known: &[&str],
+        known: &Known<'_, 'a>,
     ) {
+        if self.problems.is_full() {
+            self.problems.report(code, at.node.span.range(), message);
+            return;
+        }
+        let known = self.known(known, name);
         let place = self.place(at, range);
+        let is_plain = self.definition.text().get(place.clone()) == Some(name);
         let report = self.problems.report(code, place.clone(), message);
-        match near {
+        match nearest(name, known.iter().map(String::as_str)) {
             Some(near) => {
-                report.hint(format!("did you mean `{near}`?")).suggest(place, near);
+                report.hint(format!("did you mean `{near}`?"));
+                // Names with escapes in them are left to the user.
+                if is_plain {
+                    report.suggest(place, near);
+                }
             }
             None if known.is_empty() => {
                 report.hint("`{\"$literal\": \"…\"}` takes a text as it is");
             }
             None => {
-                let known = in_words(known.iter().copied().take(20));
+                let known = in_words(known.iter().map(String::as_str).take(20));
                 report.hint(format!("known: {known}; `{{\"$literal\": \"…\"}}` takes a text as it is"));
             }
+        }
+    }
+
+    /// The names that one could have been; of steps only those that are near.
+    fn known(&mut self, known: &Known<'_, 'a>, name: &str) -> Vec<String> {
+        let owned = |name: &&str| (*name).to_owned();
+        match known {
+            Known::Steps => {
+                let near = self.names.near.of(name);
+                near.iter()
+                    .map(|near| near.id)
+                    .filter(|id| nearest(name, [*id]).is_some())
+                    .map(str::to_owned)
+                    .collect()
+            }
+            Known::Outputs(step) => {
+                self.names.known_outputs(step).iter().chain(&["data", "text"]).map(owned).collect()
+            }
+            Known::Context => self.names.context.iter().map(owned).collect(),
+            Known::Inputs => self.names.inputs.iter().map(owned).collect(),
+            Known::Fields(fields) => fields.iter().map(owned).collect(),
         }
     }
 
@@ -331,7 +347,7 @@ impl<'a> Check<'a, '_> {
     fn is_output(&self, id: &str, path: &Path<'_>) -> bool {
         let Some((Segment::Key(name), _)) = path.segments.first() else { return false };
         let Some(step) = self.outline.by_id(id) else { return false };
-        matches!(name.as_str(), "data" | "text") || self.names.outputs(step).names.contains(&name.as_str())
+        matches!(name.as_str(), "data" | "text") || self.names.is_known_output(step, name)
     }
 
     fn place(&self, at: &Use<'_>, range: &Range<usize>) -> Range<usize> {

@@ -7,6 +7,8 @@ use crate::{
     value::{Part, Reference, Template},
 };
 
+/// Longest string in which places are counted out.
+const MAX_EXACT: usize = 64 << 10;
 /// The key that forces a literal.
 const LITERAL: &str = "$literal";
 
@@ -24,27 +26,27 @@ impl<'a> Check<'a, '_> {
             NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(_) => None,
             NodeKind::Text(text) => self.string(node, text, from),
             NodeKind::Array(elements) => {
-                let pieces: Vec<_> = elements.iter().map(|element| self.piece(element, from)).collect();
-                let whole = |(node, piece): (&Node, Option<Template>)| piece.unwrap_or_else(|| literal(node));
-                pieces
-                    .iter()
-                    .any(Option::is_some)
-                    .then(|| Template::Array(elements.iter().zip(pieces).map(whole).collect()))
+                let made = self.made(elements.iter(), from);
+                (!made.is_empty()).then(|| Template::Array(completed(elements.iter(), made)))
             }
             NodeKind::Object(members) => {
                 if let Some(forced) = node.get(LITERAL) {
                     self.alone(node);
                     return Some(literal(forced));
                 }
-                let pieces: Vec<_> = members.iter().map(|member| self.piece(&member.value, from)).collect();
-                pieces.iter().any(Option::is_some).then(|| {
-                    let members = members.iter().zip(pieces).map(|(member, piece)| {
-                        (member.key.to_string(), piece.unwrap_or_else(|| literal(&member.value)))
-                    });
-                    Template::Object(members.collect())
+                let made = self.made(members.iter().map(|member| &member.value), from);
+                (!made.is_empty()).then(|| {
+                    let values = completed(members.iter().map(|member| &member.value), made);
+                    let names = members.iter().map(|member| member.key.to_string());
+                    Template::Object(names.zip(values).collect())
                 })
             }
         }
+    }
+
+    /// The pieces of those values that are not themselves, with their numbers; few, where there may be millions.
+    fn made(&mut self, nodes: impl Iterator<Item = &'a Node>, from: Option<usize>) -> Vec<(usize, Template)> {
+        nodes.enumerate().filter_map(|(index, node)| Some((index, self.piece(node, from)?))).collect()
     }
 
     /// `$literal` has no other key beside it.
@@ -130,13 +132,28 @@ impl<'a> Check<'a, '_> {
         self.expression_reference(node, trimmed, &path, start, from)
     }
 
-    /// Where a piece of a string (bytes of its content) stands in the file.
+    /// Where a piece of a string (bytes of its content) stands in the file; of very long strings the whole.
     pub(super) fn place_in(&self, node: &Node, piece: std::ops::Range<usize>) -> std::ops::Range<usize> {
         let span = node.span.range();
+        if span.len() > MAX_EXACT {
+            return span;
+        }
         let raw = &self.definition.text()[span.clone()];
         let at = |offset: usize| span.start + 1 + raw_offset(&raw[1..], offset);
         at(piece.start)..at(piece.end)
     }
+}
+
+/// All values: those that were made, and the others as they stand.
+fn completed<'n>(nodes: impl Iterator<Item = &'n Node>, made: Vec<(usize, Template)>) -> Vec<Template> {
+    let mut made = made.into_iter().peekable();
+    nodes
+        .enumerate()
+        .map(|(index, node)| match made.next_if(|(at, _)| *at == index) {
+            Some((_, template)) => template,
+            None => literal(node),
+        })
+        .collect()
 }
 
 fn literal(node: &Node) -> Template {

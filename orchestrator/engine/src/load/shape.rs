@@ -9,7 +9,7 @@ use schemas::definition::{
     Key, KindShape, ObjectShape, Shape, TaggedShape, WORKFLOW, is_extension, step::STEP,
 };
 
-use super::{Member, Node, NodeKind, Span, in_words, inside, nearest};
+use super::{Member, Node, NodeKind, Span, in_words, inside, nearest, shortened};
 use crate::diagnostic::{
     Problems,
     codes::{BAD_VALUE, DUPLICATE_STEP, MISSING_KEY, UNKNOWN_KEY, WRONG_TYPE},
@@ -212,17 +212,25 @@ impl<'a> Judge<'a> {
         own: &'static [Key],
         tag: Option<(&'static TaggedShape, Option<&'static KindShape>)>,
     ) {
-        // Keys that an unknown one was probably meant to be: they are not missing as well.
-        let mut meant: Vec<&str> = Vec::new();
+        let mut present: Vec<&str> = Vec::new();
+        let mut unknown: Vec<&Member> = Vec::new();
         for member in node.members() {
             if let Some(key) = common.iter().chain(own).find(|key| key.name == &*member.key) {
+                present.push(key.name);
                 self.value(&member.value, &key.shape, key.name);
-            } else if !(is_extension(&member.key) || tag.is_some() && &*member.key == "type") {
-                meant.extend(self.unknown_key(node, member, (common, own), tag));
+            } else if tag.is_some() && &*member.key == "type" {
+                present.push("type");
+            } else if !is_extension(&member.key) {
+                unknown.push(member);
             }
         }
+        // A key that an unknown one was probably meant to be is not missing as well.
+        let mut meant: Vec<&str> = Vec::new();
+        for member in unknown {
+            meant.extend(self.unknown_key(member, &present, (common, own), tag));
+        }
         for key in common.iter().chain(own).filter(|key| key.required) {
-            if node.get(key.name).is_none() && !meant.contains(&key.name) {
+            if !present.contains(&key.name) && !meant.contains(&key.name) {
                 self.problems
                     .report(MISSING_KEY, node.opening(), format!("the key `{}` is missing", key.name))
                     .hint(key.about);
@@ -234,11 +242,16 @@ impl<'a> Judge<'a> {
     /// every kind are known.
     fn unknown_key(
         &mut self,
-        node: &Node,
         member: &Member,
+        present: &[&str],
         (common, own): (&'static [Key], &'static [Key]),
         tag: Option<(&'static TaggedShape, Option<&'static KindShape>)>,
     ) -> Option<&'static str> {
+        let span = member.key_span.range();
+        if self.problems.is_full() {
+            self.problems.report(UNKNOWN_KEY, span, "a key is not known here");
+            return None;
+        }
         let kinds = tag.map_or(&[][..], |(shape, _)| shape.kinds);
         let owners: Vec<_> =
             kinds.iter().filter(|kind| kind.keys.iter().any(|key| key.name == &*member.key)).collect();
@@ -248,13 +261,8 @@ impl<'a> Judge<'a> {
         }
         let all = || any_kind.iter().flat_map(|kind| kind.keys);
         let known = || common.iter().chain(own).chain(all()).map(|key| key.name).chain(tag.map(|_| "type"));
-        let near = if self.problems.is_full() {
-            None
-        } else {
-            nearest(&member.key, known().filter(|name| node.get(name).is_none()))
-        };
-        let span = member.key_span.range();
-        let key = super::scalar::shortened(&member.key);
+        let near = nearest(&member.key, known().filter(|name| !present.contains(name)));
+        let key = shortened(&member.key);
         let report =
             self.problems.report(UNKNOWN_KEY, span.clone(), format!("the key `{key}` is not known here"));
         if let Some(near) = near {

@@ -78,7 +78,7 @@ pub enum Notice {
         /// How.
         status: RunStatus,
         /// Why, if not well.
-        error: Option<Failure>,
+        error: Option<Box<Failure>>,
         /// By the run's own clock; absent when it never started.
         duration_ms: Option<u64>,
     },
@@ -99,7 +99,7 @@ pub enum Notice {
         /// Its last attempt.
         id: AttemptId,
         /// Why.
-        error: Failure,
+        error: Box<Failure>,
         /// From the start of its first attempt.
         duration_ms: u64,
     },

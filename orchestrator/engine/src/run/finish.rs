@@ -13,7 +13,7 @@ impl Run {
         self.phase = Phase::Ended { since, at: now, end };
         actions.push(Action::Notice(Notice::RunEnded {
             status: end.status(),
-            error: self.error.clone(),
+            error: self.error.clone().map(Box::new),
             duration_ms: since.map(|since| now.millis_since(&since)),
         }));
         actions.push(Action::Finish { status: end.status() });

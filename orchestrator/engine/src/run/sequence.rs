@@ -32,7 +32,7 @@ impl Run {
                     Next::Wait => return,
                     Next::Start(step) => self.start_step(step, now, actions),
                     Next::Failed(failure) => {
-                        self.fail(failure);
+                        self.fail(*failure);
                         self.phase = Phase::Stopping { since, end: End::Failed };
                     }
                     // A cancelled step without a stop of the run cannot be: only a stop cancels.
@@ -112,7 +112,7 @@ impl Run {
         };
         let ended = AttemptEnded {
             id,
-            outcome: Outcome::Failed(failure),
+            outcome: Outcome::Failed(failure.into()),
             started: false,
             exit_code: None,
             signal: None,
@@ -159,7 +159,7 @@ impl Run {
 enum Next {
     Wait,
     Start(StepId),
-    Failed(Failure),
+    Failed(Box<Failure>),
     Cancelled,
     Done,
 }

@@ -122,7 +122,7 @@ pub enum StepResult {
     /// Well, with this result.
     Completed(Json),
     /// Badly.
-    Failed(Failure),
+    Failed(Box<Failure>),
     /// It was ended because the run stops.
     Cancelled,
 }
@@ -170,11 +170,11 @@ impl StepRun {
         let result = match std::mem::replace(&mut ended.outcome, Outcome::Cancelled) {
             Outcome::Completed(Output::Inline(value)) => match value::missing_output(&value, &step.outputs) {
                 None => StepResult::Completed(value),
-                Some(name) => StepResult::Failed(missing_output(&step.name, &name)),
+                Some(name) => StepResult::Failed(missing_output(&step.name, &name).into()),
             },
             // The shell hands in every value as text; a file that it could not read is not there.
             Outcome::Completed(Output::File { path, .. }) => {
-                StepResult::Failed(unreadable_output(&step.name, &path))
+                StepResult::Failed(unreadable_output(&step.name, &path).into())
             }
             Outcome::Failed(failure) => StepResult::Failed(failure),
             Outcome::Cancelled => StepResult::Cancelled,

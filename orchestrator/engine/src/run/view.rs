@@ -66,7 +66,7 @@ impl Run {
             duration_ms: run.zip(ended_at).map(|(run, at)| at.millis_since(&run.started)),
             outputs: run.and_then(StepRun::completed).map(|result| value::outputs_object(result, &step.outputs)),
             error: run.and_then(|run| match &run.state {
-                StepState::Ended { result: StepResult::Failed(failure), .. } => Some(failure.clone()),
+                StepState::Ended { result: StepResult::Failed(failure), .. } => Some((**failure).clone()),
                 StepState::Ended { .. } | StepState::Running { .. } | StepState::Stopping { .. } => None,
             }),
             skip_reason: None,
@@ -88,7 +88,7 @@ impl Run {
     fn ended_attempt(&self, ended: &AttemptEnded) -> AttemptView {
         let (status, error) = match &ended.outcome {
             Outcome::Completed(_) => (StepStatus::Completed, None),
-            Outcome::Failed(failure) => (StepStatus::Failed, Some(failure.clone())),
+            Outcome::Failed(failure) => (StepStatus::Failed, Some((**failure).clone())),
             Outcome::Cancelled => (StepStatus::Cancelled, None),
         };
         AttemptView {

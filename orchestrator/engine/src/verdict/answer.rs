@@ -153,14 +153,12 @@ fn parsed(facts: &Facts<'_>) -> Result<Json, Box<Failure>> {
 }
 
 fn error_envelope(facts: &Facts<'_>, error: &Json) -> Failure {
-    match serde_json::from_str::<OwnError>(error.as_str()) {
-        Ok(error) => own_error(facts, &error),
-        Err(_) => {
-            let text = serde_json::from_str::<String>(error.as_str());
-            let message = text.unwrap_or_else(|_| error.as_str().chars().take(1000).collect());
-            own_error(facts, &OwnError { code: OwnError::no_code(), message, retryable: false, details: None })
-        }
+    if let Ok(error) = serde_json::from_str::<OwnError>(error.as_str()) {
+        return own_error(facts, &error);
     }
+    let text = serde_json::from_str::<String>(error.as_str());
+    let message = text.unwrap_or_else(|_| error.as_str().chars().take(1000).collect());
+    own_error(facts, &OwnError { code: OwnError::no_code(), message, retryable: false, details: None })
 }
 
 fn own_error(facts: &Facts<'_>, error: &OwnError) -> Failure {

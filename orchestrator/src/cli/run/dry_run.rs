@@ -106,7 +106,9 @@ fn table(plan: &DryRun<'_>) -> String {
     let mut text = String::new();
     let isolation = plan.isolation;
     // Writing to a String does not fail.
-    let mut write = |line: std::fmt::Arguments<'_>| drop(text.write_fmt(line));
+    let mut write = |line: std::fmt::Arguments<'_>| {
+        let _infallible = text.write_fmt(line);
+    };
     write(format_args!("{} {}\n", plan.workflow, plan.version));
     for (index, step) in plan.steps.iter().enumerate() {
         write(format_args!("{:>3}. {} ({} {})\n", index + 1, step.id, step.kind, step.skill));

@@ -1,5 +1,7 @@
 //! What `run` shows while it goes on: plain lines on stderr, or the event stream on stdout.
 
+use std::fmt::Write as _;
+
 use schemas::{
     events::{EventType, RunEvent},
     exit_code::ExitCode,
@@ -93,9 +95,11 @@ fn line(event: &RunEvent, workflow: &str) -> Option<String> {
         }
         EventType::StepCompleted => format!("  {step} completed{after}\n"),
         EventType::StepFailed => {
-            let stderr = event.error.iter().flat_map(|error| &error.details.stderr);
-            let stderr: String = stderr.map(|line| format!("    | {}\n", ui::text::escape(line))).collect();
-            format!("  {step} failed{after}: {why}\n{stderr}")
+            let mut text = format!("  {step} failed{after}: {why}\n");
+            for line in event.error.iter().flat_map(|error| &error.details.stderr) {
+                let _infallible = writeln!(text, "    | {}", ui::text::escape(line));
+            }
+            text
         }
         EventType::StepCancelled => format!("  {step} cancelled{after}\n"),
         EventType::StepSkipped => format!("  {step} skipped\n"),

@@ -12,7 +12,8 @@ use std::{
 use schemas::view::RunView;
 
 use super::{
-    entry::{self, Entry, Place},
+    entry::{Entry, Filter},
+    line::{self, Place},
     scan::{self, Flow},
 };
 use crate::store::{
@@ -57,29 +58,30 @@ impl Index {
 
     /// Notes that a run was created.
     pub fn created(&self, entry: &Entry) -> Result<(), Error> {
-        self.append(entry.run_id, &entry::run_line(entry, Place::First)?)
+        self.append(entry.run_id, &line::run_line(entry, Place::First)?)
     }
 
     /// Notes that a run started or ended.
     pub fn changed(&self, entry: &Entry) -> Result<(), Error> {
-        self.append(entry.run_id, &entry::run_line(entry, Place::Later)?)?;
+        self.append(entry.run_id, &line::run_line(entry, Place::Later)?)?;
         if entry.status.is_ended() { self.compact_if_due() } else { Ok(()) }
     }
 
     /// Notes that a run was deleted.
     pub fn deleted(&self, run: RunId) -> Result<(), Error> {
-        self.append(run, &entry::deleted_line(run)?)
+        self.append(run, &line::deleted_line(run)?)
     }
 
-    /// The newest runs for which `keep` is true, newest first, at most `limit`; `keep` may correct an entry
-    /// first. `None` if there is no index: then [`Index::rebuild`] it.
+    /// The newest runs that fit and for which `keep` is true, newest first, at most `limit`; `keep` may
+    /// correct an entry first. `None` if there is no index: then [`Index::rebuild`] it.
     pub fn newest(
         &self,
         limit: usize,
+        filter: &Filter,
         keep: impl FnMut(&mut Entry) -> bool,
     ) -> Result<Option<Vec<Entry>>, Error> {
         match self.open()? {
-            Some(file) => Ok(Some(self.newest_of(&file, limit, keep)?)),
+            Some(file) => Ok(Some(self.newest_of(&file, limit, filter, keep)?)),
             None => Ok(None),
         }
     }
@@ -89,22 +91,29 @@ impl Index {
     pub fn list(
         &self,
         limit: usize,
+        filter: &Filter,
         mut keep: impl FnMut(&mut Entry) -> bool,
         mut fold: impl FnMut(&RunDir) -> Option<RunView>,
     ) -> Result<Vec<Entry>, Error> {
-        if let Some(found) = self.newest(limit, &mut keep)? {
+        if let Some(found) = self.newest(limit, filter, &mut keep)? {
             return Ok(found);
         }
         if !self.home.runs().is_dir() {
             return Ok(Vec::new());
         }
         match self.rebuild(&mut fold) {
-            Ok(()) => Ok(self.newest(limit, keep)?.unwrap_or_default()),
+            Ok(()) => Ok(self.newest(limit, filter, keep)?.unwrap_or_default()),
             Err(Error::Fault(fault) | Error::Lock(lock::Error::Fault(fault)))
                 if fault.is_unwritable() || fault.is_full() =>
             {
-                let newest = self.derive(&mut fold)?.into_iter().rev();
-                Ok(newest.filter_map(|mut entry| keep(&mut entry).then_some(entry)).take(limit).collect())
+                let mut entries = self.derive(&mut fold)?;
+                entries.reverse();
+                entries.retain_mut(|entry| {
+                    let wanted = filter.wants(&entry.workflow, entry.status, || Some(entry.created_at));
+                    wanted == Some(true) && keep(entry)
+                });
+                entries.truncate(limit);
+                Ok(entries)
             }
             Err(error) => Err(error),
         }
@@ -121,7 +130,7 @@ impl Index {
     pub fn compact(&self) -> Result<(), Error> {
         let _lock = FileLock::take(&self.home.index_lock(), Mode::Exclusive)?;
         let Some(file) = self.open()? else { return Ok(()) };
-        let mut entries = self.newest_of(&file, usize::MAX, |_| true)?;
+        let mut entries = self.newest_of(&file, usize::MAX, &Filter::default(), |_| true)?;
         entries.reverse();
         self.replace(&entries)
     }
@@ -133,7 +142,7 @@ impl Index {
         let read = file.read_at(&mut head, 0).map_err(fault("read", &path))?;
         let first = head[..read].split(|byte| *byte == b'\n').next().unwrap_or_default();
         let length = file.metadata().map_err(fault("look at", &path))?.len();
-        if length < COMPACT_MIN.max(entry::compacted_bytes(first).saturating_mul(COMPACT_FACTOR)) {
+        if length < COMPACT_MIN.max(line::compacted_bytes(first).saturating_mul(COMPACT_FACTOR)) {
             return Ok(());
         }
         self.compact()
@@ -154,7 +163,7 @@ impl Index {
         if resolve::run_ids(&self.home)?.iter().any(|other| *other != run) {
             return Ok(());
         }
-        let header = entry::header_line(0)?;
+        let header = line::header_line(0)?;
         Ok(files::replace(&self.home.index(), Durability::Derived, |file| {
             file.write_all(&header)?;
             file.write_all(line)
@@ -195,13 +204,14 @@ impl Index {
         &self,
         file: &File,
         limit: usize,
+        filter: &Filter,
         mut keep: impl FnMut(&mut Entry) -> bool,
     ) -> Result<Vec<Entry>, Error> {
         let mut found = Vec::new();
         if limit == 0 {
             return Ok(found);
         }
-        let read = scan::newest_first(file, |mut entry| {
+        let read = scan::newest_first(file, filter, |mut entry| {
             if keep(&mut entry) {
                 found.push(entry);
             }
@@ -231,9 +241,9 @@ impl Index {
     fn replace(&self, entries: &[Entry]) -> Result<(), Error> {
         let mut lines = Vec::new();
         for entry in entries {
-            lines.extend(entry::run_line(entry, Place::First)?);
+            lines.extend(line::run_line(entry, Place::First)?);
         }
-        let header = entry::header_line(lines.len() as u64)?;
+        let header = line::header_line(lines.len() as u64)?;
         Ok(files::replace(&self.home.index(), Durability::Durable, |file| {
             file.write_all(&header)?;
             file.write_all(&lines)

@@ -5,10 +5,11 @@
 
 mod entry;
 mod file;
+mod line;
 mod scan;
 
 #[cfg(test)]
 mod tests;
 
-pub use entry::Entry;
+pub use entry::{Entry, Filter};
 pub use file::{Error, Index};

@@ -7,7 +7,10 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use super::entry::{self, Entry, Place, Said};
+use super::{
+    entry::{Entry, Filter},
+    line::{self, Place, Said},
+};
 use crate::store::names::RunId;
 
 const FIRST_BLOCK: u64 = 16 * 1024;
@@ -15,9 +18,14 @@ const BLOCK: u64 = 256 * 1024;
 /// A line longer than this is skipped.
 const LINE_MAX: usize = 64 * 1024;
 
-/// Gives the runs of an index to `visit`, in the reverse order of their creation, until it says to stop.
-pub(super) fn newest_first(file: &File, mut visit: impl FnMut(Entry) -> Flow) -> io::Result<()> {
-    let mut runs = Runs::default();
+/// Gives the runs of an index that fit to `visit`, in the reverse order of their creation, until it says to
+/// stop.
+pub(super) fn newest_first(
+    file: &File,
+    filter: &Filter,
+    mut visit: impl FnMut(Entry) -> Flow,
+) -> io::Result<()> {
+    let mut runs = Runs { filter, pending: HashMap::new(), done: HashSet::new() };
     let mut lines = LinesFromEnd::new(file)?;
     while let Some(line) = lines.next()? {
         if let Some(entry) = runs.line(line)
@@ -42,29 +50,29 @@ pub(super) enum Flow {
 }
 
 /// What the lines read so far say of their runs.
-#[derive(Default)]
-struct Runs {
+struct Runs<'a> {
+    filter: &'a Filter,
     /// Runs whose last line was seen and whose first was not.
     pending: HashMap<RunId, Said>,
     /// Runs whose first line was seen: lines before it say nothing more.
     done: HashSet<RunId>,
 }
 
-impl Runs {
+impl Runs<'_> {
     /// Takes the line before; gives a run once its place is known.
     fn line(&mut self, line: &[u8]) -> Option<Entry> {
-        let (run, place) = entry::peek(line)?;
+        let (run, place) = line::peek(line)?;
         if self.done.contains(&run) {
             return None;
         }
         let said = match self.pending.remove(&run) {
             Some(said) => said,
-            None => entry::parse(line)?,
+            None => line::parse(line, self.filter)?,
         };
         match place {
             Place::First => {
                 self.done.insert(run);
-                said.entry()
+                entry_of(said)
             }
             Place::Later => {
                 self.pending.insert(run, said);
@@ -75,9 +83,16 @@ impl Runs {
 
     /// Runs whose first line is lost, newest first.
     fn without_first(self) -> Vec<Entry> {
-        let mut entries: Vec<_> = self.pending.into_values().filter_map(Said::entry).collect();
+        let mut entries: Vec<_> = self.pending.into_values().filter_map(entry_of).collect();
         entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.run_id));
         entries
+    }
+}
+
+fn entry_of(said: Said) -> Option<Entry> {
+    match said {
+        Said::Stands(entry) => Some(entry),
+        Said::Nothing => None,
     }
 }
 
@@ -102,7 +117,7 @@ impl<'a> LinesFromEnd<'a> {
         loop {
             // The byte at `end - 1` is the line feed of the line that comes next, or its last byte.
             let search = &self.buffer[..self.end.saturating_sub(1)];
-            let start = match search.iter().rposition(|byte| *byte == b'\n') {
+            let start = match memchr::memrchr(b'\n', search) {
                 Some(place) => place + 1,
                 None if self.offset == 0 => 0,
                 None => {

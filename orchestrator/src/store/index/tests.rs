@@ -4,7 +4,7 @@ use std::{fs::OpenOptions, io::Write as _};
 
 use schemas::view::RunStatus;
 
-use super::{Entry, Index};
+use super::{Entry, Filter, Index};
 use crate::store::{files, home::Home, names::RunId, view, view::tests::view_of};
 
 fn home() -> (tempfile::TempDir, Home) {
@@ -23,7 +23,7 @@ fn ids(count: usize) -> Vec<RunId> {
 }
 
 fn all(index: &Index) -> Vec<(RunId, RunStatus)> {
-    let entries = index.newest(usize::MAX, |_| true).unwrap().unwrap();
+    let entries = index.newest(usize::MAX, &Filter::default(), |_| true).unwrap().unwrap();
     entries.into_iter().map(|entry| (entry.run_id, entry.status)).collect()
 }
 
@@ -47,11 +47,11 @@ fn the_last_line_wins_and_the_first_gives_the_place() {
     index.changed(&entry(a, Completed)).unwrap();
     index.deleted(c).unwrap();
     assert_eq!(all(&index), [(b, Failed), (a, Completed)]);
-    let newest = index.newest(1, |_| true).unwrap().unwrap();
+    let newest = index.newest(1, &Filter::default(), |_| true).unwrap().unwrap();
     assert_eq!(newest, [entry(b, Failed)]);
-    let completed = index.newest(5, |entry| entry.status == Completed).unwrap().unwrap();
+    let completed = index.newest(5, &Filter::default(), |entry| entry.status == Completed).unwrap().unwrap();
     assert_eq!(completed, [entry(a, Completed)]);
-    assert_eq!(index.newest(0, |_| true).unwrap().unwrap(), []);
+    assert_eq!(index.newest(0, &Filter::default(), |_| true).unwrap().unwrap(), []);
 }
 
 #[test]
@@ -64,7 +64,10 @@ fn a_filter_may_correct_what_it_sees() {
         entry.status = RunStatus::Interrupted;
         true
     };
-    assert_eq!(index.newest(1, corrected).unwrap().unwrap()[0].status, RunStatus::Interrupted);
+    assert_eq!(
+        index.newest(1, &Filter::default(), corrected).unwrap().unwrap()[0].status,
+        RunStatus::Interrupted
+    );
 }
 
 #[test]
@@ -165,10 +168,11 @@ fn a_missing_index_is_rebuilt_from_the_runs() {
     view::write(&home.run(runs[1]), &view_of(runs[1], RunStatus::Queued)).unwrap();
     let mut folded = Vec::new();
     let index = Index::new(&home);
-    assert_eq!(index.newest(1, |_| true).unwrap(), None);
+    assert_eq!(index.newest(1, &Filter::default(), |_| true).unwrap(), None);
     let listed = index
         .list(
             10,
+            &Filter::default(),
             |_| true,
             |run| {
                 folded.push(run.id());
@@ -198,9 +202,9 @@ fn a_new_index_never_hides_older_runs() {
         }
         files::ensure_dir(home.run(runs[1]).path()).unwrap();
         index.created(&entry(runs[1], RunStatus::Queued)).unwrap();
-        assert_eq!(index.newest(9, |_| true).unwrap(), None, "it waits for a rebuild");
+        assert_eq!(index.newest(9, &Filter::default(), |_| true).unwrap(), None, "it waits for a rebuild");
         let fold = |run: &crate::store::home::RunDir| Some(view_of(run.id(), RunStatus::Running));
-        assert_eq!(index.list(9, |_| true, fold).unwrap().len(), 2);
+        assert_eq!(index.list(9, &Filter::default(), |_| true, fold).unwrap().len(), 2);
     }
 }
 
@@ -208,7 +212,7 @@ fn a_new_index_never_hides_older_runs() {
 fn listing_an_empty_home_makes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::at(dir.path().join("home"));
-    assert_eq!(Index::new(&home).list(20, |_| true, |_| None).unwrap(), []);
+    assert_eq!(Index::new(&home).list(20, &Filter::default(), |_| true, |_| None).unwrap(), []);
     assert!(!home.path().exists());
 }
 
@@ -240,12 +244,28 @@ fn the_tail_of_ten_thousand_lines_is_enough() {
     }
     for run in &runs[9_900..] {
         file.write_all(
-            &super::entry::run_line(&entry(*run, RunStatus::Completed), super::entry::Place::First).unwrap(),
+            &super::line::run_line(&entry(*run, RunStatus::Completed), super::line::Place::First).unwrap(),
         )
         .unwrap();
     }
     let index = Index::new(&home);
-    let newest = index.newest(20, |_| true).unwrap().unwrap();
+    let newest = index.newest(20, &Filter::default(), |_| true).unwrap().unwrap();
     let expected: Vec<_> = runs.iter().rev().take(20).copied().collect();
     assert_eq!(newest.iter().map(|entry| entry.run_id).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_filter_sees_the_last_line_of_each_run() {
+    let (_dir, home) = home();
+    let index = Index::new(&home);
+    let runs = ids(2);
+    for run in &runs {
+        index.created(&entry(*run, RunStatus::Queued)).unwrap();
+    }
+    index.changed(&entry(runs[0], RunStatus::Completed)).unwrap();
+    index.changed(&entry(runs[1], RunStatus::Failed)).unwrap();
+    let failed = Filter { status: Some(RunStatus::Failed), ..Filter::default() };
+    assert_eq!(index.newest(9, &failed, |_| true).unwrap().unwrap(), [entry(runs[1], RunStatus::Failed)]);
+    let queued = Filter { status: Some(RunStatus::Queued), ..Filter::default() };
+    assert_eq!(index.newest(9, &queued, |_| true).unwrap().unwrap(), []);
 }

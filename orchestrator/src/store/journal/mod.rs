@@ -7,6 +7,7 @@ pub mod disk;
 mod error;
 mod line;
 mod reader;
+mod repair;
 mod writer;
 
 #[cfg(test)]
@@ -20,4 +21,5 @@ pub use disk::{Disk, FileDisk};
 pub use error::{BadLine, Error};
 pub use line::{LINE_MAX, Record};
 pub use reader::{End, Reader};
+pub use repair::{Lost, truncate_at};
 pub use writer::{Space, Writer};

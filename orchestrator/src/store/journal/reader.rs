@@ -72,6 +72,11 @@ impl<R: Read + Seek> Reader<R> {
         self.end
     }
 
+    /// Number of bytes of the lines read so far.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
     pub(super) fn link(&self) -> Link {
         self.last
     }

@@ -4,7 +4,7 @@
 //! words still fit when the file system is full.
 
 use std::{
-    fs::OpenOptions,
+    fs::File,
     io,
     path::{Path, PathBuf},
 };
@@ -16,7 +16,7 @@ use super::{
     line::{self, LINE_MAX, Link},
 };
 use crate::store::{
-    files::{self, Fault, fault},
+    files::{Fault, fault},
     home::RunDir,
     lock::RunLock,
 };
@@ -56,12 +56,11 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Makes the empty journal of a new run. The run's directory must exist.
-    pub fn create(run: &RunDir, lock: &RunLock) -> Result<Self, Error> {
-        check_lock(run, lock)?;
+    /// Starts the journal of a new run, which is empty.
+    pub(in crate::store) fn create(run: &RunDir, lock: &RunLock) -> Result<Self, Error> {
         let path = run.journal();
-        let file = files::open_private(&path, OpenOptions::new().write(true).create_new(true))?;
-        Ok(Self::on(Box::new(FileDisk::new(file)), path))
+        let disk = FileDisk::new(journal_of(run, lock)?);
+        Ok(Self::on(Box::new(disk), path))
     }
 
     /// Starts a journal on an empty disk; `path` is for messages.
@@ -73,11 +72,8 @@ impl Writer {
     /// Goes on with the journal of a run whose owner died: gives every record to `visit`, cuts a torn line,
     /// and makes durable what was written but perhaps not synced.
     pub fn reopen(run: &RunDir, lock: &RunLock, visit: impl FnMut(Record)) -> Result<Self, Error> {
-        check_lock(run, lock)?;
-        let reader = Reader::open(run)?;
-        let path = run.journal();
-        let file = files::open_private(&path, OpenOptions::new().write(true))?;
-        Self::resume(reader, Box::new(FileDisk::new(file)), path, visit)
+        let disk = FileDisk::new(journal_of(run, lock)?);
+        Self::resume(Reader::open(run)?, Box::new(disk), run.journal(), visit)
     }
 
     /// As [`Writer::reopen`], on any disk.
@@ -211,8 +207,11 @@ impl Writer {
     }
 }
 
-fn check_lock(run: &RunDir, lock: &RunLock) -> Result<(), Error> {
-    if lock.run() == run.id() { Ok(()) } else { Err(Error::WrongLock { wanted: run.id(), held: lock.run() }) }
+fn journal_of(run: &RunDir, lock: &RunLock) -> Result<File, Error> {
+    if lock.run() != run.id() {
+        return Err(Error::WrongLock { wanted: run.id(), held: lock.run() });
+    }
+    Ok(lock.journal().map_err(fault("open", &run.journal()))?)
 }
 
 #[cfg(test)]

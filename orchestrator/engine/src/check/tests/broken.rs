@@ -27,9 +27,7 @@ fn syntax() {
     E004 1:1-1:1 "" the file is empty
       hint: a definition is one JSON object
     "#);
-    assert_snapshot!(strict("[]"), @r#"
-    E010 1:1-1:3 "" a definition is an object, this is an array
-    "#);
+    assert_snapshot!(strict("[]"), @r#"E010 1:1-1:3 "" a definition is an object, this is an array"#);
     assert_snapshot!(strict(r#"{"name": "x",}"#), @r#"
     E004 1:13-1:14 "" trailing commas are not allowed
       hint: files that end in `.jsonc` may hold comments and trailing commas
@@ -55,28 +53,16 @@ fn syntax() {
     E004 1:12-1:13 "" control character in a string
       hint: write it as an escape: `\n`, `\t`, `\u0000`
     "#);
-    assert_snapshot!(strict(r#"{"name": "x""#), @r#"
-    E004 1:1-1:2 "" unterminated object
-    "#);
-    assert_snapshot!(strict(r#"{"name": "x"} {}"#), @r#"
-    E004 1:15-1:16 "" text cannot contain more than one JSON value
-    "#);
+    assert_snapshot!(strict(r#"{"name": "x""#), @r#"E004 1:1-1:2 "" unterminated object"#);
+    assert_snapshot!(strict(r#"{"name": "x"} {}"#), @r#"E004 1:15-1:16 "" text cannot contain more than one JSON value"#);
     assert_snapshot!(strict(r#"{"name": 01}"#), @r#"
     E004 1:11-1:11 "" expected comma
       hint: put a comma between the values
     "#);
-    assert_snapshot!(strict(r#"{"name": "\q"}"#), @r#"
-    E004 1:11-1:13 "" invalid escape
-    "#);
-    assert_snapshot!(strict(r#"{"name": tru}"#), @r#"
-    E004 1:10-1:13 "" unexpected token
-    "#);
-    assert_snapshot!(strict("{\"a\":\u{a0}1}"), @r#"
-    E004 1:6-1:7 "" expected value
-    "#);
-    assert_snapshot!(relaxed(r#"{"name": "x" /* never ends"#), @r#"
-    E004 1:14-1:15 "" unterminated comment block
-    "#);
+    assert_snapshot!(strict(r#"{"name": "\q"}"#), @r#"E004 1:11-1:13 "" invalid escape"#);
+    assert_snapshot!(strict(r#"{"name": tru}"#), @r#"E004 1:10-1:13 "" unexpected token"#);
+    assert_snapshot!(strict("{\"a\":\u{a0}1}"), @r#"E004 1:6-1:7 "" expected value"#);
+    assert_snapshot!(relaxed(r#"{"name": "x" /* never ends"#), @r#"E004 1:14-1:15 "" unterminated comment block"#);
     assert_snapshot!(strict(r#"{"name": "ä", "version": "1.0.0", "name": "b", "steps": [{"id":"a","type":"skill","skill":"echo"}]}"#), @r#"
     E014 1:10-1:13 "/name" `ä` is not a name of a workflow
       hint: letters, digits, `.`, `_` and `-`, a letter or digit first, at most 100
@@ -96,9 +82,7 @@ fn top_level() {
     E011 1:1-1:2 "" the key `steps` is missing
       hint: The steps, run in order.
     "#);
-    assert_snapshot!(strict(r#""text""#), @r#"
-    E010 1:1-1:7 "" a definition is an object, this is a string
-    "#);
+    assert_snapshot!(strict(r#""text""#), @r#"E010 1:1-1:7 "" a definition is an object, this is a string"#);
     assert_snapshot!(strict(r#"{"name":"-x","version":"1.0","description":7,"steps":[]}"#), @r#"
     E014 1:9-1:13 "/name" `-x` is not a name of a workflow
       hint: letters, digits, `.`, `_` and `-`, a letter or digit first, at most 100
@@ -194,9 +178,7 @@ fn keys_of_steps() {
     E012 4:27-4:35 "/steps/1/script" the key `script` is not known here
       hint: known keys: `agent`, `as`, `assign`, `async`, `body`, `condition`, `cwd`, `description`, `else`, `env`, `error_handling`, `fail_fast`, `for_each`, `grace`, `guardrails`, `id`, `idle_timeout`, `inputs`, `kill_mode`, `max_concurrent`, `max_iterations`, `name`, `on_crash`, `output_schema`, `outputs`, `prompt`, `resource_limits`, `rollback`, `sandbox`, `secrets`, `skill`, `steps`, `then`, `timeout`, `trust`, `type`, `wait_for`, `when`, `workflow`; keys that begin with `x-` are free
     "#);
-    assert_snapshot!(steps(r#"{"id":"s","type":7}"#), @r#"
-    E010 4:18-4:19 "/steps/1/type" `type` must be a string, this is a number
-    "#);
+    assert_snapshot!(steps(r#"{"id":"s","type":7}"#), @r#"E010 4:18-4:19 "/steps/1/type" `type` must be a string, this is a number"#);
     assert_snapshot!(steps(r#"{"type":"skill","skill":"echo"}"#), @r#"
     E011 4:1-4:2 "/steps/1" the key `id` is missing
       hint: Name of the step, unique in the whole file.
@@ -207,9 +189,7 @@ fn keys_of_steps() {
     E012 4:58-4:66 "/steps/1/banana" the key `banana` is not known here
       hint: known keys: `assign`, `async`, `cwd`, `description`, `env`, `error_handling`, `grace`, `id`, `idle_timeout`, `inputs`, `kill_mode`, `name`, `on_crash`, `outputs`, `resource_limits`, `rollback`, `sandbox`, `secrets`, `skill`, `timeout`, `trust`, `type`, `when`; keys that begin with `x-` are free
     "#);
-    assert_snapshot!(steps(r#""echo""#), @r#"
-    E010 4:1-4:7 "/steps/1" `steps[1]` must be an object, this is a string
-    "#);
+    assert_snapshot!(steps(r#""echo""#), @r#"E010 4:1-4:7 "/steps/1" `steps[1]` must be an object, this is a string"#);
 }
 
 #[test]
@@ -362,7 +342,7 @@ fn references() {
     E033 4:90-4:96 "/steps/1/outputs/1" the skill `http-get` gives no `body`
       hint: `q workflow skills show http-get` lists what it gives
     E033 5:60-5:66 "/steps/2/inputs/a" the step `get` has no output `status`
-      hint: known: `response`, `body`, `data`, `text`; `{"$literal": "…"}` takes a text as it is
+      hint: known: `body`, `response`, `data`, `text`; `{"$literal": "…"}` takes a text as it is
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","inputs":{"a":"context.evn","b":"inputs.whom","c":"run.identity","d":"context.env.deep"}}"#), @r#"
     E034 4:64-4:67 "/steps/1/inputs/a" the context has no key `evn`

@@ -137,6 +137,33 @@ fn ten_thousand_steps_are_checked() {
     assert_eq!(plan.unwrap().steps.len(), 10_001);
 }
 
+/// Each of these is quadratic if anything looks through all of a file for every problem.
+#[test]
+fn many_problems_of_one_kind_are_found_in_time() {
+    let repeat = |count: usize, piece: &dyn Fn(usize) -> String| (0..count).map(piece).collect::<Vec<_>>();
+    let step = |inputs: &str| {
+        with_steps(&format!(r#"{{"id":"s","type":"skill","skill":"echo","inputs":{inputs}}}"#))
+    };
+    let keys = repeat(100_000, &|index| format!("\"k{index}\":1")).join(",");
+    let references = repeat(100_000, &|index| format!("\"context.k{index}\"")).join(",");
+    let outputs = repeat(50_000, &|index| format!("\"o{index}\"")).join(",");
+    let uses = repeat(50_000, &|index| format!("\"a.o{index}\"")).join(",");
+    let text = [
+        format!("{{{keys}}}"),
+        with_steps(&format!("{{{keys}}}")),
+        step(&format!("[{references}]").replace('[', "{\"v\":[").replace(']', "]}")),
+        step(&format!("{{\"v\":\"{}\"}}", "${nope.x}".repeat(100_000))),
+        with_steps(&format!(
+            r#"{{"id":"a","type":"skill","skill":"echo","outputs":[{outputs}]}},
+            {{"id":"s","type":"skill","skill":"echo","inputs":{{"v":[{uses}]}}}}"#
+        )),
+    ];
+    for text in text {
+        let (_, diagnostics) = checked(text.as_bytes(), Syntax::Json);
+        assert!(diagnostics.len() <= 2 * MAX_PROBLEMS + 1);
+    }
+}
+
 #[test]
 fn display_text_keeps_offsets_before_the_first_bad_byte() {
     assert_eq!(crate::load::display_text(b"\xEF\xBB\xBFab\xFFc"), "ab\u{fffd}c");

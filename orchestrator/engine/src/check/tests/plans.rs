@@ -28,16 +28,15 @@ fn value(json: &str) -> Template {
             crate::value::select(whole, &[Segment::Key("v".to_owned())])
                 .expect("the inputs have the key `v`"),
         ),
-        other => panic!("inputs are an object: {other:?}"),
+        Template::Reference(_) | Template::Text(_) | Template::Array(_) => panic!("inputs are an object"),
     }
 }
 
 #[track_caller]
 fn literal(json: &str, expected: &str) {
-    match value(json) {
-        Template::Literal(value) => assert_eq!(value.as_str(), expected),
-        other => panic!("{json} is a literal: {other:?}"),
-    }
+    let value = value(json);
+    let Template::Literal(value) = &value else { panic!("{json} is a literal: {value:?}") };
+    assert_eq!(value.as_str(), expected);
 }
 
 fn reference(root: Root, path: &[&str], text: &str) -> Reference {
@@ -206,7 +205,7 @@ fn the_top_level_is_read() {
     assert_eq!(plan.outputs[0].1, Template::Reference(reference(first(), &["v"], "1st.v")));
     assert_eq!((plan.limits.memory, plan.limits.cpu_millis), (Some(Bytes(1 << 30)), Some(1500)));
     assert_eq!(plan.limits.max_concurrent_steps, Some(3));
-    assert_eq!(plan.timeout, Some(Duration::from_secs(3600)));
+    assert_eq!(plan.timeout, Some(Duration::from_hours(1)));
     assert_eq!(call(&plan.steps[0]).sandbox, Profile::None);
 }
 

@@ -1,0 +1,39 @@
+//! The table, in the form in which docs/performance.md keeps it.
+
+use anyhow::{Context as _, Result};
+
+use crate::{measure::Cost, subjects::Once};
+
+/// Prints medians, ratios to S, and the figures that are taken once.
+#[expect(clippy::print_stdout, reason = "the table is what this program is for")]
+pub(crate) fn print(table: &[(String, Vec<Cost>)], once: &Once) -> Result<()> {
+    let median = |costs: &[Cost], of: fn(&Cost) -> f64| {
+        let mut figures: Vec<f64> = costs.iter().map(of).collect();
+        figures.sort_by(f64::total_cmp);
+        figures.get(figures.len() / 2).copied().context("no figure")
+    };
+    let (_, spawn) = table.first().context("no subject")?;
+    let (wall, cpu) = (median(spawn, |cost| cost.wall_us)?, median(spawn, |cost| cost.cpu_us)?);
+    println!("| subject (per step, median of {} rounds) | wall µs | × S | CPU µs | × S |", spawn.len());
+    println!("|---|---:|---:|---:|---:|");
+    for (name, costs) in table {
+        let (own_wall, own_cpu) = (median(costs, |cost| cost.wall_us)?, median(costs, |cost| cost.cpu_us)?);
+        println!("| {name} | {own_wall:.0} | {:.2} | {own_cpu:.0} | {:.2} |", own_wall / wall, own_cpu / cpu);
+    }
+    println!();
+    let mut first = None;
+    for (few, many, cost) in &once.scaling {
+        let base = *first.get_or_insert(cost.cpu_us);
+        println!("- CPU per echo step from {few} to {many} steps: {:.0} µs ({:.2} × the first)", cost.cpu_us, cost.cpu_us / base);
+    }
+    println!("- bytes written per echo step (journal and log): {:.0}", once.bytes_per_step);
+    println!("- largest process of a run of {} steps: {:.1} MB resident", once.largest.0, once.largest.1 / 1024.0);
+    if let Some((small, large, rss)) = once.engine_size {
+        println!(
+            "- exec step in a small engine {small:.0} µs, in one of {:.0} MB {large:.0} µs: {:.2} ×",
+            rss / 1024.0,
+            large / small
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! What is measured.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Seek as _, Write as _},
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::measure::{self, Cost};
+
+/// Steps of a chain in a round.
+const STEPS: u32 = 200;
+/// Size of each value that the large engine holds, and their number: about 1 GB.
+const BALLAST: (usize, usize) = (15 * 1024 * 1024, 64);
+
+/// The subjects, with their files.
+#[derive(Debug)]
+pub(crate) struct Subjects {
+    q: PathBuf,
+    dir: tempfile::TempDir,
+    quick: bool,
+}
+
+/// Figures that are taken once.
+#[derive(Debug)]
+pub(crate) struct Once {
+    /// CPU per step between these numbers of steps.
+    pub(crate) scaling: Vec<(u32, u32, Cost)>,
+    /// Resident size of the engine at the largest number of steps, KiB.
+    pub(crate) largest: (u32, f64),
+    /// Wall time of a step in a small and in a large engine, microseconds; resident size of the large one.
+    pub(crate) engine_size: Option<(f64, f64, f64)>,
+    /// Bytes written to the run's directory per step.
+    pub(crate) bytes_per_step: f64,
+}
+
+impl Subjects {
+    pub(crate) fn find(quick: bool) -> Result<Self> {
+        let beside = std::env::current_exe()?;
+        let q = match std::env::var_os("Q_BIN") {
+            Some(q) => q.into(),
+            None => beside.parent().context("the bench has no folder")?.join("q"),
+        };
+        ensure!(q.is_file(), "{} is not there: cargo build --release --bin q", q.display());
+        // Not in memory: what a durable record costs is the disk's matter.
+        let dir = tempfile::Builder::new().prefix("q-bench").tempdir_in("/var/tmp")?;
+        for steps in [1, STEPS + 1] {
+            write(&dir, &format!("exec-{steps}.json"), &chain(steps, |_| exec()))?;
+            write(&dir, &format!("echo-{steps}.json"), &chain(steps, |_| echo()))?;
+        }
+        std::fs::File::create(dir.path().join("Makefile"))?.write_all(makefile(STEPS).as_bytes())?;
+        Ok(Self { q, dir, quick })
+    }
+
+    /// One round: every subject once.
+    pub(crate) fn round(&self) -> Result<Vec<(&'static str, Cost)>> {
+        let steps = STEPS.to_string();
+        let spawn = measure::command(&["spawn", &steps, "/bin/true"])?;
+        let nothing = measure::command(&["spawn", "0", "/bin/true"])?;
+        let makefile = self.path("Makefile");
+        let xargs = format!("seq {STEPS} | xargs -P2 -n1 /bin/true");
+        let mut round = vec![
+            ("S: posix_spawn + wait of /bin/true", spawn.per_part(nothing, STEPS)),
+            ("F: append 300 B + fdatasync, preallocated", self.durable_append()?),
+            ("q: chain of exec /bin/true", self.chain("exec")?),
+            ("q: chain of echo", self.chain("echo")?),
+            ("make: chain of /bin/true", measure::command(&["make", "-f", &makefile])?.per_part(nothing, STEPS)),
+            ("xargs -P2 /bin/true", measure::command(&["sh", "-c", &xargs])?.per_part(nothing, STEPS)),
+        ];
+        if Path::new("/usr/bin/bwrap").exists() {
+            let bwrap = "for i in $(seq 50); do bwrap --ro-bind / / --unshare-pid --unshare-ipc --unshare-uts \
+                         --proc /proc --tmpfs /tmp /bin/true; done";
+            round.push(("bwrap with the same namespaces", measure::command(&["sh", "-c", bwrap])?.per_part(nothing, 50)));
+        }
+        Ok(round)
+    }
+
+    /// What is taken once.
+    pub(crate) fn once(&self) -> Result<Once> {
+        let sizes: &[u32] = if self.quick { &[100, 1000] } else { &[100, 1000, 10_000] };
+        let mut runs = Vec::new();
+        let mut bytes_per_step = 0.0;
+        for steps in sizes {
+            let file = format!("scale-{steps}.json");
+            write(&self.dir, &file, &chain(*steps, |_| echo()))?;
+            runs.push((*steps, self.run(&file)?));
+            // Of a longer run the oldest part of the log is gone.
+            if *steps == 1000 {
+                bytes_per_step = written_bytes(&self.newest_run()?)? / f64::from(*steps);
+            }
+        }
+        let scaling = runs.windows(2).map(|pair| {
+            let ((few, base), (many, whole)) = (pair[0], pair[1]);
+            (few, many, whole.per_part(base, many - few))
+        });
+        let (steps, last) = *runs.last().context("no run")?;
+        Ok(Once {
+            scaling: scaling.collect(),
+            largest: (steps, last.max_rss_kib),
+            engine_size: if self.quick { None } else { Some(self.engine_size()?) },
+            bytes_per_step,
+        })
+    }
+
+    fn chain(&self, kind: &str) -> Result<Cost> {
+        let base = self.run(&format!("{kind}-1.json"))?;
+        let whole = self.run(&format!("{kind}-{}.json", STEPS + 1))?;
+        Ok(whole.per_part(base, STEPS))
+    }
+
+    fn run(&self, file: &str) -> Result<Cost> {
+        let (q, home, file) = (self.q.display().to_string(), self.path("home"), self.path(file));
+        measure::command(&[&q, "workflow", "--home", &home, "run", &file])
+    }
+
+    /// A step in an engine that holds nothing, and in one that holds a gigabyte of earlier results.
+    fn engine_size(&self) -> Result<(f64, f64, f64)> {
+        let (size, count) = BALLAST;
+        std::fs::File::create(self.dir.path().join("ballast"))?.write_all(&vec![b'x'; size])?;
+        let ballast = self.path("ballast");
+        let load = |index: usize| json!({"id": format!("ballast{index}"), "type": "skill", "skill": "exec",
+                                         "inputs": {"argv": ["cat", ballast]}});
+        let steps = |count: usize| -> Vec<Value> {
+            let chain = chain(STEPS, |_| exec());
+            let chain = chain["steps"].as_array().cloned().unwrap_or_default();
+            (0..count).map(load).chain(chain).collect()
+        };
+        let mut wall = Vec::new();
+        let mut largest = 0.0_f64;
+        for count in [0, count] {
+            let workflow = json!({"name": "size", "version": "1.0.0", "steps": steps(count)});
+            write(&self.dir, "size.json", &workflow)?;
+            largest = largest.max(self.run("size.json")?.max_rss_kib);
+            wall.push(self.median_step("s")?);
+        }
+        Ok((wall[0], wall[1], largest))
+    }
+
+    /// Median time from one step's end to the next one's, by the journal, for steps whose id begins so.
+    fn median_step(&self, prefix: &str) -> Result<f64> {
+        let text = std::fs::read_to_string(self.newest_run()?.join("journal.jsonl"))?;
+        let mut ends = Vec::new();
+        for line in text.lines() {
+            let record: Value = serde_json::from_str(line)?;
+            let step = record["event"]["attempt_ended"]["id"]["step"].as_str().unwrap_or_default();
+            if step.starts_with(prefix) {
+                ends.push(record["up_us"].as_f64().context("up_us")?);
+            }
+        }
+        let mut gaps: Vec<f64> = ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        gaps.sort_by(f64::total_cmp);
+        gaps.get(gaps.len() / 2).copied().context("no step")
+    }
+
+    fn newest_run(&self) -> Result<PathBuf> {
+        let runs = std::fs::read_dir(self.dir.path().join("home/runs"))?;
+        let newest = runs.flatten().map(|entry| entry.path()).max();
+        newest.context("no run")
+    }
+
+    fn durable_append(&self) -> Result<Cost> {
+        let mut file = OpenOptions::new().create(true).write(true).truncate(false).open(self.path("append"))?;
+        let record = [b'x'; 300];
+        file.write_all(&vec![0; record.len() * STEPS as usize])?;
+        file.sync_all()?;
+        file.rewind()?;
+        let began = Instant::now();
+        for _ in 0..STEPS {
+            file.write_all(&record)?;
+            file.sync_data()?;
+        }
+        let wall_us = began.elapsed().as_secs_f64() * 1e6 / f64::from(STEPS);
+        Ok(Cost { wall_us, cpu_us: 0.0, max_rss_kib: 0.0 })
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
+    }
+}
+
+fn written_bytes(run: &Path) -> Result<f64> {
+    let mut bytes = 0;
+    for name in ["journal.jsonl", "logs/run.log", "logs/run.log.1", "logs/run.log.2"] {
+        bytes += std::fs::metadata(run.join(name)).map_or(0, |file| file.len());
+    }
+    Ok(u32::try_from(bytes).map(f64::from)?)
+}
+
+fn chain(steps: u32, call: impl Fn(u32) -> Value) -> Value {
+    let step = |index: u32| {
+        let mut step = call(index);
+        step["id"] = format!("s{index}").into();
+        step["type"] = "skill".into();
+        step
+    };
+    json!({"name": "chain", "version": "1.0.0", "steps": (0..steps).map(step).collect::<Vec<_>>()})
+}
+
+fn exec() -> Value {
+    json!({"skill": "exec", "inputs": {"argv": ["/bin/true"]}})
+}
+
+fn echo() -> Value {
+    json!({"skill": "echo", "inputs": {"message": "Hello"}})
+}
+
+/// A chain for make: each target depends on the one before, none is ever made.
+fn makefile(steps: u32) -> String {
+    let mut text = format!("all: t{steps}\n.PHONY: all t0");
+    for step in 1..=steps {
+        text.push_str(&format!(" t{step}"));
+    }
+    text.push_str("\nt0:\n");
+    for step in 1..=steps {
+        text.push_str(&format!("t{step}: t{}\n\t@/bin/true\n", step - 1));
+    }
+    text
+}
+
+fn write(dir: &tempfile::TempDir, name: &str, value: &Value) -> Result<()> {
+    Ok(File::create(dir.path().join(name))?.write_all(value.to_string().as_bytes())?)
+}

@@ -1,0 +1,269 @@
+//! The way of the data through a run: from inputs, context and results into what the next step gets and what
+//! the run gives.
+
+use std::collections::BTreeMap;
+
+use schemas::{
+    journal::{Event, RunCreated},
+    json::Json,
+};
+
+use super::{Driven, completed, created, definition, echo, ended, id, json, plan, started, state, told};
+use crate::run::{Action, Spawn};
+
+/// A run with these inputs and `--context`, each an object in text.
+fn given(inputs: &str, context: &str) -> RunCreated {
+    let object = |text: &str| serde_json::from_str::<BTreeMap<String, Json>>(text).unwrap();
+    RunCreated { inputs: object(inputs), context: object(context), ..created() }
+}
+
+/// Runs the definition; each result ends the step that runs. Gives what every step got and how it all ended.
+#[track_caller]
+fn flow(members: &str, created: RunCreated, results: &[&str]) -> String {
+    let mut driven = Driven::new(plan(&definition(members)), created);
+    let mut told = Vec::new();
+    let mut event = Some(started());
+    let mut results = results.iter();
+    while let Some(next) = event.take() {
+        for action in driven.apply(next) {
+            if let Action::Spawn(spawn) = &action {
+                told.push(got(spawn));
+                event = results.next().map(|result| end(spawn, result));
+            }
+        }
+    }
+    assert_eq!(results.len(), 0, "every result is used");
+    told.push(state(&driven.run));
+    let view = driven.run.view();
+    if let Some(error) = view.error {
+        told.push(format!("{}: {}", error.step.as_deref().unwrap_or("run"), error.message));
+    }
+    told.push(format!("outputs {:?}", view.outputs));
+    told.join("\n")
+}
+
+fn end(spawn: &Spawn, result: &str) -> Event {
+    ended(spawn.id.clone(), completed(result))
+}
+
+fn got(spawn: &Spawn) -> String {
+    let mut told = format!("{} {:?}", spawn.id.step, spawn.inputs);
+    if spawn.context.as_str() != "{}" {
+        told.push_str(&format!(" context {:?}", spawn.context));
+    }
+    for (name, value) in &spawn.env {
+        told.push_str(&format!(" {name}={value}"));
+    }
+    if let Some(cwd) = &spawn.cwd {
+        told.push_str(&format!(" in {cwd}"));
+    }
+    told
+}
+
+/// What `b` gets for `value` as its input `v`, after `a` gave `result` and declared `outputs`.
+#[track_caller]
+fn check(outputs: &str, result: &str, value: &str, expected: &str) {
+    let outputs = if outputs.is_empty() { String::new() } else { format!(r#""outputs":{outputs}"#) };
+    let steps = format!(
+        r#""steps":[{},{}]"#,
+        echo("a", &outputs),
+        echo("b", &format!(r#""inputs":{{"v":{value}}}"#))
+    );
+    let mut driven = Driven::new(plan(&definition(&steps)), given("{}", "{}"));
+    driven.apply(started());
+    let actions = driven.apply(ended(id("a", 1), completed(result)));
+    let spawned: Vec<_> = actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Spawn(spawn) => Some(spawn.inputs.as_str().to_owned()),
+            Action::Terminate { .. } | Action::ArmTimer { .. } | Action::Notice(_) | Action::Finish { .. } => {
+                None
+            }
+        })
+        .collect();
+    let told = if spawned.is_empty() {
+        driven.run.error().map(|error| format!("{}: {}", error.code.as_str(), error.message)).unwrap_or_default()
+    } else {
+        spawned.concat()
+    };
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_reference_keeps_the_type_and_the_text_of_the_value() {
+    check("", r#"{"x":1.50}"#, r#""a.x""#, r#"{"v":1.50}"#);
+    check("", r#"{"x":null}"#, r#""a.x""#, r#"{"v":null}"#);
+    check("", r#"{"x":[1,{"y":"ä"}]}"#, r#""a.x[1].y""#, r#"{"v":"ä"}"#);
+    check("", r#"{"x":{"k y":true}}"#, r#""a.x[\"k y\"]""#, r#"{"v":true}"#);
+    check("", r#"{"x":18446744073709551616}"#, r#""${a.x}""#, r#"{"v":18446744073709551616}"#);
+    check("", r#"{"x":1,"x":2}"#, r#""a.x""#, r#"{"v":2}"#);
+}
+
+#[test]
+fn a_template_joins_as_text() {
+    check("", r#"{"x":"q\"","n":7}"#, r#""<${a.x}|${a.n}>""#, r#"{"v":"<q\"|7>"}"#);
+    check("", r#"{"x":{"k":[1, 2]}}"#, r#""is ${a.x}""#, r#"{"v":"is {\"k\":[1,2]}"}"#);
+    check("", r#"{"x":1}"#, r#"["${a.x}","$${a.x}",{"k":"a.x"}]"#, r#"{"v":[1,"${a.x}",{"k":1}]}"#);
+}
+
+#[test]
+fn what_flows_is_not_read_again() {
+    check("", r#"{"x":"${a.y}","y":"secret"}"#, r#""a.x""#, r#"{"v":"${a.y}"}"#);
+    check("", r#"{"x":"a.y","y":"secret"}"#, r#""${a.x}!""#, r#"{"v":"a.y!"}"#);
+    check("", r#"{"x":{"$literal":1}}"#, r#""a.x""#, r#"{"v":{"$literal":1}}"#);
+}
+
+#[test]
+fn literals_stay_as_they_are() {
+    check("", "1", r#"{"$literal":"a.data"}"#, r#"{"v":"a.data"}"#);
+    check("", "1", r#"{"$literal":{"k":["${a.data}"]}}"#, r#"{"v":{"k":["${a.data}"]}}"#);
+    check("", "1", r#""https://a.example/x""#, r#"{"v":"https://a.example/x"}"#);
+}
+
+#[test]
+fn data_and_text_stand_for_the_whole_result() {
+    check("", r#"{"data":1,"text":2}"#, r#""a.data""#, r#"{"v":{"data":1,"text":2}}"#);
+    check("", r#"{"data":1,"text":2}"#, r#""a.data.data""#, r#"{"v":1}"#);
+    check("", r#"{"data":1,"text":2}"#, r#""a.text""#, r#"{"v":"{\"data\":1,\"text\":2}"}"#);
+    check("", r#""plain""#, r#""a.text""#, r#"{"v":"plain"}"#);
+    check("", "[1]", r#""a.data[0]""#, r#"{"v":1}"#);
+    check(r#"["x"]"#, r#"{"x":1}"#, r#""a.data.x""#, r#"{"v":1}"#);
+}
+
+#[test]
+fn named_outputs() {
+    check(r#"["x"]"#, r#"{"x":1,"y":2}"#, r#""a.x""#, r#"{"v":1}"#);
+    check(r#"["x"]"#, r#"{"y":2}"#, r#""a.x""#, r#"{"v":{"y":2}}"#);
+    check(r#"["x"]"#, "[1,2]", r#""a.x[1]""#, r#"{"v":2}"#);
+    check(r#"["x","y"]"#, r#"{"x":1,"y":2,"z":3}"#, r#""${a.x}${a.y}""#, r#"{"v":"12"}"#);
+    check(
+        r#"["x","y"]"#,
+        r#"{"x":1}"#,
+        r#""a.x""#,
+        "missing_output: the result has no output `y`, which the step names",
+    );
+    check(
+        r#"["x","y"]"#,
+        r#""text""#,
+        r#""a.x""#,
+        "missing_output: the result has no output `x`, which the step names",
+    );
+}
+
+#[test]
+fn what_is_not_there_is_missing() {
+    check("", r#"{"x":1}"#, r#""a.y""#, "missing_reference: `a.y` has no value");
+    check("", r#"{"x":1}"#, r#""v ${a.x.y} v""#, "missing_reference: `a.x.y` has no value");
+    check("", r#"{"x":[]}"#, r#"{"k":["a.x[0]"]}"#, "missing_reference: `a.x[0]` has no value");
+    check("", "7", r#""a.x""#, "missing_reference: `a.x` has no value");
+}
+
+#[test]
+fn the_record_of_a_step() {
+    let record = |member: &str, expected: &str| {
+        let value = format!(r#""steps[\"a\"].{member}""#);
+        check("", r#"{"x":1}"#, &value, &format!(r#"{{"v":{expected}}}"#));
+    };
+    record("status", r#""completed""#);
+    record("outputs", r#"{"x":1}"#);
+    record("outputs.x", "1");
+    record("attempts", "1");
+    record("error", "null");
+    record("started_at", r#""2023-11-14T22:13:20.02Z""#);
+    record("finished_at", r#""2023-11-14T22:13:20.04Z""#);
+    record("duration_ms", "10");
+    check(r#"["x"]"#, "7", r#""steps.a.outputs""#, r#"{"v":{"x":7}}"#);
+    check("", "7", r#""steps.a.outputs""#, r#"{"v":{"data":7}}"#);
+}
+
+#[test]
+fn values_go_from_step_to_step_and_out_of_the_run() {
+    let members = format!(
+        r#""steps":[{},{},{}],
+        "outputs":{{"last":"c.v","all":["a.x","${{b.data}}!"],"fix":1,"obj":{{"id":"run.id"}}}}"#,
+        echo("a", ""),
+        echo("b", r#""inputs":{"from":"a.x"}"#),
+        echo("c", r#""inputs":{"both":["a.x","b.y"]}"#)
+    );
+    let results = [r#"{"x":"one"}"#, r#"{"y":2}"#, r#"{"v":[3]}"#];
+    insta::assert_snapshot!(flow(&members, created(), &results), @"");
+}
+
+#[test]
+fn inputs_and_run_are_values_too() {
+    let members = format!(
+        r#""inputs":{{"who":{{"type":"string"}},"n":{{"type":"integer","default":3}}}},"steps":[{}],
+        "outputs":{{"everything":"${{inputs}}"}}"#,
+        echo("a", r#""inputs":{"who":"inputs.who","run":["run.id","run.attempt","run.scheduled_at"]}"#),
+    );
+    let scheduled = RunCreated {
+        scheduled_at: Some("2024-02-29T09:00:00Z".parse().unwrap()),
+        ..given(r#"{"who":"${run.id}","n":3}"#, "{}")
+    };
+    insta::assert_snapshot!(flow(&members, scheduled, &["{}"]), @"");
+    insta::assert_snapshot!(flow(&members, given(r#"{"n":3}"#, "{}"), &[]), @"");
+}
+
+#[test]
+fn context_is_given_and_overridden() {
+    let context = r#""context":{"readonly":{"env":"dev","both":1},"mutable":{"n":0,"both":2}}"#;
+    let inputs = r#""inputs":{"e":"context.env","n":"context.n","both":"context.both","all":"${context}"}"#;
+    let members = format!(r#"{context},"steps":[{}]"#, echo("a", inputs));
+    insta::assert_snapshot!(flow(&members, created(), &["1"]), @"");
+    let overridden = given("{}", r#"{"env":"${context.n}","stranger":1}"#);
+    insta::assert_snapshot!(flow(&members, overridden, &["1"]), @"");
+}
+
+#[test]
+fn environment_and_directory_are_filled_in_as_text() {
+    let own = r#""env":{"A":"a.n","B":"<${a.s}>","C":"a.o","D":"$${x}"},"cwd":"${a.s}/sub""#;
+    let members = format!(r#""steps":[{},{}]"#, echo("a", ""), echo("b", own));
+    let results = [r#"{"n":1.50,"s":"it's","o":{"k": [1]}}"#, "1"];
+    insta::assert_snapshot!(flow(&members, created(), &results), @"");
+    for member in [r#""env":{"A":"a.gone"}"#, r#""cwd":"a.gone""#] {
+        let members = format!(r#""steps":[{},{}]"#, echo("a", ""), echo("b", member));
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(flow(&members, created(), &["{}"]), @"");
+        }
+    }
+}
+
+#[test]
+fn a_step_whose_inputs_are_missing_never_starts() {
+    let members = format!(
+        r#""steps":[{},{},{}]"#,
+        echo("a", ""),
+        echo("b", r#""inputs":{"v":"a.gone"}"#),
+        echo("c", "")
+    );
+    let mut driven = Driven::new(plan(&definition(&members)), created());
+    driven.apply(started());
+    let actions = driven.apply(ended(id("a", 1), completed("{}")));
+    let told: Vec<_> = actions.iter().map(told).collect();
+    insta::assert_debug_snapshot!(told, @"");
+    let view = driven.run.view();
+    let b = &view.steps[1];
+    assert_eq!(b.attempts.len(), 1);
+    assert_eq!(b.attempts[0].started, Some(false));
+    assert_eq!(b.error.as_ref().map(|error| error.retryable), Some(false));
+    assert_eq!(view.steps[2].started_at, None);
+}
+
+#[test]
+fn outputs_of_a_run_that_are_missing_fail_it() {
+    let members = format!(r#""steps":[{}],"outputs":{{"x":"a.x","y":"a.y"}}"#, echo("a", ""));
+    insta::assert_snapshot!(flow(&members, created(), &[r#"{"x":1}"#]), @"");
+    insta::assert_snapshot!(flow(&members, created(), &[r#"{"x":1,"y":null}"#]), @"");
+}
+
+#[test]
+fn a_result_in_a_file_that_the_shell_did_not_read_is_bad() {
+    let members = format!(r#""steps":[{}]"#, echo("a", ""));
+    let mut driven = Driven::new(plan(&definition(&members)), created());
+    driven.apply(started());
+    let file = schemas::journal::Output::File { path: "steps/a/1/output.json".to_owned(), bytes: 9 };
+    driven.apply(ended(id("a", 1), schemas::journal::Outcome::Completed(file)));
+    insta::assert_snapshot!(state(&driven.run), @"");
+    assert_eq!(driven.run.view().steps[0].outputs, None);
+    assert_eq!(driven.run.view().outputs, json("{}"));
+}

@@ -1,0 +1,52 @@
+//! Which step stands below which, and the lines that draw it.
+
+use std::collections::HashMap;
+
+use schemas::view::StepView;
+
+/// A step in the tree.
+#[derive(Debug)]
+pub(super) struct Branch<'a> {
+    pub(super) step: &'a StepView,
+    /// What stands before its name.
+    pub(super) first: String,
+    /// What stands before further lines about it.
+    pub(super) further: String,
+}
+
+/// The steps in the order in which they are shown: each followed by those that it holds.
+pub(super) fn branches(steps: &[StepView]) -> Vec<Branch<'_>> {
+    let (roots, children) = children(steps);
+    let mut shown = Vec::with_capacity(steps.len());
+    // What is still to be shown, the next one last.
+    let mut waiting: Vec<_> = roots.into_iter().rev().map(|root| (root, String::new(), String::new())).collect();
+    while let Some((index, first, below)) = waiting.pop() {
+        let inner = &children[index];
+        let further = if inner.is_empty() { format!("{below}  ") } else { format!("{below}│ ") };
+        for (place, child) in inner.iter().enumerate().rev() {
+            let (corner, line) = if place + 1 == inner.len() { ("└ ", "  ") } else { ("├ ", "│ ") };
+            waiting.push((*child, format!("{below}{corner}"), format!("{below}{line}")));
+        }
+        shown.push(Branch { step: &steps[index], first, further });
+    }
+    shown
+}
+
+/// The steps at the top, and for each step those that it holds. A step belongs to the last one before it that
+/// has its parent's id and whose turns are the beginning of its own.
+fn children(steps: &[StepView]) -> (Vec<usize>, Vec<Vec<usize>>) {
+    let (mut roots, mut children) = (Vec::new(), vec![Vec::new(); steps.len()]);
+    let mut seen: HashMap<(&str, &[u32]), usize> = HashMap::new();
+    for (index, step) in steps.iter().enumerate() {
+        let turns = &step.iteration;
+        let parent = step.parent.as_deref().and_then(|parent| {
+            (0..=turns.len()).rev().find_map(|depth| seen.get(&(parent, &turns[..depth])).copied())
+        });
+        match parent {
+            Some(parent) => children[parent].push(index),
+            None => roots.push(index),
+        }
+        seen.insert((&step.id, turns), index);
+    }
+    (roots, children)
+}

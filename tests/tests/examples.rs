@@ -1,0 +1,157 @@
+//! The workflows in `examples/`, each run as it stands, in place; what the guide says of them is what they do.
+//! The plan's two are in `run.rs`: one needs a server.
+
+use std::os::unix::fs::PermissionsExt;
+
+use integration_tests::{
+    Finished, Fixture,
+    program::workspace,
+    view::{attempt, never_ran, outputs, step},
+};
+use serde_json::{Value, json};
+
+/// Runs an example in place, from a directory of its own.
+#[track_caller]
+fn run(fixture: &Fixture, name: &str, args: &[&str]) -> Finished {
+    let path = workspace().join("examples").join(name);
+    let path = path.to_str().expect("the path is text");
+    fixture.workflow([&["run", path, "--json"], args].concat())
+}
+
+/// The outputs of an example that completes.
+#[track_caller]
+fn completed(name: &str, args: &[&str]) -> Value {
+    let fixture = Fixture::new();
+    let view = run(&fixture, name, args).exits(0).json();
+    assert_eq!(view["status"], "completed");
+    fixture.assert_nothing_left();
+    view["outputs"].clone()
+}
+
+#[test]
+fn getting_started_greets() {
+    let name = "getting-started.json";
+    assert_eq!(completed(name, &[]), json!({"greeting": "Hello, world!", "loud": "HELLO, WORLD!"}));
+    let greeted = completed(name, &["--input", "name=Ann $(id)"]);
+    assert_eq!(greeted["greeting"], "Hello, Ann $(id)!", "a value is data, not code");
+}
+
+#[test]
+fn values_have_the_forms_of_the_guide() {
+    let shown = completed("values.json", &["--context", "environment=prod"]);
+    assert_eq!(
+        shown,
+        json!({
+            "service": "web",
+            "shown": {
+                "literal": "https://api.example.com",
+                "whole_value": {"name": "web", "ports": [80, 443]},
+                "one_port": 443,
+                "typed_input": 3,
+                "template": "web in prod on alpha",
+                "template_keeps_the_type": [80, 443],
+                "object_in_text": "ports are [80,443]",
+                "record": "completed",
+                "mutable": "no step has written this yet",
+                "escaped": "${this is text}",
+                "forced_literal": "config.parsed",
+            },
+        })
+    );
+}
+
+#[test]
+fn limits_are_seen_by_the_step_and_all_of_them_recorded() {
+    let fixture = Fixture::new();
+    let view = run(&fixture, "limits.json", &[]).exits(0).json();
+    // Descriptors, 512-byte blocks of a file, KiB of the private /tmp.
+    assert_eq!(view["outputs"]["seen"], "64\n2048\n8192\n");
+    let limits = attempt(&view, "bounded")["limits"].as_array().expect("limits are a list");
+    for (name, value, by) in [
+        ("open_files", 64, &["rlimit"][..]),
+        ("file_size", 1 << 20, &["rlimit"]),
+        ("scratch", 8 << 20, &["tmpfs"]),
+        ("output", 64 << 10, &["engine"]),
+        ("memory", 64 << 20, &["cgroup-v2", "none"]),
+        ("cpu", 500, &["cgroup-v2", "none"]),
+        ("pids", 32, &["cgroup-v2", "none"]),
+    ] {
+        let limit = limits.iter().find(|limit| limit["name"] == name);
+        let limit = limit.unwrap_or_else(|| panic!("{name} is missing: {limits:#?}"));
+        assert_eq!(limit["value"], value, "{limit}");
+        assert!(by.contains(&limit["by"].as_str().unwrap_or_default()), "{limit}");
+        assert_eq!(limit["held"], limit["by"] != "none", "{limit}");
+        assert_eq!(limit["why"].is_string(), limit["by"] == "none", "what is not held says why: {limit}");
+    }
+}
+
+#[test]
+fn isolation_shows_what_a_step_sees() {
+    let fixture = Fixture::new();
+    let mut command = fixture.q(["run", "--json"]);
+    command.arg(workspace().join("examples/isolation.json")).env("SECRET", "hidden");
+    let view = fixture.start(command).finish().exits(0).json();
+    let seen = view["outputs"]["standard"].as_str().expect("stdout is text");
+    let lines: Vec<_> = seen.lines().collect();
+    let processes = lines[0].strip_prefix("processes: ").and_then(|count| count.parse::<u32>().ok());
+    assert!(processes.is_some_and(|count| count < 10), "{seen}");
+    assert_eq!(&lines[1..], ["file: gone", "NoNewPrivs:\t1", "0"], "{seen}");
+    assert_eq!(view["outputs"]["none"], "NoNewPrivs:\t1\n");
+}
+
+#[test]
+fn timeout_ends_a_stubborn_tree() {
+    let fixture = Fixture::new();
+    let view = run(&fixture, "timeout.json", &[]).exits(1).json();
+    assert_eq!(view["error"]["code"], "timeout");
+    assert_eq!(attempt(&view, "stubborn")["signal"], 9);
+    assert_eq!(attempt(&view, "stubborn")["stop_reason"], "timeout");
+    assert!(never_ran(&view, "never"));
+    fixture.assert_nothing_left();
+}
+
+#[test]
+fn failure_keeps_the_last_words() {
+    let fixture = Fixture::new();
+    let view = run(&fixture, "failure.json", &[]).exits(1).json();
+    assert_eq!(view["error"]["code"], "exit_code");
+    assert_eq!(
+        step(&view, "build")["error"]["details"],
+        json!({"exit_code": 4, "stderr": ["main.c:3: no such header"]})
+    );
+    assert!(never_ran(&view, "deploy"));
+}
+
+#[test]
+fn skills_beside_the_definition_are_called() {
+    let fixture = Fixture::new();
+    let view = run(&fixture, "skills.json", &[]).exits(0).json();
+    assert_eq!(view["outputs"]["greeting"], "Good morning, Ann!");
+    assert_eq!(view["outputs"]["words"], 3);
+    assert_eq!(outputs(&view, "count"), &json!({"words": 3, "lines": 1}));
+    assert!(view["outputs"]["free_kib"].as_u64().is_some(), "{view:#}");
+    let events = Fixture::new();
+    let path = workspace().join("examples/skills.json");
+    let events = events.workflow(["run", &path.to_string_lossy(), "--events"]).exits(0).lines();
+    assert!(
+        events.iter().any(|event| event["type"] == "step.log" && event["text"] == "asking df"),
+        "{events:#?}"
+    );
+    let view = run(&fixture, "skills.json", &["--input", "text= "]).exits(1).json();
+    assert_eq!(view["error"]["code"], "skill_error");
+    assert!(view["error"].to_string().contains("EMPTY"), "{:#}", view["error"]);
+}
+
+#[test]
+fn programs_of_the_example_skills_are_executable() {
+    for (manifest, program) in [
+        ("skills/greet/skill.json", "skills/greet/greet.sh"),
+        ("skills/disk-free/skill.json", "skills/disk-free/run.sh"),
+        ("skills/word-count/skill.json", "skills/word-count/run.py"),
+    ] {
+        let examples = workspace().join("examples");
+        assert!(examples.join(manifest).is_file(), "{manifest}");
+        let mode = examples.join(program).metadata().expect("the program is there").permissions().mode();
+        assert_eq!(mode & 0o111, 0o111, "{program}");
+    }
+}
