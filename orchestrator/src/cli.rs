@@ -1,7 +1,17 @@
 //! The command line: one file a command. Here are only the grammar and the way to each.
 
+mod completions;
+mod delete;
+mod list;
+mod man;
+mod output;
+#[cfg(test)]
+mod reference;
 mod run;
+mod schema;
+mod status;
 mod stop;
+mod validate;
 
 use std::path::PathBuf;
 
@@ -43,7 +53,14 @@ struct Workflow {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Status(status::Arguments),
+    List(list::Arguments),
     Stop(stop::Arguments),
+    Validate(validate::Arguments),
+    Delete(delete::Arguments),
+    Schema(schema::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 /// Parses the command line and runs the command. Usage errors end the process with 2, help with 0.
@@ -65,7 +82,14 @@ fn dispatch(workflow: Workflow) -> Result {
     };
     match workflow.command {
         Command::Run(arguments) => run::run(&arguments, &home()?),
+        Command::Status(arguments) => status::run(&arguments, &home()?),
+        Command::List(arguments) => list::run(&arguments, &home()?),
         Command::Stop(arguments) => stop::run(&arguments, &home()?),
+        Command::Validate(arguments) => validate::run(&arguments, &home()?),
+        Command::Delete(arguments) => delete::run(&arguments, &home()?),
+        Command::Schema(arguments) => schema::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }
 
@@ -73,6 +97,18 @@ fn dispatch(workflow: Workflow) -> Result {
 fn find_run(home: &Home, text: &str) -> Result<RunDir> {
     match resolve::resolve(home, text) {
         Ok(id) => Ok(home.run(id)),
-        Err(error) => Err(CommandError::from_error(error.exit_code(), &error)),
+        Err(error) => Err(told(&error)),
+    }
+}
+
+fn told(error: &resolve::Error) -> CommandError {
+    let shown = CommandError::from_error(error.exit_code(), error);
+    match error {
+        resolve::Error::Ambiguous { candidates, .. } => {
+            let candidates: Vec<_> = candidates.iter().map(ToString::to_string).collect();
+            shown.hint(format!("the newest of them: {}", candidates.join(" ")))
+        }
+        resolve::Error::Unknown { .. } => shown.hint("`q workflow list` shows the runs that there are"),
+        resolve::Error::NoRuns | resolve::Error::Index(_) | resolve::Error::Fault(_) => shown,
     }
 }

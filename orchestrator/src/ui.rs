@@ -3,6 +3,7 @@
 
 pub mod diagnostics;
 pub mod quantity;
+pub mod status;
 pub mod style;
 pub mod table;
 pub mod terminal;

@@ -138,3 +138,18 @@ fn profile_can_be_that_of_the_whole_definition() {
     assert_eq!(outputs(&view, "outer")["stdout"], line);
     assert_ne!(outputs(&view, "inner")["stdout"], line);
 }
+
+#[test]
+fn example_of_isolation_shows_what_it_says() {
+    let fixture = Fixture::new();
+    fixture.write("isolation.json", program::example("isolation.json"));
+    let mut command = fixture.q(["run", "isolation.json", "--json"]);
+    command.env("SOME_SECRET", "leak");
+    let view = fixture.start(command).finish().exits(0).json();
+    let standard = view["outputs"]["standard"].as_str().expect("stdout is text");
+    let lines: Vec<_> = standard.lines().collect();
+    let processes = lines[0].strip_prefix("processes: ").and_then(|count| count.parse::<u32>().ok());
+    assert!(processes < Some(10), "{standard}");
+    assert_eq!(lines[1..], ["file: gone", "NoNewPrivs:\t1", "0"], "{standard}");
+    assert_eq!(view["outputs"]["none"], "NoNewPrivs:\t1\n");
+}

@@ -83,7 +83,7 @@ fn plans_examples_are_valid() {
 #[test]
 fn unknown_key_has_the_whole_shape() {
     let fixture = Fixture::new();
-    let step = r#"    {"id": "a", "type": "skill", "skil": "echo", "skill": "echo"}"#;
+    let step = r#"    {"id": "a", "type": "skill", "skill": "echo", "inptus": {}}"#;
     fixture.write("workflow.json", definition(step));
     let mut report = fixture.workflow(["validate", "workflow.json", "--json"]).exits(3).json();
     for key in ["code", "message", "hint"] {
@@ -98,19 +98,19 @@ fn unknown_key_has_the_whole_shape() {
           "diagnostics": [
             {
               "code": "[text]",
-              "column": 34,
-              "end_column": 40,
+              "column": 51,
+              "end_column": 59,
               "end_line": 5,
               "hint": "[text]",
               "line": 5,
               "message": "[text]",
-              "pointer": "/steps/0/skil",
+              "pointer": "/steps/0/inptus",
               "severity": "error",
               "suggestion": {
-                "column": 34,
-                "end_column": 40,
+                "column": 51,
+                "end_column": 59,
                 "line": 5,
-                "replacement": "\"skill\""
+                "replacement": "\"inputs\""
               }
             }
           ],
@@ -195,7 +195,7 @@ fn bad_values_point_at_the_value() {
             "    {{\"id\": \"a\", \"type\": \"skill\", \"skill\": \"echo\",\n\"{key}\": {value}}}"
         ))
     };
-    check(step("timeout", "\"soon\""), (6, 12), "/steps/0/timeout", &["soon"]);
+    check(step("timeout", "\"soon\""), (6, 12), "/steps/0/timeout", &["timeout", "duration"]);
     check(step("timeout", "-1"), (6, 12), "/steps/0/timeout", &[]);
     check(step("inputs", "[]"), (6, 11), "/steps/0/inputs", &["object"]);
     check(step("outputs", "\"a\""), (6, 12), "/steps/0/outputs", &["array"]);
@@ -203,7 +203,7 @@ fn bad_values_point_at_the_value() {
         step("resource_limits", "{\"memory\": \"much\"}"),
         (6, 31),
         "/steps/0/resource_limits/memory",
-        &["much"],
+        &["memory", "size"],
     );
     let kind = r#"    {"id": "a", "type": "skll", "skill": "echo"}"#;
     check(definition(kind), (5, 25), "/steps/0/type", &["skll", "skill"]);
@@ -252,11 +252,11 @@ fn references_are_checked() {
         ))
     };
     let pointer = "/steps/1/inputs/v";
-    check(with_input("later.exists"), (7, 1), pointer, &["later"]);
-    check(with_input("b.data"), (7, 1), pointer, &["b"]);
-    check(with_input("fetc.data"), (7, 1), pointer, &["fetch"]);
-    check(with_input("context.missing"), (7, 1), pointer, &["missing"]);
-    check(with_input("inputs.missing"), (7, 1), pointer, &["missing"]);
+    check(with_input("later.exists"), (7, 2), pointer, &["later"]);
+    check(with_input("b.data"), (7, 2), pointer, &["b"]);
+    check(with_input("fetc.data"), (7, 2), pointer, &["fetch"]);
+    check(with_input("context.missing"), (7, 10), pointer, &["missing"]);
+    check(with_input("inputs.missing"), (7, 9), pointer, &["missing"]);
     assert_eq!(diagnostics(&Fixture::new(), with_input("unrelated.data"), 0), Vec::<Value>::new());
     assert_eq!(diagnostics(&Fixture::new(), with_input("fetch.a"), 0), Vec::<Value>::new());
 }

@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use caps::Capability;
 use ipc::message::{BirthKind, Stage};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -57,6 +58,8 @@ pub(crate) struct Launcher {
     pub(crate) uid: Uid,
     /// Its group.
     pub(crate) gid: Gid,
+    /// The capabilities that the kernel knows.
+    pub(crate) known_capabilities: Vec<Capability>,
 }
 
 /// The leaf that a child is to be born in, and how.
@@ -83,24 +86,36 @@ impl<'a> Place<'a> {
     }
 }
 
+/// What holds a child back until it is where it belongs.
+#[derive(Debug)]
+pub(crate) struct Gate(Option<EventFd>);
+
+impl Gate {
+    /// Waits until the launcher lets the child go on. The child must have tied its life to the launcher's
+    /// before: nobody else opens.
+    pub(crate) fn pass(&self) -> nix::Result<()> {
+        self.0.as_ref().map_or(Ok(()), |event| event.read().map(drop))
+    }
+}
+
 /// Makes a process at `place`, in which `child` runs and gives the exit code. (It may also end by itself, and
 /// must if dropping what it owns would close what is closed already.)
 pub(crate) fn start(
     place: Place<'_>,
     namespaces: CloneFlags,
-    child: impl FnOnce() -> i32,
+    child: impl FnOnce(&Gate) -> i32,
 ) -> Result<Newborn, Failure> {
     match place {
         Place::Inside(leaf) => {
             let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
             let cgroup = open(leaf, flags, Mode::empty()).at(Stage::Leaf)?;
             let cloned = sys::clone_into_cgroup(cgroup.as_fd(), namespaces).at(Stage::Clone)?;
-            Ok(parent_only(cloned, child))
+            Ok(parent_only(cloned, || child(&Gate(None))))
         }
         Place::Gated(leaf) => gated(leaf, namespaces, child),
         Place::Anywhere => {
             let cloned = sys::clone_in_place(namespaces).at(Stage::Clone)?;
-            Ok(parent_only(cloned, child))
+            Ok(parent_only(cloned, || child(&Gate(None))))
         }
     }
 }
@@ -113,33 +128,32 @@ fn parent_only(cloned: Cloned, child: impl FnOnce() -> i32) -> Newborn {
     }
 }
 
-/// The child waits at a gate until it is seen in the leaf. Should the launcher die before, the child dies
-/// of it: that is its own first act, see [`crate::child`].
-fn gated(leaf: &Path, namespaces: CloneFlags, child: impl FnOnce() -> i32) -> Result<Newborn, Failure> {
+/// The child waits at a gate until it was moved into the leaf and is seen there.
+fn gated(leaf: &Path, namespaces: CloneFlags, child: impl FnOnce(&Gate) -> i32) -> Result<Newborn, Failure> {
     let procs = leaf.join("cgroup.procs");
     let mut members = File::options().read(true).write(true).open(procs).at(Stage::Leaf)?;
-    let gate = EventFd::from_flags(EfdFlags::EFD_CLOEXEC).at(Stage::Gate)?;
+    let event = EventFd::from_flags(EfdFlags::EFD_CLOEXEC).at(Stage::Gate)?;
+    let gate = Gate(Some(event));
     let cloned = sys::clone_in_place(namespaces).at(Stage::Clone)?;
-    let newborn = parent_only(cloned, || {
-        if gate.read().is_err() {
-            sys::exit_now(crate::child::EXIT_FAILED);
-        }
-        child()
-    });
-    let moved = write!(members, "{}", newborn.pid).at(Stage::Gate).and_then(|()| {
-        if is_member(&mut members, newborn.pid).at(Stage::Gate)? {
-            gate.write(1).map(drop).at(Stage::Gate)
-        } else {
-            Err(Failure { stage: Stage::Gate, errno: Errno::ESRCH })
-        }
-    });
-    match moved {
+    let newborn = parent_only(cloned, || child(&gate));
+    match admit(&mut members, &newborn, &gate).at(Stage::Gate) {
         Ok(()) => Ok(newborn),
         Err(failure) => {
             discard(&newborn);
             Err(failure)
         }
     }
+}
+
+fn admit(members: &mut File, newborn: &Newborn, gate: &Gate) -> std::io::Result<()> {
+    write!(members, "{}", newborn.pid)?;
+    if !is_member(members, newborn.pid)? {
+        return Err(Errno::ESRCH.into());
+    }
+    if let Gate(Some(event)) = gate {
+        event.write(1)?;
+    }
+    Ok(())
 }
 
 /// Whether the process is in the cgroup whose `cgroup.procs` this is.

@@ -19,7 +19,7 @@ use nix::unistd::{getegid, geteuid, setsid};
 use thiserror::Error;
 
 use crate::birth::{self, AtStage, Failure, Launcher, Place, Request};
-use crate::sandbox::namespaces;
+use crate::sandbox::{capabilities, namespaces};
 use crate::sys::{self, Newborn, Which};
 use children::{Child, Children};
 
@@ -49,6 +49,9 @@ enum Error {
 
 /// The whole program of a launcher: its standard input is the socket of the engine. It must be called
 /// before anything else is started: no other thread, no handler, no lock.
+///
+/// The end of that socket is how it learns that the engine is dead. It asks for no parent death signal: that
+/// would kill it in the very moment in which it has to end the children and remove their leaves.
 ///
 /// The engine must read its end of the socket whenever there is something: the launcher does not go on
 /// until it is rid of a frame.
@@ -93,7 +96,12 @@ impl Server {
         sys::default_signals()?;
         sys::close_range(FIRST_OWN, u32::MAX)?;
         let engine = sys::duplicate_from(&std::io::stdin(), 0)?;
-        let identity = Launcher { pidfd: sys::own_pidfd()?, uid: geteuid(), gid: getegid() };
+        let identity = Launcher {
+            pidfd: sys::own_pidfd()?,
+            uid: geteuid(),
+            gid: getegid(),
+            known_capabilities: capabilities::known(),
+        };
         let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
         sys::place(&null, libc::STDIN_FILENO)?;
         sys::place(&null, libc::STDOUT_FILENO)?;
@@ -181,7 +189,7 @@ impl Server {
         let place = Place::new(leaf.as_deref(), self.kind)?;
         let identity = &self.identity;
         let flags = namespaces::flags(&request.sandbox);
-        let newborn = birth::start(place, flags, move || crate::child::run(&request, identity))?;
+        let newborn = birth::start(place, flags, move |gate| crate::child::run(&request, identity, gate))?;
         let pidfd = self.watch(&newborn).at(Stage::Clone).inspect_err(|_| birth::discard(&newborn))?;
         let pid = newborn.pid;
         self.children.add(Child { ticket, newborn, leaf });

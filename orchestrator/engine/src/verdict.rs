@@ -5,6 +5,9 @@
 mod answer;
 mod output;
 
+#[cfg(test)]
+mod tests;
+
 use schemas::{
     failure::{Code, Details, Failure},
     journal::{Outcome, Output},
@@ -97,8 +100,10 @@ pub struct Facts<'a> {
     pub speaks: Speaks,
     /// What a built-in skill said over its control socket.
     pub skill: Option<SkillAnswer>,
-    /// What it wrote on stdout.
+    /// What it wrote on stdout, up to the cap.
     pub stdout: &'a [u8],
+    /// It wrote more than that; seen when it had ended, else it was the reason of a stop.
+    pub stdout_over: bool,
     /// What it wrote on stderr.
     pub stderr: &'a [u8],
     /// The last lines of stderr.

@@ -70,6 +70,7 @@ impl Attempt<'_> {
             speaks: self.prepared.speaks,
             skill: self.answer.take(),
             stdout: streams.stdout(),
+            stdout_over: streams.is_over_cap(),
             stderr: streams.stderr(),
             stderr_tail: streams.stderr_tail(),
         };

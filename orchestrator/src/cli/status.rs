@@ -62,6 +62,17 @@ mod tests {
     fn every_status_has_its_exit_code() {
         let codes: Vec<_> =
             RunStatus::ALL.iter().map(|status| format!("{status} {}", exit_code(*status).code())).collect();
-        insta::assert_snapshot!(codes.join("\n"), @"");
+        insta::assert_snapshot!(codes.join("\n"), @r"
+        queued 10
+        running 10
+        stopping 10
+        completed 0
+        failed 1
+        cancelled 8
+        rolling_back 10
+        rolled_back 5
+        rollback_failed 6
+        interrupted 11
+        ");
     }
 }

@@ -40,8 +40,9 @@ words! {
 pub struct LogLine {
     /// [`LOG_VERSION`].
     pub v: u32,
-    /// When; `null` for what a program wrote: its bytes are kept as they are, without times.
-    pub ts: Option<Timestamp>,
+    /// When. What a program wrote is kept as it is, without times: of its lines this is the moment at which
+    /// the stream had last been written to when the line was read, so that none is later.
+    pub ts: Timestamp,
     /// The run.
     pub run_id: String,
     /// The step, if it is about one.

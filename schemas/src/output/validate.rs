@@ -56,7 +56,8 @@ pub struct Diagnostic {
     pub end_column: u64,
     /// JSON pointer to it.
     pub pointer: String,
-    /// A second place that has to do with it.
+    /// A second place that has to do with it, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<Note>,
     /// An edit that would mend it.
     pub suggestion: Option<Suggestion>,

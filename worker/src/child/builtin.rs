@@ -43,7 +43,12 @@ pub(super) fn run(builtin: &Builtin, control: &OwnedFd) -> Result<(), Failure> {
     };
     send(control, &FromWorker::Started { version: VERSION }, Vec::new())?;
     let context = Context { work_dir: builtin.work_dir.clone() };
-    let (result, descriptors) = portable(skills::run(&builtin.skill, inputs, &context));
+    tell(control, skills::run(&builtin.skill, inputs, &context))
+}
+
+/// Sends the result, whatever its size.
+fn tell(control: &OwnedFd, result: SkillResult) -> Result<(), Failure> {
+    let (result, descriptors) = portable(result);
     match socket::send(control, &FromWorker::Result(result), descriptors) {
         Err(socket::Error::Frame(_)) => send(control, &FromWorker::Result(too_large()), Vec::new()),
         // Without an engine there is nobody to tell.
@@ -84,4 +89,47 @@ fn too_large() -> SkillResult {
 
 fn internal(message: String) -> SkillError {
     SkillError { code: "INTERNAL".to_owned(), message, retryable: false, details: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn text(length: usize) -> Json {
+        Json::parse(&format!("\"{}\"", "x".repeat(length - 2))).expect("json")
+    }
+
+    #[test]
+    fn values_up_to_the_cap_fit_a_frame() {
+        let value = text(MAX_INLINE);
+        let (result, descriptors) = portable(SkillResult::Value { value: Some(value.clone()) });
+        assert!(descriptors.is_empty());
+        assert!(matches!(&result, SkillResult::Value { value: Some(same) } if *same == value));
+        assert!(frame::encode(&FromWorker::Result(result)).is_ok());
+    }
+
+    #[test]
+    fn values_over_the_cap_become_a_file() {
+        let value = text(MAX_INLINE + 1);
+        let (result, mut descriptors) = portable(SkillResult::Value { value: Some(value.clone()) });
+        assert!(matches!(result, SkillResult::Value { value: None }));
+        let mut read = String::new();
+        File::from(descriptors.pop().expect("one")).read_to_string(&mut read).expect("a file");
+        assert_eq!(read, value.as_str());
+        assert!(descriptors.is_empty());
+    }
+
+    #[test]
+    fn an_error_too_large_to_tell_is_told() {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a socket");
+        let details = Some(text(frame::MAX_FRAME));
+        let error = SkillResult::Error(SkillError { details, ..internal("long".to_owned()) });
+        let ours = OwnedFd::from(ours);
+        tell(&ours, error).expect("it is sent");
+        drop(ours);
+        let told = socket::Receiver::new().wait::<FromWorker>(&theirs).expect("a frame").expect("one");
+        assert!(matches!(told.0, FromWorker::Result(SkillResult::Error(error)) if error.code == "INTERNAL"));
+    }
 }

@@ -16,7 +16,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{chdir, setsid};
 
-use crate::birth::{AtStage, Failure, Launcher, Request, Task};
+use crate::birth::{AtStage, Failure, Gate, Launcher, Request, Task};
 use crate::sandbox::{capabilities, mounts, namespaces, rlimits};
 use crate::sys;
 
@@ -27,19 +27,19 @@ pub(crate) const EXIT_FAILED: i32 = 125;
 const EXIT_PANICKED: i32 = 101;
 
 /// Runs the whole life of a child. Called right after the clone.
-pub(crate) fn run(request: &Request, launcher: &Launcher) -> ! {
-    let code = catch_unwind(AssertUnwindSafe(|| live(request, launcher)));
+pub(crate) fn run(request: &Request, launcher: &Launcher, gate: &Gate) -> ! {
+    let code = catch_unwind(AssertUnwindSafe(|| live(request, launcher, gate)));
     sys::exit_now(code.unwrap_or(EXIT_PANICKED))
 }
 
 /// Gives the exit code.
-fn live(request: &Request, launcher: &Launcher) -> i32 {
-    let control = match arrange(request, launcher) {
+fn live(request: &Request, launcher: &Launcher, gate: &Gate) -> i32 {
+    let control = match arrange(request, launcher, gate) {
         Ok(control) => control,
         Err(failure) => return report(&request.descriptors.control, failure),
     };
     // The socket is at its new place, and the number by which the request knows it is closed.
-    match shut_in(request).and_then(|()| work(request, &control)) {
+    match shut_in(request, launcher).and_then(|()| work(request, &control)) {
         Ok(()) => 0,
         Err(failure) => report(&control, failure),
     }
@@ -62,8 +62,9 @@ pub(crate) fn die_with(launcher: &Launcher) -> Result<(), Failure> {
 }
 
 /// Afterwards only the step's descriptors and the control socket, which it gives, are open.
-fn arrange(request: &Request, launcher: &Launcher) -> Result<OwnedFd, Failure> {
+fn arrange(request: &Request, launcher: &Launcher, gate: &Gate) -> Result<OwnedFd, Failure> {
     die_with(launcher)?;
+    gate.pass().at(Stage::Gate)?;
     if request.sandbox.user_namespace {
         namespaces::map_to_itself(launcher.uid, launcher.gid).at(Stage::UserNamespace)?;
     }
@@ -72,14 +73,15 @@ fn arrange(request: &Request, launcher: &Launcher) -> Result<OwnedFd, Failure> {
     request.descriptors.arrange().at(Stage::Descriptors)
 }
 
-fn shut_in(request: &Request) -> Result<(), Failure> {
+fn shut_in(request: &Request, launcher: &Launcher) -> Result<(), Failure> {
     let sandbox = &request.sandbox;
-    rlimits::apply(&request.limits).at(Stage::Limits)?;
     if sandbox.mounts {
         mounts::isolate(sandbox)?;
     }
     chdir(request.cwd.as_c_str()).at(Stage::Cwd)?;
-    capabilities::lower(sandbox.capabilities).at(Stage::Capabilities)?;
+    // After the mounts, which need a few descriptors; before capabilities, which may raise a limit.
+    rlimits::apply(&request.limits).at(Stage::Limits)?;
+    capabilities::lower(&launcher.known_capabilities, sandbox.capabilities).at(Stage::Capabilities)?;
     // Until an exec, nobody may look into this process or trace it, whoever they are.
     prctl::set_dumpable(false).at(Stage::Privileges)?;
     prctl::set_no_new_privs().at(Stage::Privileges)

@@ -56,3 +56,42 @@ impl Children {
         (living, leaves)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    fn child(pid: i32, leaf: &str) -> Child {
+        let pidfd = File::open("/dev/null").expect("/dev/null").into();
+        Child { ticket: 0, newborn: Newborn { pid, pidfd }, leaf: Some(leaf.into()) }
+    }
+
+    #[test]
+    fn leaves_that_are_gone_are_forgotten() {
+        let mut children = Children::default();
+        for pid in 1..=1_000 {
+            // One in ten still exists.
+            children.add(child(pid, if pid % 10 == 0 { "/" } else { "/no/such/leaf" }));
+            assert!(children.remove(pid).is_some());
+        }
+        let (living, leaves) = children.into_parts();
+        assert!(living.is_empty());
+        assert_eq!(leaves.iter().filter(|leaf| leaf.exists()).count(), 100);
+        assert!(leaves.len() < 300, "{}", leaves.len());
+    }
+
+    #[test]
+    fn a_child_is_given_up_once() {
+        let mut children = Children::default();
+        children.add(child(1, "/"));
+        children.add(child(2, "/a"));
+        assert!(children.remove(3).is_none());
+        assert!(children.remove(1).is_some());
+        assert!(children.remove(1).is_none());
+        let (living, leaves) = children.into_parts();
+        assert_eq!(living.len(), 1);
+        assert_eq!(leaves, [PathBuf::from("/"), PathBuf::from("/a")]);
+    }
+}

@@ -72,8 +72,9 @@ fn describe(failure: Failure) -> String {
 fn attempt(place: Place<'_>, trial: Trial, launcher: &Launcher) -> Result<(), Failure> {
     let seen = EventFd::from_flags(EfdFlags::EFD_CLOEXEC).at(Stage::Gate)?;
     let flags = flags(trial, launcher);
-    let newborn = birth::start(place, flags, || {
+    let newborn = birth::start(place, flags, |gate| {
         let outcome = crate::child::die_with(launcher).and_then(|()| {
+            gate.pass().at(Stage::Gate)?;
             seen.read().at(Stage::Gate)?;
             try_sandbox(trial, launcher)
         });

@@ -15,8 +15,14 @@ const STANDARD: [Capability; 6] = [
     Capability::CAP_KILL,
 ];
 
-/// Gives up all that is not to stay, in every set; the ambient set is emptied.
-pub(crate) fn lower(keep: Capabilities) -> nix::Result<()> {
+/// All that the running kernel knows. To be asked for once: it takes a system call each.
+pub(crate) fn known() -> Vec<Capability> {
+    let is_known = |capability: &Capability| caps::has_cap(None, CapSet::Bounding, *capability).is_ok();
+    caps::all().into_iter().filter(is_known).collect()
+}
+
+/// Gives up all of the known that is not to stay, in every set; the ambient set is emptied.
+pub(crate) fn lower(known: &[Capability], keep: Capabilities) -> nix::Result<()> {
     let keep: CapsHashSet = match keep {
         Capabilities::Kept => return Ok(()),
         Capabilities::Standard => STANDARD.into_iter().collect(),
@@ -25,11 +31,8 @@ pub(crate) fn lower(keep: Capabilities) -> nix::Result<()> {
     // The bounding set first, while CAP_SETPCAP is still there. Who does not have it cannot lower that set
     // and need not: with no_new_privs, exec gives nothing that is not permitted already.
     if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).map_err(reason)? {
-        for capability in caps::all() {
-            let held = caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false);
-            if held && !keep.contains(&capability) {
-                caps::drop(None, CapSet::Bounding, capability).map_err(reason)?;
-            }
+        for capability in known.iter().filter(|capability| !keep.contains(capability)) {
+            caps::drop(None, CapSet::Bounding, *capability).map_err(reason)?;
         }
     }
     caps::clear(None, CapSet::Ambient).map_err(reason)?;

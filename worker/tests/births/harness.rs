@@ -352,6 +352,7 @@ impl Order {
         self.with(|birth| {
             birth.sandbox.namespaces = false;
             birth.sandbox.mounts = false;
+            birth.sandbox.user_namespace = false;
             birth.sandbox.capabilities = Capabilities::Kept;
         })
     }

@@ -15,6 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("child_is_in_its_leaf", child_is_in_its_leaf),
         trial("namespaces_are_own", namespaces_are_own),
+        trial("user_namespace_maps_the_caller_to_itself", user_namespace_maps_the_caller_to_itself),
         trial("own_processes_only", own_processes_only),
         trial("leads_a_session", leads_a_session),
         trial("only_the_steps_descriptors_are_open", only_the_steps_descriptors_are_open),
@@ -62,6 +63,16 @@ fn namespaces_are_own(engine: &mut Engine) {
     assert_eq!(same, [false, false, false, false, true]);
     let unconfined = engine.run(engine.shell(line).unconfined());
     assert_eq!(unconfined.stdout.lines().collect::<Vec<_>>(), ours);
+}
+
+fn user_namespace_maps_the_caller_to_itself(engine: &mut Engine) {
+    let order =
+        engine.shell("cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups; id -u; id -g; cd /tmp");
+    let outcome = engine.run(order.with(|birth| birth.sandbox.user_namespace = true));
+    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    let words: Vec<&str> = outcome.output().split_whitespace().collect();
+    let (uid, gid) = (uid.to_string(), gid.to_string());
+    assert_eq!(words, [&uid, &uid, "1", &gid, &gid, "1", "deny", &uid, &gid]);
 }
 
 fn own_processes_only(engine: &mut Engine) {
@@ -169,6 +180,11 @@ fn limits_hold(engine: &mut Engine) {
     assert_eq!(lines[..4], ["0", "0", "32", "1"]);
     assert_eq!(lines[4].split_whitespace().collect::<Vec<_>>()[3..5], ["4096", "4096"]);
 
+    // The init needs none for itself.
+    let tight = ProcessLimits { open_files: Some(4), ..ProcessLimits::default() };
+    let order = engine.shell("sleep 600 & exit 0").with(|birth| birth.limits = tight);
+    assert_eq!(engine.run(order).leader(), (WaitStatus::Exited(0), 1));
+
     let order = engine.shell("while :; do :; done").with(|birth| birth.limits = limits);
     let outcome = engine.run(order);
     let status = WaitStatus::Signaled { signal: nix::libc::SIGXCPU, core_dumped: false };
@@ -200,8 +216,10 @@ fn what_is_kept_visible_is_the_real_one(engine: &mut Engine) {
     let root = tempfile::tempdir_in("/tmp").expect("a directory");
     let cwd = root.path().join("deep/er");
     fs::create_dir_all(&cwd).expect("a directory");
-    fs::write(root.path().join("hidden"), "no").expect("a file");
-    fs::write(root.path().join("file"), "yes").expect("a file");
+    for (name, content) in [("hidden", "no"), ("file", "yes")] {
+        let file = fs::File::create(root.path().join(name));
+        file.and_then(|mut file| file.write_all(content.as_bytes())).expect("a file");
+    }
     let text = |path: &std::path::Path| path.to_str().expect("text").to_owned();
     let order =
         engine.shell("pwd; cat ../../file; echo made > made; ls -A ../..; stat -c %a ..").with(|birth| {

@@ -97,7 +97,7 @@ impl InputSchema {
             let place = inputs.unwrap_or(step).opening();
             problems
                 .report(MISSING_SKILL_INPUT, place, format!("the skill `{skill}` needs the input `{name}`"))
-                .hint(format!("`q workflow skills show {skill}` describes its inputs"));
+                .hint(format!("it needs: {}", in_words(self.required.iter().map(String::as_str))));
         }
     }
 

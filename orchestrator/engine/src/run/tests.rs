@@ -5,6 +5,7 @@ mod crash_points;
 mod data;
 mod pairs;
 mod properties;
+mod shape;
 mod view;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -113,7 +114,12 @@ fn stopping(id: AttemptId, reason: StopReason) -> Event {
 }
 
 fn ended(id: AttemptId, outcome: Outcome) -> Event {
-    Event::AttemptEnded(Box::new(AttemptEnded {
+    Event::AttemptEnded(Box::new(report(id, outcome)))
+}
+
+/// The report on an attempt of which little is known.
+fn report(id: AttemptId, outcome: Outcome) -> AttemptEnded {
+    AttemptEnded {
         id,
         outcome,
         started: true,
@@ -126,7 +132,7 @@ fn ended(id: AttemptId, outcome: Outcome) -> Event {
         usage: Usage::default(),
         limits: Vec::new(),
         isolation: None,
-    }))
+    }
 }
 
 fn completed(result: &str) -> Outcome {

@@ -81,24 +81,25 @@ impl OwnError {
 pub(super) fn read(facts: &Facts<'_>, code: i32) -> Result<Json, Box<Failure>> {
     match facts.speaks {
         Speaks::Builtin => builtin(facts, code),
-        Speaks::Program { allow_failure: true } => Ok(program_result(facts.stdout, facts.stderr, code)),
-        Speaks::Program { allow_failure: false } if code == 0 => {
-            Ok(program_result(facts.stdout, facts.stderr, 0))
-        }
-        Speaks::Program { allow_failure: false } => Err(exit_failure(facts, code).into()),
         Speaks::JsonStdio => json_stdio(facts, code),
-        Speaks::Text { .. } if code != 0 => Err(exit_failure(facts, code).into()),
+        Speaks::Program { allow_failure: false } | Speaks::Text { .. } if code != 0 => {
+            Err(exit_failure(facts, code))
+        }
+        Speaks::Program { .. } => {
+            whole(facts)?;
+            Ok(program_result(facts.stdout, facts.stderr, code))
+        }
         Speaks::Text { parse_json: true } => parsed(facts),
         Speaks::Text { parse_json: false } => {
-            let text = Json::from_serialize(&String::from_utf8_lossy(facts.stdout)).unwrap_or_else(|_| Json::null());
-            Ok(value::object(&[("text", text)]))
+            whole(facts)?;
+            let text = Json::from_serialize(&String::from_utf8_lossy(facts.stdout));
+            Ok(value::object(&[("text", text.unwrap_or_else(|_| Json::null()))]))
         }
     }
 }
 
 fn builtin(facts: &Facts<'_>, code: i32) -> Result<Json, Box<Failure>> {
     match &facts.skill {
-        Some(SkillAnswer::Value(value)) => Ok(value.clone()),
         Some(SkillAnswer::TooLarge) => Err(too_large(facts).into()),
         Some(SkillAnswer::Error(error)) => Err(own_error(facts, error).into()),
         Some(SkillAnswer::BadInput { pointer, message }) => {
@@ -106,12 +107,38 @@ fn builtin(facts: &Facts<'_>, code: i32) -> Result<Json, Box<Failure>> {
             failure.details.pointer = Some(pointer.clone());
             Err(failure.into())
         }
+        Some(SkillAnswer::Value(_)) | None if code != 0 => Err(exit_failure(facts, code)),
+        Some(SkillAnswer::Value(value)) => {
+            whole(facts)?;
+            Ok(value.clone())
+        }
         None => {
-            let what = facts.protocol.clone();
-            let what = what.unwrap_or_else(|| format!("the worker ended with exit code {code} and without a result"));
-            Err(failure(facts, Code::ProtocolError, what).into())
+            whole(facts)?;
+            Err(unless_refused(facts, Code::ProtocolError, "the worker ended without a result".to_owned()))
         }
     }
+}
+
+/// An answer counts only if all of it came, and by the rules: the engine may see what is wrong when it is too
+/// late for a stop.
+fn whole(facts: &Facts<'_>) -> Result<(), Box<Failure>> {
+    if facts.stdout_over {
+        return Err(too_large(facts).into());
+    }
+    match &facts.protocol {
+        Some(what) => Err(unless_refused(facts, Code::ProtocolError, what.clone())),
+        None => Ok(()),
+    }
+}
+
+/// A failure that the refusal of a process explains, where there was one.
+fn unless_refused(facts: &Facts<'_>, code: Code, what: String) -> Box<Failure> {
+    if facts.pids_denied == 0 {
+        return failure(facts, code, what).into();
+    }
+    let mut failure = failure(facts, Code::PidsExceeded, format!("no more processes were allowed; {what}"));
+    failure.details.limit = facts.bounds.pids;
+    failure.into()
 }
 
 fn too_large(facts: &Facts<'_>) -> Failure {
@@ -124,7 +151,7 @@ fn too_large(facts: &Facts<'_>) -> Failure {
 
 fn json_stdio(facts: &Facts<'_>, code: i32) -> Result<Json, Box<Failure>> {
     if code == BAD_INPUT || code == TEMPORARY {
-        return Err(exit_failure(facts, code).into());
+        return Err(exit_failure(facts, code));
     }
     let answer = parsed(facts);
     if let Ok(value) = &answer
@@ -133,22 +160,20 @@ fn json_stdio(facts: &Facts<'_>, code: i32) -> Result<Json, Box<Failure>> {
         return Err(error_envelope(facts, &error).into());
     }
     if code != 0 {
-        return Err(exit_failure(facts, code).into());
+        return Err(exit_failure(facts, code));
     }
     let value = answer?;
     Ok(value::single_member(&value, "outputs").unwrap_or(value))
 }
 
 fn parsed(facts: &Facts<'_>) -> Result<Json, Box<Failure>> {
-    if let Some(what) = &facts.protocol {
-        return Err(failure(facts, Code::ProtocolError, what.clone()).into());
-    }
+    whole(facts)?;
     parse_output(facts.stdout).map_err(|error| {
         let code = match error {
             OutputError::Empty | OutputError::Second { .. } => Code::ProtocolError,
             OutputError::NotUtf8 { .. } | OutputError::NotJson { .. } => Code::BadOutput,
         };
-        failure(facts, code, error.to_string()).into()
+        unless_refused(facts, code, error.to_string())
     })
 }
 
@@ -174,19 +199,10 @@ fn own_error(facts: &Facts<'_>, error: &OwnError) -> Failure {
     failure
 }
 
-fn exit_failure(facts: &Facts<'_>, code: i32) -> Failure {
-    let pids = facts.pids_denied > 0;
-    let kind = if pids { Code::PidsExceeded } else { Code::ExitCode };
-    let message = if pids {
-        format!("no more processes were allowed; the program ended with exit code {code}")
-    } else {
-        format!("the program ended with exit code {code}")
-    };
-    let mut failure = failure(facts, kind, message);
+fn exit_failure(facts: &Facts<'_>, code: i32) -> Box<Failure> {
+    let mut failure =
+        unless_refused(facts, Code::ExitCode, format!("the program ended with exit code {code}"));
     failure.details.exit_code = Some(code);
-    if pids {
-        failure.details.limit = facts.bounds.pids;
-    }
     if code == TEMPORARY {
         failure.retryable = true;
     }

@@ -12,8 +12,12 @@ use crate::ui::{
 const WITH_IDS: usize = 110;
 /// From this width on there is room for the moment of creation and the trigger.
 const WITH_TIMES: usize = 76;
-/// A shortened id: what tells apart runs of the same millisecond is in it.
+/// From this width on there is room for durations.
+const WITH_DURATIONS: usize = 56;
+/// A shortened id: the millisecond of creation, and something of what tells apart runs of the same one.
 const SHORT_ID: usize = 18;
+/// Where there is no room for more: the millisecond.
+const SHORTEST_ID: usize = 13;
 
 /// Both tables; what is empty is said in words when nothing else is there.
 pub(super) fn render(listing: &Listing, columns: usize, zone: &TimeZone) -> String {
@@ -28,21 +32,29 @@ pub(super) fn render(listing: &Listing, columns: usize, zone: &TimeZone) -> Stri
 }
 
 fn runs(runs: &[ListedRun], columns: usize, zone: &TimeZone) -> String {
-    let with_times = columns >= WITH_TIMES;
-    let mut head = vec!["RUN", "WORKFLOW", "STATUS", "TIME"];
-    if with_times {
+    let id_length = match columns {
+        WITH_IDS.. => usize::MAX,
+        WITH_DURATIONS.. => SHORT_ID,
+        _ => SHORTEST_ID,
+    };
+    let mut head = vec!["RUN", "WORKFLOW", "STATUS"];
+    if columns >= WITH_DURATIONS {
+        head.push("TIME");
+    }
+    if columns >= WITH_TIMES {
         head.extend(["CREATED", "TRIGGER"]);
     }
     let mut table = Table::new(head, 1);
     for run in runs {
-        let id = if columns >= WITH_IDS { &run.run_id } else { run.run_id.get(..SHORT_ID).unwrap_or(&run.run_id) };
         let mut cells = vec![
-            Cell::from(id),
+            Cell::from(run.run_id.get(..id_length).unwrap_or(&run.run_id)),
             Cell::from(&run.workflow),
             Cell::painted(run.status.as_str(), style::of_run(run.status)),
-            Cell::from(run.duration_ms.map_or_else(|| "-".to_owned(), quantity::millis)),
         ];
-        if with_times {
+        if columns >= WITH_DURATIONS {
+            cells.push(Cell::from(run.duration_ms.map_or_else(|| "-".to_owned(), quantity::millis)));
+        }
+        if columns >= WITH_TIMES {
             cells.push(Cell::from(quantity::moment(run.created_at, zone)));
             cells.push(Cell::from(&run.trigger));
         }
@@ -121,17 +133,44 @@ mod tests {
 
     #[test]
     fn narrow() {
-        insta::assert_snapshot!(shown(52), @"");
+        insta::assert_snapshot!(shown(40), @r"
+        RUN            WORKFLOW      STATUS
+        01997b1c-8a4e  nightly-rep…  interrupted
+        01997b1c-8a4e  deploy        failed
+        01997b1c-8a4e  deploy        completed
+
+        DEFINITION  VERSION  DESCRIPTION
+        deploy      1.2.0    Puts the newest bu…
+        broken      -
+        ");
     }
 
     #[test]
     fn usual() {
-        insta::assert_snapshot!(shown(80), @"");
+        insta::assert_snapshot!(shown(80), @r"
+        RUN                 WORKFLOW    STATUS       TIME   CREATED              TRIGGER
+        01997b1c-8a4e-7000  nightly-r…  interrupted  -      2026-09-21 14:13:23  manual
+        01997b1c-8a4e-7000  deploy      failed       1m01s  2026-09-21 14:13:22  manual
+        01997b1c-8a4e-7000  deploy      completed    12ms   2026-09-21 14:13:21  manual
+
+        DEFINITION  VERSION  DESCRIPTION
+        deploy      1.2.0    Puts the newest build on every host.
+        broken      -
+        ");
     }
 
     #[test]
     fn wide() {
-        insta::assert_snapshot!(shown(120), @"");
+        insta::assert_snapshot!(shown(120), @r"
+        RUN                                   WORKFLOW                      STATUS       TIME   CREATED              TRIGGER
+        01997b1c-8a4e-7000-8000-000000000003  nightly-report-of-everything  interrupted  -      2026-09-21 14:13:23  manual
+        01997b1c-8a4e-7000-8000-000000000002  deploy                        failed       1m01s  2026-09-21 14:13:22  manual
+        01997b1c-8a4e-7000-8000-000000000001  deploy                        completed    12ms   2026-09-21 14:13:21  manual
+
+        DEFINITION  VERSION  DESCRIPTION
+        deploy      1.2.0    Puts the newest build on every host.
+        broken      -
+        ");
     }
 
     #[test]

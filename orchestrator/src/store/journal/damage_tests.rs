@@ -1,11 +1,11 @@
 //! Tests: what a damaged, torn, foreign or future journal gives its reader.
 
 use proptest::prelude::*;
-use schemas::journal::Event;
+use schemas::journal::{Event, FORMAT_VERSION};
 
 use super::{
     BadLine, End, Error, LINE_MAX,
-    fixture::{at, commit, created, ended, events, journal_of, read, reader, records_of, stop},
+    fixture::{at, commit, created, ended, events, journal_of, one_of_each, read, reader, records_of, stop},
 };
 
 /// The journal of `events()`, line by line, line feeds included.
@@ -28,6 +28,21 @@ fn check_damaged(bytes: &[u8], expected_line: u64) {
 #[test]
 fn what_was_written_is_read() {
     assert_eq!(read(&journal_of(&events())).unwrap(), records_of(&events()));
+}
+
+/// Written when the format was version 1, and read for ever.
+const SAMPLE_1: &str = include_str!("samples/format-1.jsonl");
+
+#[test]
+fn the_sample_of_format_1_is_read() {
+    assert_eq!(read(SAMPLE_1.as_bytes()).unwrap(), records_of(&one_of_each()));
+}
+
+#[test]
+fn the_newest_sample_is_what_is_written() {
+    assert_eq!(FORMAT_VERSION, 1, "a new version needs a sample of its own");
+    let written = String::from_utf8(journal_of(&one_of_each())).unwrap();
+    assert!(written == SAMPLE_1, "the format has changed; it is now\n{written}");
 }
 
 #[test]

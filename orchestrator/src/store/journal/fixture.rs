@@ -8,9 +8,10 @@ use std::{
 
 use jiff::Timestamp;
 use schemas::{
+    failure::{Code, Details, Failure as StepFailure},
     journal::{AttemptEnded, AttemptId, Event, FORMAT_VERSION, Now, Outcome, Output, RunCreated, StopSource},
     json::Json,
-    view::Usage,
+    view::{Enforcer, FilesystemBy, Isolation, KillBy, Limit, NetworkBy, StopReason, Usage},
 };
 
 use super::{Disk, Error, Reader, Record, Space, Writer};
@@ -71,6 +72,58 @@ pub(in crate::store) fn stop() -> (Now, Event) {
 /// Five events of different shapes.
 pub(super) fn events() -> Vec<(Now, Event)> {
     vec![created(), ended(1, "{\"a\":1}"), ended(2, "[]"), stop(), (at(9001), Event::RunResumed)]
+}
+
+/// Each kind of event, as the checked-in sample of the format has them.
+pub(super) fn one_of_each() -> Vec<(Now, Event)> {
+    let isolation = Isolation {
+        memory: Enforcer::CgroupV2,
+        cpu: Enforcer::CgroupV2,
+        pids: Enforcer::Rlimit,
+        io: Enforcer::None,
+        kill: KillBy::CgroupKill,
+        network: NetworkBy::Namespace,
+        filesystem: FilesystemBy::Landlock,
+        notes: vec!["io: the controller is not delegated".into()],
+    };
+    let id = AttemptId { step: "fetch".into(), turn: Vec::new(), attempt: 2 };
+    let failure = StepFailure {
+        step: Some("fetch".into()),
+        code: Code::Timeout,
+        message: "took longer than 2 s".into(),
+        retryable: true,
+        details: Details { limit: Some(2000), stderr: vec!["waiting".into()], ..Details::default() },
+    };
+    let failed = AttemptEnded {
+        id: id.clone(),
+        outcome: Outcome::Failed(Box::new(failure)),
+        started: true,
+        exit_code: None,
+        signal: Some(15),
+        stop_reason: Some(StopReason::Timeout),
+        leftovers_killed: Some(1),
+        pids_denied: Some(0),
+        core_dumped: Some(false),
+        usage: Usage { wall_ms: Some(2003), cpu_user_us: Some(900), ..Usage::default() },
+        limits: vec![Limit {
+            name: "memory".into(),
+            value: 1 << 26,
+            by: Enforcer::Monitor,
+            held: true,
+            why: None,
+        }],
+        isolation: Some(isolation.clone()),
+    };
+    vec![
+        created(),
+        (at(10), Event::RunStarted { isolation: Box::new(isolation) }),
+        ended(1, "{\"a\":1.50}"),
+        (at(3000), Event::AttemptStopping { id, reason: StopReason::Timeout }),
+        (at(3001), Event::AttemptEnded(Box::new(failed))),
+        (at(3002), Event::RunTimedOut),
+        stop(),
+        (at(9001), Event::RunResumed),
+    ]
 }
 
 /// Which call to the disk fails, and how.

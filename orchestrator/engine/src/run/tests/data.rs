@@ -76,13 +76,18 @@ fn check(outputs: &str, result: &str, value: &str, expected: &str) {
         .iter()
         .filter_map(|action| match action {
             Action::Spawn(spawn) => Some(spawn.inputs.as_str().to_owned()),
-            Action::Terminate { .. } | Action::ArmTimer { .. } | Action::Notice(_) | Action::Finish { .. } => {
-                None
-            }
+            Action::Terminate { .. }
+            | Action::ArmTimer { .. }
+            | Action::Notice(_)
+            | Action::Finish { .. } => None,
         })
         .collect();
     let told = if spawned.is_empty() {
-        driven.run.error().map(|error| format!("{}: {}", error.code.as_str(), error.message)).unwrap_or_default()
+        driven
+            .run
+            .error()
+            .map(|error| format!("{}: {}", error.code.as_str(), error.message))
+            .unwrap_or_default()
     } else {
         spawned.concat()
     };
@@ -186,7 +191,13 @@ fn values_go_from_step_to_step_and_out_of_the_run() {
         echo("c", r#""inputs":{"both":["a.x","b.y"]}"#)
     );
     let results = [r#"{"x":"one"}"#, r#"{"y":2}"#, r#"{"v":[3]}"#];
-    insta::assert_snapshot!(flow(&members, created(), &results), @"");
+    insta::assert_snapshot!(flow(&members, created(), &results), @r#"
+    a {}
+    b {"from":"one"}
+    c {"both":["one",2]}
+    completed [a#1 completed {"x":"one"}, b#1 completed {"y":2}, c#1 completed {"v":[3]}]
+    outputs {"last":[3],"all":["one","{\"y\":2}!"],"fix":1,"obj":{"id":"r1"}}
+    "#);
 }
 
 #[test]
@@ -200,8 +211,16 @@ fn inputs_and_run_are_values_too() {
         scheduled_at: Some("2024-02-29T09:00:00Z".parse().unwrap()),
         ..given(r#"{"who":"${run.id}","n":3}"#, "{}")
     };
-    insta::assert_snapshot!(flow(&members, scheduled, &["{}"]), @"");
-    insta::assert_snapshot!(flow(&members, given(r#"{"n":3}"#, "{}"), &[]), @"");
+    insta::assert_snapshot!(flow(&members, scheduled, &["{}"]), @r#"
+    a {"who":"${run.id}","run":["r1",1,"2024-02-29T09:00:00Z"]}
+    completed [a#1 completed {}]
+    outputs {"everything":{"n":3,"who":"${run.id}"}}
+    "#);
+    insta::assert_snapshot!(flow(&members, given(r#"{"n":3}"#, "{}"), &[]), @"
+    failed error:missing_reference [a#1 failed:missing_reference]
+    a: `inputs.who` has no value
+    outputs {}
+    ");
 }
 
 #[test]
@@ -209,9 +228,17 @@ fn context_is_given_and_overridden() {
     let context = r#""context":{"readonly":{"env":"dev","both":1},"mutable":{"n":0,"both":2}}"#;
     let inputs = r#""inputs":{"e":"context.env","n":"context.n","both":"context.both","all":"${context}"}"#;
     let members = format!(r#"{context},"steps":[{}]"#, echo("a", inputs));
-    insta::assert_snapshot!(flow(&members, created(), &["1"]), @"");
+    insta::assert_snapshot!(flow(&members, created(), &["1"]), @r#"
+    a {"e":"dev","n":0,"both":2,"all":{"both":2,"n":0,"env":"dev"}} context {"both":2,"n":0,"env":"dev"}
+    completed [a#1 completed 1]
+    outputs {}
+    "#);
     let overridden = given("{}", r#"{"env":"${context.n}","stranger":1}"#);
-    insta::assert_snapshot!(flow(&members, overridden, &["1"]), @"");
+    insta::assert_snapshot!(flow(&members, overridden, &["1"]), @r#"
+    a {"e":"${context.n}","n":0,"both":2,"all":{"both":2,"n":0,"env":"${context.n}"}} context {"both":2,"n":0,"env":"${context.n}"}
+    completed [a#1 completed 1]
+    outputs {}
+    "#);
 }
 
 #[test]
@@ -219,11 +246,21 @@ fn environment_and_directory_are_filled_in_as_text() {
     let own = r#""env":{"A":"a.n","B":"<${a.s}>","C":"a.o","D":"$${x}"},"cwd":"${a.s}/sub""#;
     let members = format!(r#""steps":[{},{}]"#, echo("a", ""), echo("b", own));
     let results = [r#"{"n":1.50,"s":"it's","o":{"k": [1]}}"#, "1"];
-    insta::assert_snapshot!(flow(&members, created(), &results), @"");
+    insta::assert_snapshot!(flow(&members, created(), &results), @r#"
+    a {}
+    b {} A=1.50 B=<it's> C={"k":[1]} D=${x} in it's/sub
+    completed [a#1 completed {"n":1.50,"s":"it's","o":{"k": [1]}}, b#1 completed 1]
+    outputs {}
+    "#);
     for member in [r#""env":{"A":"a.gone"}"#, r#""cwd":"a.gone""#] {
         let members = format!(r#""steps":[{},{}]"#, echo("a", ""), echo("b", member));
         insta::allow_duplicates! {
-            insta::assert_snapshot!(flow(&members, created(), &["{}"]), @"");
+            insta::assert_snapshot!(flow(&members, created(), &["{}"]), @"
+            a {}
+            failed error:missing_reference [a#1 completed {}, b#1 failed:missing_reference]
+            b: `a.gone` has no value
+            outputs {}
+            ");
         }
     }
 }
@@ -240,7 +277,14 @@ fn a_step_whose_inputs_are_missing_never_starts() {
     driven.apply(started());
     let actions = driven.apply(ended(id("a", 1), completed("{}")));
     let told: Vec<_> = actions.iter().map(told).collect();
-    insta::assert_debug_snapshot!(told, @"");
+    insta::assert_debug_snapshot!(told, @r#"
+    [
+        "(a#1 completed 10ms)",
+        "(b#1 failed missing_reference 0ms)",
+        "(run ended failed missing_reference 10ms)",
+        "finish failed",
+    ]
+    "#);
     let view = driven.run.view();
     let b = &view.steps[1];
     assert_eq!(b.attempts.len(), 1);
@@ -252,8 +296,17 @@ fn a_step_whose_inputs_are_missing_never_starts() {
 #[test]
 fn outputs_of_a_run_that_are_missing_fail_it() {
     let members = format!(r#""steps":[{}],"outputs":{{"x":"a.x","y":"a.y"}}"#, echo("a", ""));
-    insta::assert_snapshot!(flow(&members, created(), &[r#"{"x":1}"#]), @"");
-    insta::assert_snapshot!(flow(&members, created(), &[r#"{"x":1,"y":null}"#]), @"");
+    insta::assert_snapshot!(flow(&members, created(), &[r#"{"x":1}"#]), @r#"
+    a {}
+    failed error:missing_reference [a#1 completed {"x":1}]
+    run: `a.y` has no value
+    outputs {}
+    "#);
+    insta::assert_snapshot!(flow(&members, created(), &[r#"{"x":1,"y":null}"#]), @r#"
+    a {}
+    completed [a#1 completed {"x":1,"y":null}]
+    outputs {"x":1,"y":null}
+    "#);
 }
 
 #[test]
@@ -263,7 +316,7 @@ fn a_result_in_a_file_that_the_shell_did_not_read_is_bad() {
     driven.apply(started());
     let file = schemas::journal::Output::File { path: "steps/a/1/output.json".to_owned(), bytes: 9 };
     driven.apply(ended(id("a", 1), schemas::journal::Outcome::Completed(file)));
-    insta::assert_snapshot!(state(&driven.run), @"");
+    insta::assert_snapshot!(state(&driven.run), @"failed error:bad_output [a#1 failed:bad_output]");
     assert_eq!(driven.run.view().steps[0].outputs, None);
     assert_eq!(driven.run.view().outputs, json("{}"));
 }

@@ -1,0 +1,152 @@
+//! What people see of a run: the rules of its fields. The whole shape is in `shape.rs`.
+
+use schemas::{
+    journal::{AttemptEnded, Event, Now, Outcome, RunCreated},
+    view::{Enforcer, FilesystemBy, Isolation, KillBy, StepStatus},
+};
+
+use super::{
+    Driven, at, completed, created, definition, echo, ended, id, isolation, plan, report, started, stop,
+};
+
+/// `a`, then `b`.
+pub(super) fn two(created: RunCreated) -> Driven {
+    let members = format!(
+        r#""steps":[{},{}],"outputs":{{"said":"b.text"}}"#,
+        echo("a", r#""outputs":["message"]"#),
+        echo("b", "")
+    );
+    Driven::new(plan(&definition(&members)), created)
+}
+
+/// Id and status of every step, in the order shown.
+fn order(driven: &Driven) -> Vec<(String, StepStatus)> {
+    driven.run.view().steps.into_iter().map(|step| (step.id, step.status)).collect()
+}
+
+#[test]
+fn steps_that_started_come_before_those_to_come() {
+    use StepStatus::{Cancelled, Completed, Pending, Running};
+    let steps: Vec<_> = ["c", "a", "b"].iter().map(|id| echo(id, "")).collect();
+    let plan = plan(&definition(&format!(r#""steps":[{}]"#, steps.join(","))));
+    let ids = |statuses: [StepStatus; 3]| -> Vec<_> {
+        ["c", "a", "b"].into_iter().map(str::to_owned).zip(statuses).collect()
+    };
+    let mut driven = Driven::new(plan, created());
+    assert_eq!(order(&driven), ids([Pending, Pending, Pending]));
+    driven.apply(started());
+    assert_eq!(order(&driven), ids([Running, Pending, Pending]));
+    driven.apply(ended(id("c", 1), completed("1")));
+    assert_eq!(order(&driven), ids([Completed, Running, Pending]));
+    driven.apply(stop(true));
+    assert_eq!(order(&driven), ids([Completed, Running, Pending]));
+    driven.apply(ended(id("a", 1), Outcome::Cancelled));
+    assert_eq!(order(&driven), ids([Completed, Cancelled, Pending]));
+}
+
+/// The isolation of a run after the ends of attempts with these, while one more runs.
+#[track_caller]
+fn weakest(host: Isolation, attempts: &[Option<Isolation>], expected: &Isolation) {
+    let ids: Vec<_> = (0..=attempts.len()).map(|index| format!("s{index}")).collect();
+    let steps: Vec<_> = ids.iter().map(|id| echo(id, "")).collect();
+    let mut driven = Driven::new(plan(&definition(&format!(r#""steps":[{}]"#, steps.join(",")))), created());
+    driven.apply(Event::RunStarted { isolation: Box::new(host) });
+    for (step, isolation) in ids.iter().zip(attempts) {
+        let plain = report(id(step, 1), completed("1"));
+        driven.apply(Event::AttemptEnded(Box::new(AttemptEnded { isolation: isolation.clone(), ..plain })));
+    }
+    assert_eq!(driven.run.view().isolation.as_ref(), Some(expected));
+}
+
+#[test]
+fn isolation_of_a_run_is_that_of_its_weakest_attempt() {
+    let noted = |note: &str| Isolation { notes: vec![note.to_owned()], ..isolation() };
+    let bare = Isolation { filesystem: FilesystemBy::None, kill: KillBy::Walk, ..noted("bare") };
+    let monitored = Isolation { memory: Enforcer::Monitor, ..noted("monitored") };
+    weakest(isolation(), &[], &isolation());
+    weakest(isolation(), &[None], &isolation());
+    weakest(isolation(), &[None, Some(bare.clone()), None], &bare);
+    let both = Isolation {
+        memory: Enforcer::Monitor,
+        notes: ["host", "bare", "monitored"].map(str::to_owned).to_vec(),
+        ..bare.clone()
+    };
+    weakest(noted("host"), &[Some(bare.clone()), Some(monitored), Some(bare)], &both);
+}
+
+#[test]
+fn an_attempt_shows_the_isolation_of_the_host_unless_it_had_its_own() {
+    let own = Isolation { filesystem: FilesystemBy::None, ..isolation() };
+    let mut driven = two(created()).apply_all([started()]);
+    let shown = |driven: &Driven, step: usize| driven.run.view().steps[step].attempts[0].isolation.clone();
+    assert_eq!(shown(&driven, 0), Some(isolation()));
+    let plain = report(id("a", 1), completed(r#"{"message":1}"#));
+    driven.apply(Event::AttemptEnded(Box::new(AttemptEnded { isolation: Some(own.clone()), ..plain })));
+    assert_eq!(shown(&driven, 0), Some(own));
+    assert_eq!(shown(&driven, 1), Some(isolation()));
+}
+
+#[test]
+fn durations_are_by_the_clock_of_the_run() {
+    let mut run = two(created()).run;
+    // The wall clock goes backwards, and an hour goes by in which the run had no owner.
+    let moment = |wall: &str, up_us: u64| Now { wall: wall.parse().unwrap(), up_us };
+    run.apply(&started(), moment("2024-01-01T12:00:00Z", 1_500));
+    run.apply(&ended(id("a", 1), completed(r#"{"message":1}"#)), moment("2024-01-01T11:00:00Z", 4_499));
+    run.apply(&Event::RunResumed, moment("2024-01-01T13:00:00Z", 5_000));
+    run.apply(&ended(id("b", 1), completed("1")), moment("2024-01-01T13:00:01Z", 1_005_499));
+    let view = run.view();
+    let durations: Vec<_> = view.steps.iter().map(|step| step.duration_ms).collect();
+    assert_eq!(durations, [Some(2), Some(1_001)]);
+    assert_eq!(view.duration_ms, Some(1_003));
+    assert_eq!(view.created_at, at(0).wall);
+    assert_eq!(view.started_at, Some("2024-01-01T12:00:00Z".parse().unwrap()));
+    assert_eq!(view.finished_at, Some("2024-01-01T13:00:01Z".parse().unwrap()));
+}
+
+#[test]
+fn what_is_not_over_has_no_duration() {
+    let mut driven = two(created());
+    for event in [started(), stop(false)] {
+        driven.apply(event);
+        let view = driven.run.view();
+        assert_eq!((view.duration_ms, view.finished_at), (None, None));
+        assert_eq!((view.steps[0].duration_ms, view.steps[0].finished_at), (None, None));
+    }
+}
+
+#[test]
+fn a_run_that_never_started_ends_without_a_duration() {
+    let driven = two(created()).apply_all([stop(false)]);
+    let view = driven.run.view();
+    assert_eq!((view.started_at, view.duration_ms), (None, None));
+    assert_eq!(view.finished_at, Some(at(10).wall));
+    assert_eq!(view.isolation, None);
+}
+
+#[track_caller]
+fn armed(plan_limit: &str, own_ms: Option<u64>, expected: &str) {
+    let members = format!(r#""steps":[{}]{plan_limit}"#, echo("a", ""));
+    let created = RunCreated { timeout_ms: own_ms, ..created() };
+    let mut driven = Driven::new(plan(&definition(&members)), created);
+    let armed = super::told_all(&driven.apply(started()));
+    let mut lines = vec![armed];
+    driven.apply(Event::RunTimedOut);
+    lines.extend(driven.run.error().map(|error| format!("{} {:?}", error.message, error.details.limit)));
+    assert_eq!(lines.join("\n"), expected);
+}
+
+#[test]
+fn the_shorter_limit_of_the_run_counts() {
+    let plan = r#","resource_limits":{"max_execution_time":"2s"}"#;
+    let with = |armed: &str, ms: u64| {
+        format!(
+            "(run started); arm run {armed}; (a#1 started); spawn a#1\nthe run took longer than its limit of {ms} ms Some({ms})"
+        )
+    };
+    armed(plan, None, &with("2s", 2000));
+    armed(plan, Some(500), &with("500ms", 500));
+    armed(plan, Some(5000), &with("2s", 2000));
+    armed("", Some(500), &with("500ms", 500));
+    armed("", None, "(run started); (a#1 started); spawn a#1\nthe run took longer than its limit None");
+}

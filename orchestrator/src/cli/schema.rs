@@ -1,0 +1,100 @@
+//! `schema`: the JSON Schemas (2020-12) of everything that people write or programs read.
+
+use clap::ValueEnum;
+use schemars::{JsonSchema, generate::SchemaSettings};
+use schemas::{
+    definition,
+    events::RunEvent,
+    exit_code::ExitCode,
+    output::{doctor::Doctor, list::Listing, log::LogLine, validate::Validation},
+    skill::Manifest,
+    view::RunView,
+};
+use serde_json::Value;
+
+use super::output;
+use crate::errors::Result;
+
+/// Print the JSON Schema of a file or of what a command prints.
+#[derive(Debug, clap::Parser)]
+#[command(after_help = "Examples:\n  \
+    q workflow schema > workflow.schema.json\n  \
+    q workflow schema state")]
+pub(super) struct Arguments {
+    /// Of what.
+    #[arg(value_name = "NAME", value_enum, default_value_t = Name::Definition)]
+    name: Name,
+}
+
+/// What has a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Name {
+    /// A workflow definition.
+    Definition,
+    /// A skill's manifest, skill.json.
+    Skill,
+    /// The run view: run --json, status --json, state.json.
+    State,
+    /// A line of run --events.
+    Events,
+    /// A line of logs --json.
+    Logs,
+    /// validate --json.
+    Validate,
+    /// list --json.
+    List,
+    /// doctor --json.
+    Doctor,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result {
+    output::json(&schema(arguments.name))?;
+    Ok(ExitCode::Done)
+}
+
+fn schema(name: Name) -> Value {
+    match name {
+        Name::Definition => definition::json_schema(),
+        Name::Skill => written::<Manifest>(),
+        Name::State => printed::<RunView>(),
+        Name::Events => printed::<RunEvent>(),
+        Name::Logs => printed::<LogLine>(),
+        Name::Validate => printed::<Validation>(),
+        Name::List => printed::<Listing>(),
+        Name::Doctor => printed::<Doctor>(),
+    }
+}
+
+/// The schema of what people write.
+fn written<T: JsonSchema>() -> Value {
+    SchemaSettings::draft2020_12().for_deserialize().into_generator().into_root_schema_for::<T>().into()
+}
+
+/// The schema of what q prints.
+fn printed<T: JsonSchema>() -> Value {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::reference::check_fresh;
+
+    #[test]
+    fn the_schemas_of_the_repository_are_these() {
+        for name in Name::value_variants() {
+            let word = name.to_possible_value().expect("none is hidden").get_name().to_owned();
+            let text = serde_json::to_string_pretty(&schema(*name)).unwrap() + "\n";
+            check_fresh(&format!("schemas/json/{word}.json"), &text);
+        }
+    }
+
+    #[test]
+    fn every_schema_is_one() {
+        for name in Name::value_variants() {
+            let schema = schema(*name);
+            assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{name:?}");
+            jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{name:?}: {error}"));
+        }
+    }
+}
