@@ -27,6 +27,9 @@ pub enum ToLauncher {
         version: u32,
         /// A fresh, empty cgroup v2 leaf in which the launcher tries a birth; the engine removes it.
         probe: Option<String>,
+        /// The most that any birth will keep. The launcher gives up the rest of its bounding set here, once,
+        /// which is a good part of the cost of a birth; a birth that asks for more is refused.
+        capabilities: Capabilities,
     },
     /// Start one attempt. Its descriptors come with the frame, in this order: stdin, stdout, stderr,
     /// control (a stream socket), and events when [`Birth::events`] is set.
@@ -91,16 +94,16 @@ pub struct Sandbox {
     pub keep_visible: Vec<String>,
 }
 
-/// What stays of the capabilities (capabilities(7)) of the engine. Nothing is ever added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What stays of the capabilities (capabilities(7)) of the engine, from least to most. Nothing is ever added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Capabilities {
-    /// All: the profile `none`.
-    Kept,
-    /// `CHOWN`, `DAC_OVERRIDE`, `FOWNER`, `SETUID`, `SETGID` and `KILL`: the profile `standard`.
-    Standard,
     /// None: the profile `strict`, and built-ins that need nothing.
     Dropped,
+    /// `CHOWN`, `DAC_OVERRIDE`, `FOWNER`, `SETUID`, `SETGID` and `KILL`: the profile `standard`.
+    Standard,
+    /// All: the profile `none`.
+    Kept,
 }
 
 /// What a worker does.
@@ -222,6 +225,10 @@ impl Message for FromLauncher {
 /// [`SetupFailed`] is the news that it started, and [`FromLauncher::Exited`] tells how the program ended.
 /// (A SIGKILL in the instant before exec looks the same, and is one to the engine: the process was
 /// killed by a signal.)
+///
+/// When the whole tree is killed, the stream ends wherever it is: even before [`Started`] though the program
+/// had begun to run. And [`LeaderExited`] comes before the kernel has taken the namespaces down, so
+/// [`FromLauncher::Exited`] can come milliseconds later.
 ///
 /// [`Started`]: FromWorker::Started
 /// [`LeaderExited`]: FromWorker::LeaderExited

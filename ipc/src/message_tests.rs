@@ -36,7 +36,7 @@ fn birth(work: Work) -> ToLauncher {
 
 #[test]
 fn to_launcher() {
-    check(&ToLauncher::Setup { version: VERSION, probe: None });
+    check(&ToLauncher::Setup { version: VERSION, probe: None, capabilities: Capabilities::Standard });
     check(&birth(Work::Program { argv: vec!["true".into()] }));
     let inputs = Some(Json::parse("{\"text\": [1, 2.50, \"\\u00e9\"]}").expect("json"));
     check(&birth(Work::Builtin { skill: "echo".into(), inputs, work_dir: "/w".into() }));

@@ -32,11 +32,16 @@ use workflow_engine::{
     verdict::{SetupFailure, SkillAnswer, Speaks},
 };
 
+use self::{
+    control::Control,
+    ladder::Ladder,
+    prepare::{Launch, Prepared},
+    streams::Streams,
+};
 pub use self::{
     host::{Host, isolation},
     prepare::limits_of,
 };
-use self::{control::Control, ladder::Ladder, prepare::{Launch, Prepared}, streams::Streams};
 use crate::{launcher, signal::Process};
 
 /// A program that closed its stdout without a result gets this long to end by itself.
@@ -122,7 +127,9 @@ pub fn start(host: Rc<Host>, spawn: Box<Spawn>, news: mpsc::UnboundedSender<News
     let handle = Handle { orders, watch: Rc::clone(&watch) };
     tokio::task::spawn_local(async move {
         let ended = match prepare::prepare(&host, &spawn) {
-            Ok((prepared, launch)) => Attempt::new(&host, &spawn, prepared, &news, watch).live(launch, incoming).await,
+            Ok((prepared, launch)) => {
+                Attempt::new(&host, &spawn, prepared, &news, watch).live(launch, incoming).await
+            }
             Err(refused) => ending::refused(&spawn, refused),
         };
         let _dispatcher_is_gone = news.send(News::Ended(Box::new(ended)));
@@ -150,6 +157,8 @@ struct Attempt<'a> {
     answer: Option<SkillAnswer>,
     protocol: Option<String>,
     asked: bool,
+    /// When its CPU time is looked at next, if it has a limit and a leaf that counts.
+    cpu_check: Option<Instant>,
     ladder: Ladder,
 }
 
@@ -162,13 +171,15 @@ impl<'a> Attempt<'a> {
         watch: Rc<Watch>,
     ) -> Self {
         let ladder = Ladder::new(prepared.grace, prepared.kill_mode);
+        let began = Instant::now();
+        let cpu_check = prepared.cpu_left().map(|left| began + left);
         Self {
             host,
             spawn,
             news,
             watch,
             prepared,
-            began: Instant::now(),
+            began,
             born: false,
             started: false,
             setup: None,
@@ -178,6 +189,7 @@ impl<'a> Attempt<'a> {
             answer: None,
             protocol: None,
             asked: false,
+            cpu_check,
             ladder,
         }
     }
@@ -207,7 +219,10 @@ impl<'a> Attempt<'a> {
     }
 
     fn is_over(&self) -> bool {
-        self.exit.is_some() || self.launcher_died || self.ladder.gave_up() || (self.setup.is_some() && !self.born)
+        self.exit.is_some()
+            || self.launcher_died
+            || self.ladder.gave_up()
+            || (self.setup.is_some() && !self.born)
     }
 
     fn birth_news(&mut self, news: Option<launcher::News>) {
@@ -259,7 +274,7 @@ impl<'a> Attempt<'a> {
         let timeout = self.prepared.timeout.map(|after| self.began + after);
         let idle = self.prepared.idle_timeout.map(|after| silent_since + after);
         let close = closed_at.map(|at| at + AFTER_CLOSE);
-        [timeout, idle, close].into_iter().flatten().min()
+        [timeout, idle, close, self.cpu_check].into_iter().flatten().min()
     }
 
     fn woken(&mut self, silent_since: Instant, closed_at: Option<Instant>) {
@@ -275,6 +290,11 @@ impl<'a> Attempt<'a> {
             self.want_stop(StopReason::IdleTimeout);
         } else if closed_at.is_some_and(|at| past(at, Some(AFTER_CLOSE))) {
             self.break_protocol("it closed its stdout without a result and went on".to_owned());
+        } else if self.cpu_check.is_some_and(|at| at <= now) {
+            match self.prepared.cpu_left() {
+                Some(left) if !left.is_zero() => self.cpu_check = Some(now + left),
+                Some(_) | None => self.want_stop(StopReason::CpuTime),
+            }
         }
     }
 

@@ -27,8 +27,6 @@ pub struct Found {
     pub catalog: Catalog,
     /// External skills: name to absolute path of the manifest.
     pub manifests: BTreeMap<String, String>,
-    /// Manifests that cannot be used, and skills that stand in two places.
-    pub warnings: Vec<String>,
 }
 
 /// Looks for the named skills. `beside` is the folder of the definition, `given` is `--skills-dir`.
@@ -92,17 +90,21 @@ fn look_for(name: &SafeName, places: &[PathBuf], found: &mut Found) {
             continue;
         }
         if let Some(first) = &first {
-            found.warnings.push(format!("skill `{name}`: {} hides {}", first.display(), path.display()));
+            let which = format!("{} is taken, and hides {}", first.display(), path.display());
+            found.catalog.hidden.entry(name.to_string()).or_insert(which);
             continue;
         }
         match read(&path, &folder) {
             Ok(entry) => {
                 found.catalog.skills.insert(name.to_string(), entry);
                 found.manifests.insert(name.to_string(), path.to_string_lossy().into_owned());
-                first = Some(path);
             }
-            Err(why) => found.warnings.push(format!("skill `{name}`: {}: {why}", path.display())),
+            Err(why) => {
+                found.catalog.skills.remove(name.as_str());
+                found.catalog.broken.insert(name.to_string(), format!("{}: {why}", path.display()));
+            }
         }
+        first = Some(path);
     }
 }
 
@@ -129,7 +131,8 @@ fn read(path: &Path, folder: &Path) -> Result<SkillEntry, String> {
 
 fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
     let mut command = manifest.command;
-    let program = command.first().filter(|program| !program.is_empty()).ok_or("`command` names no program")?;
+    let program =
+        command.first().filter(|program| !program.is_empty()).ok_or("`command` names no program")?;
     if program.contains('/') {
         command[0] = folder.join(program).to_string_lossy().into_owned();
     }
@@ -192,7 +195,9 @@ fn sandbox(chosen: &serde_json::Value) -> Result<(Option<Profile>, Vec<String>),
         serde_json::Value::Null
         | serde_json::Value::Bool(_)
         | serde_json::Value::Number(_)
-        | serde_json::Value::Array(_) => Err("`sandbox` must be the name of a profile or an object".to_owned()),
+        | serde_json::Value::Array(_) => {
+            Err("`sandbox` must be the name of a profile or an object".to_owned())
+        }
     }
 }
 
@@ -201,7 +206,11 @@ fn limits(given: &skill::Limits) -> Result<Limits, String> {
     let mebibytes = given.max_memory_mb.map(|count| Bytes(count.saturating_mul(1024 * 1024)));
     let percent = given.max_cpu_percent.map(|percent| units::cpu_from_percent(&percent.to_string()));
     let cores = given.cpu.map(|cores| units::cpu_from_cores(&cores.to_string()));
-    let cpu = percent.into_iter().chain(cores).collect::<Result<Vec<_>, _>>().map_err(|error| format!("cpu: {error}"))?;
+    let cpu = percent
+        .into_iter()
+        .chain(cores)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| format!("cpu: {error}"))?;
     Ok(Limits {
         memory: [size("memory", &given.memory)?, mebibytes].into_iter().flatten().min(),
         cpu_millis: cpu.into_iter().min(),
@@ -244,7 +253,9 @@ fn builtins() -> Catalog {
             (Some(kind), _) => SkillTarget::Program { shell: kind == program::Kind::Shell },
             (None, builtin::Needs::Nothing) => SkillTarget::Builtin { needs: Needs::Nothing },
             (None, builtin::Needs::Network) => SkillTarget::Builtin { needs: Needs::Network },
-            (None, builtin::Needs::Files | builtin::Needs::Program) => SkillTarget::Builtin { needs: Needs::Files },
+            (None, builtin::Needs::Files | builtin::Needs::Program) => {
+                SkillTarget::Builtin { needs: Needs::Files }
+            }
         };
         let schema = |text: &str| schemas::json::Json::parse(text).ok();
         let entry = SkillEntry {
@@ -258,5 +269,5 @@ fn builtins() -> Catalog {
         };
         (skill.name.to_owned(), entry)
     });
-    Catalog { skills: entries.collect(), searched: Vec::new() }
+    Catalog { skills: entries.collect(), ..Catalog::default() }
 }

@@ -10,6 +10,7 @@ mod tree;
 
 use std::path::PathBuf;
 
+pub(crate) use self::find::v2_mount;
 pub use self::{
     find::{Base, find},
     leaf::{Leaf, Limits},

@@ -2,7 +2,9 @@
 
 mod completions;
 mod delete;
+mod doctor;
 mod list;
+mod logs;
 mod man;
 mod output;
 #[cfg(test)]
@@ -55,10 +57,12 @@ enum Command {
     Run(run::Arguments),
     Status(status::Arguments),
     List(list::Arguments),
+    Logs(logs::Arguments),
     Stop(stop::Arguments),
     Validate(validate::Arguments),
     Delete(delete::Arguments),
     Schema(schema::Arguments),
+    Doctor(doctor::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -84,10 +88,12 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Run(arguments) => run::run(&arguments, &home()?),
         Command::Status(arguments) => status::run(&arguments, &home()?),
         Command::List(arguments) => list::run(&arguments, &home()?),
+        Command::Logs(arguments) => logs::run(&arguments, &home()?),
         Command::Stop(arguments) => stop::run(&arguments, &home()?),
         Command::Validate(arguments) => validate::run(&arguments, &home()?),
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

@@ -41,8 +41,6 @@ pub struct Checked {
     pub plan: Option<Plan>,
     /// Every problem, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
-    /// What was odd about the skills that were found.
-    pub warnings: Vec<String>,
     /// External skills that the steps call: name to absolute path of the manifest.
     pub skills: BTreeMap<String, String>,
 }
@@ -68,8 +66,11 @@ pub fn read(name: &str, home: &Home) -> Result<Source> {
         stored.filter(|path| path.exists()).ok_or_else(|| missing(name, home))?
     };
     if path.is_dir() {
-        return Err(CommandError::new(ExitCode::Invalid, format!("{name} is a directory, not a workflow file"))
-            .hint("name the workflow file inside it"));
+        return Err(CommandError::new(
+            ExitCode::Invalid,
+            format!("{name} is a directory, not a workflow file"),
+        )
+        .hint("name the workflow file inside it"));
     }
     let text = File::open(&path).and_then(read_capped).map_err(|error| unreadable(name, &error))?;
     let syntax = syntax(&path).ok_or_else(|| {
@@ -93,12 +94,12 @@ pub fn syntax(path: &Path) -> Option<Syntax> {
 pub fn check_source(source: &Source, home: &Home, skills_dir: Option<&Path>) -> Checked {
     let definition = match load::load(&source.text, source.syntax) {
         Ok(definition) => definition,
-        Err(diagnostics) => return Checked { plan: None, diagnostics, warnings: Vec::new(), skills: BTreeMap::new() },
+        Err(diagnostics) => return Checked { plan: None, diagnostics, skills: BTreeMap::new() },
     };
     let beside = source.path.as_deref().and_then(Path::parent);
     let found = catalog::discover(&definition.skills(), beside, home, skills_dir);
     let (plan, diagnostics) = check(&definition, &found.catalog);
-    Checked { plan, diagnostics, warnings: found.warnings, skills: found.manifests }
+    Checked { plan, diagnostics, skills: found.manifests }
 }
 
 /// A file over the cap is read to one byte beyond it, so that the loader refuses it with its own words.
@@ -115,7 +116,10 @@ fn unreadable(name: &str, error: &io::Error) -> CommandError {
 fn missing(name: &str, home: &Home) -> CommandError {
     let error = CommandError::new(
         ExitCode::NotFound,
-        format!("{name}: no such file, and no stored definition of that name in {}", home.definitions().display()),
+        format!(
+            "{name}: no such file, and no stored definition of that name in {}",
+            home.definitions().display()
+        ),
     );
     let stored = definitions::list(home).unwrap_or_default();
     match load::nearest(name, stored.iter().map(SafeName::as_str)) {

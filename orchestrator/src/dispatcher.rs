@@ -78,7 +78,13 @@ impl std::fmt::Debug for Dispatcher<'_> {
 
 impl<'a> Dispatcher<'a> {
     /// A loop over a run whose events so far are durable.
-    pub fn new(run: Run, journal: Writer, clock: Clock, host: Rc<Host>, watchers: Vec<&'a mut dyn Watcher>) -> Self {
+    pub fn new(
+        run: Run,
+        journal: Writer,
+        clock: Clock,
+        host: Rc<Host>,
+        watchers: Vec<&'a mut dyn Watcher>,
+    ) -> Self {
         Self {
             run,
             journal,
@@ -95,7 +101,11 @@ impl<'a> Dispatcher<'a> {
 
     /// Drives the run to its end. When the journal fails, everything that runs is ended, and the run is left
     /// as it is: interrupted.
-    pub async fn drive(mut self, first: Event, stops: &mut mpsc::UnboundedReceiver<Stop>) -> Result<(Run, Writer, Option<StopSource>), Error> {
+    pub async fn drive(
+        mut self,
+        first: Event,
+        stops: &mut mpsc::UnboundedReceiver<Stop>,
+    ) -> Result<(Run, Writer, Option<StopSource>), Error> {
         self.notice(self.clock.now(), EventType::RunCreated, None, |_| {});
         let mut stopped_by = None;
         let mut batch = vec![first];
@@ -253,7 +263,13 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    fn notice(&mut self, now: Now, kind: EventType, id: Option<&AttemptId>, fill: impl FnOnce(&mut RunEvent)) {
+    fn notice(
+        &mut self,
+        now: Now,
+        kind: EventType,
+        id: Option<&AttemptId>,
+        fill: impl FnOnce(&mut RunEvent),
+    ) {
         self.seq += 1;
         let mut event = RunEvent {
             v: EVENT_VERSION,

@@ -48,7 +48,10 @@ pub fn fold(dir: &RunDir) -> Result<Run> {
     let mut reader = Reader::open(dir).map_err(|error| wrong(&error))?;
     let first = reader.next().transpose().map_err(|error| wrong(&error))?;
     let Some(Record { now, event: Event::RunCreated(created), .. }) = first else {
-        return Err(CommandError::new(ExitCode::Engine, format!("the journal of run {} has no beginning", dir.id())));
+        return Err(CommandError::new(
+            ExitCode::Engine,
+            format!("the journal of run {} has no beginning", dir.id()),
+        ));
     };
     let plan = frozen_plan(dir, &created)?;
     let mut run = Run::new(plan, *created, now);
@@ -89,7 +92,10 @@ fn frozen_plan(dir: &RunDir, created: &RunCreated) -> Result<Arc<Plan>> {
     let text = files::read_capped(&path, load::MAX_BYTES as u64)
         .map_err(|fault| CommandError::from_error(ExitCode::Engine, &fault))?;
     let bad = || {
-        CommandError::new(ExitCode::Engine, format!("the frozen definition {} cannot be read any more", path.display()))
+        CommandError::new(
+            ExitCode::Engine,
+            format!("the frozen definition {} cannot be read any more", path.display()),
+        )
     };
     let syntax = crate::definition::syntax(Path::new(&created.source)).unwrap_or(load::Syntax::Json);
     let definition = load::load(&text, syntax).map_err(|_| bad())?;

@@ -79,9 +79,13 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, Json>> {
         CommandError::new(exit, format!("the inputs {shown} could not be read: {error}"))
     })?;
     if text.len() as u64 > FILE_MAX {
-        return Err(CommandError::new(ExitCode::Invalid, format!("the inputs {shown} are over {FILE_MAX} bytes")));
+        return Err(CommandError::new(
+            ExitCode::Invalid,
+            format!("the inputs {shown} are over {FILE_MAX} bytes"),
+        ));
     }
-    let wrong = |why: String| CommandError::new(ExitCode::Invalid, format!("the inputs {shown} are wrong: {why}"));
+    let wrong =
+        |why: String| CommandError::new(ExitCode::Invalid, format!("the inputs {shown} are wrong: {why}"));
     let value = parse_output(&text).map_err(|error| wrong(error.to_string()))?;
     let members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(value.as_str())
         .map_err(|_| wrong("they must be one JSON object, name to value".to_owned()))?;

@@ -13,7 +13,9 @@ use std::{
 };
 
 use ipc::{
-    message::{Birth, BirthKind, FromLauncher, ProcessUsage, Stage, ToLauncher, VERSION, WaitStatus},
+    message::{
+        Birth, BirthKind, Capabilities, FromLauncher, ProcessUsage, Stage, ToLauncher, VERSION, WaitStatus,
+    },
     socket::{self, Outgoing, Receiver},
 };
 use tokio::{io::Interest, net::UnixStream, sync::mpsc, task::JoinHandle};
@@ -106,7 +108,8 @@ pub fn start(probe: Option<&Path>) -> Result<Starting, Error> {
         .spawn()
         .map_err(Error::Start)?;
     let probe = probe.map(|path| path.to_string_lossy().into_owned());
-    socket::send(&ours, &ToLauncher::Setup { version: VERSION, probe }, Vec::new()).map_err(Error::Handshake)?;
+    let setup = ToLauncher::Setup { version: VERSION, probe, capabilities: Capabilities::Kept };
+    socket::send(&ours, &setup, Vec::new()).map_err(Error::Handshake)?;
     Ok(Starting { socket: ours, child })
 }
 
@@ -120,8 +123,13 @@ impl Starting {
             Some((FromLauncher::Ready { version, .. }, _)) if version != VERSION => {
                 return Err(Error::Version(version));
             }
-            Some((FromLauncher::Ready { birth, namespaces, notes, .. }, _)) => Ready { birth, namespaces, notes },
-            Some((FromLauncher::Born { .. } | FromLauncher::NotBorn { .. } | FromLauncher::Exited { .. }, _))
+            Some((FromLauncher::Ready { birth, namespaces, notes, .. }, _)) => {
+                Ready { birth, namespaces, notes }
+            }
+            Some((
+                FromLauncher::Born { .. } | FromLauncher::NotBorn { .. } | FromLauncher::Exited { .. },
+                _,
+            ))
             | None => return Err(Error::Gone),
         };
         self.socket.set_nonblocking(true).map_err(Error::Start)?;
@@ -176,10 +184,9 @@ impl Line {
         let mut outgoing = match Outgoing::new(&ToLauncher::Birth(request.birth), request.descriptors) {
             Ok(outgoing) => outgoing,
             Err(_too_large) => {
-                let _nobody_waits = request.news.send(News::NotBorn {
-                    stage: Stage::Request,
-                    errno: nix::errno::Errno::E2BIG as i32,
-                });
+                let _nobody_waits = request
+                    .news
+                    .send(News::NotBorn { stage: Stage::Request, errno: nix::errno::Errno::E2BIG as i32 });
                 return Ok(());
             }
         };

@@ -19,7 +19,7 @@ use workflow_engine::{plan::Plan, run::Run};
 
 pub use self::{
     create::{Created, create},
-    host::{Survey, survey},
+    host::{Survey, refuse_unheld, survey},
     interrupted::cancel_interrupted,
 };
 use crate::{
@@ -72,7 +72,8 @@ async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watc
     let (host, launcher) = host::open(order, &dir)?;
     let host = Rc::new(host);
     let (sender, mut stops) = mpsc::unbounded_channel();
-    signals::listen(&sender, order.detached).map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
+    signals::listen(&sender, order.detached)
+        .map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
     control::serve(&control::path(&dir), sender).map_err(|error| {
         CommandError::new(ExitCode::Engine, format!("the run's control fifo could not be made: {error}"))
     })?;
@@ -80,7 +81,8 @@ async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watc
     let clock = Clock::starting_at(Duration::ZERO);
     let first = Event::RunStarted { isolation: Box::new(host::isolation(&host)) };
     let dispatcher = Dispatcher::new(run, journal, clock, Rc::clone(&host), vec![watcher, &mut log]);
-    let (run, journal, stopped_by) = dispatcher.drive(first, &mut stops).await.map_err(|error| interrupted(&error))?;
+    let (run, journal, stopped_by) =
+        dispatcher.drive(first, &mut stops).await.map_err(|error| interrupted(&error))?;
     let ended = settle(home, &dir, &run, journal, stopped_by)?;
     host::close(host, launcher).await;
     drop(lock);
@@ -118,7 +120,9 @@ pub fn exit_code(status: RunStatus, stopped_by: Option<StopSource>) -> ExitCode 
             Some(StopSource::SigTerm) => ExitCode::SigTerm,
             Some(StopSource::Command) | None => ExitCode::Cancelled,
         },
-        RunStatus::Queued | RunStatus::Running | RunStatus::Stopping | RunStatus::RollingBack => ExitCode::Active,
+        RunStatus::Queued | RunStatus::Running | RunStatus::Stopping | RunStatus::RollingBack => {
+            ExitCode::Active
+        }
         RunStatus::Interrupted => ExitCode::Interrupted,
     }
 }

@@ -13,7 +13,14 @@ use std::io::{self, Write};
 
 /// Writes text to stdout.
 pub fn print(text: &str) -> io::Result<()> {
-    tolerate_closed(anstream::stdout().lock().write_all(text.as_bytes()))
+    tolerate_closed(write(text))
+}
+
+/// Writes text to stdout, for whoever must know when nobody reads any more: `BrokenPipe`.
+pub fn write(text: &str) -> io::Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }
 
 /// Writes text to stderr. Where stderr is gone there is nobody to tell.

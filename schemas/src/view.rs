@@ -40,7 +40,9 @@ impl RunStatus {
     /// Whether nothing more can happen to the run.
     pub fn is_ended(self) -> bool {
         match self {
-            Self::Completed | Self::Failed | Self::Cancelled | Self::RolledBack | Self::RollbackFailed => true,
+            Self::Completed | Self::Failed | Self::Cancelled | Self::RolledBack | Self::RollbackFailed => {
+                true
+            }
             Self::Queued | Self::Running | Self::Stopping | Self::RollingBack | Self::Interrupted => false,
         }
     }

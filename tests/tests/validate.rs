@@ -107,10 +107,10 @@ fn unknown_key_has_the_whole_shape() {
               "pointer": "/steps/0/inptus",
               "severity": "error",
               "suggestion": {
-                "column": 51,
-                "end_column": 59,
+                "column": 52,
+                "end_column": 58,
                 "line": 5,
-                "replacement": "\"inputs\""
+                "replacement": "inputs"
               }
             }
           ],

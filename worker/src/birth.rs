@@ -8,7 +8,6 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use caps::Capability;
 use ipc::message::{BirthKind, Stage};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -20,6 +19,7 @@ use nix::unistd::{Gid, Uid};
 
 pub(crate) use request::{Builtin, Program, Request, Task};
 
+use crate::sandbox::capabilities::Bounding;
 use crate::sys::{self, Cloned, Newborn, Which, errno_of};
 
 /// Where a birth failed, and the kernel's reason.
@@ -58,8 +58,8 @@ pub(crate) struct Launcher {
     pub(crate) uid: Uid,
     /// Its group.
     pub(crate) gid: Gid,
-    /// The capabilities that the kernel knows.
-    pub(crate) known_capabilities: Vec<Capability>,
+    /// Its bounding set.
+    pub(crate) bounding: Bounding,
 }
 
 /// The leaf that a child is to be born in, and how.

@@ -3,14 +3,15 @@
 
 mod children;
 mod end;
+mod line;
 mod probe;
 
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
-use ipc::message::{Birth, BirthKind, FromLauncher, Stage, ToLauncher, VERSION};
-use ipc::socket::{self, Receiver};
+use ipc::message::{Birth, BirthKind, Capabilities, FromLauncher, Stage, ToLauncher, VERSION};
+use ipc::socket;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -19,9 +20,10 @@ use nix::unistd::{getegid, geteuid, setsid};
 use thiserror::Error;
 
 use crate::birth::{self, AtStage, Failure, Launcher, Place, Request};
-use crate::sandbox::{capabilities, namespaces};
+use crate::sandbox::{capabilities::Bounding, namespaces};
 use crate::sys::{self, Newborn, Which};
 use children::{Child, Children};
+use line::{Line, Read};
 
 /// Descriptors 3 and 4 are kept busy by the launcher itself, so that those of a child never come to lie
 /// where they will be put.
@@ -52,9 +54,6 @@ enum Error {
 ///
 /// The end of that socket is how it learns that the engine is dead. It asks for no parent death signal: that
 /// would kill it in the very moment in which it has to end the children and remove their leaves.
-///
-/// The engine must read its end of the socket whenever there is something: the launcher does not go on
-/// until it is rid of a frame.
 pub fn main() -> ExitCode {
     match Server::start().and_then(Server::serve) {
         Ok(()) => ExitCode::SUCCESS,
@@ -74,10 +73,13 @@ fn is_hang_up(error: &std::io::Error) -> bool {
 
 #[derive(Debug)]
 struct Server {
-    engine: OwnedFd,
-    receiver: Receiver,
+    line: Line,
+    /// What epoll was last told to look for on the line.
+    interest: EpollFlags,
     identity: Launcher,
     kind: BirthKind,
+    /// The most capabilities that a child can have.
+    most: Capabilities,
     children: Children,
     epoll: Epoll,
 }
@@ -95,23 +97,21 @@ impl Server {
     fn arrange() -> nix::Result<Self> {
         sys::default_signals()?;
         sys::close_range(FIRST_OWN, u32::MAX)?;
-        let engine = sys::duplicate_from(&std::io::stdin(), 0)?;
-        let identity = Launcher {
-            pidfd: sys::own_pidfd()?,
-            uid: geteuid(),
-            gid: getegid(),
-            known_capabilities: capabilities::known(),
-        };
+        let line = Line::new(sys::duplicate_from(&std::io::stdin(), 0)?)?;
+        let identity =
+            Launcher { pidfd: sys::own_pidfd()?, uid: geteuid(), gid: getegid(), bounding: Bounding::read() };
         let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
         sys::place(&null, libc::STDIN_FILENO)?;
         sys::place(&null, libc::STDOUT_FILENO)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(&engine, EpollEvent::new(EpollFlags::EPOLLIN, ENGINE))?;
+        let interest = line.interest();
+        epoll.add(&line.socket, EpollEvent::new(interest, ENGINE))?;
         Ok(Self {
-            engine,
-            receiver: Receiver::new(),
+            line,
+            interest,
             identity,
             kind: BirthKind::Plain,
+            most: Capabilities::Kept,
             children: Children::default(),
             epoll,
         })
@@ -130,6 +130,7 @@ impl Server {
     fn serve_engine(&mut self) -> Result<(), Error> {
         let mut events = [EpollEvent::empty(); BATCH];
         loop {
+            self.update_interest().map_err(Error::Wait)?;
             let count = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
                 Err(Errno::EINTR) => 0,
                 other => other.map_err(Error::Wait)?,
@@ -137,22 +138,36 @@ impl Server {
             for event in &events[..count] {
                 match i32::try_from(event.data()) {
                     Ok(pid) if pid > 0 => self.reap(pid)?,
-                    Ok(_) | Err(_) => {
-                        if self.receiver.fill(&self.engine).map_err(socket::Error::Io)? == 0 {
-                            return Ok(self.receiver.finish()?);
-                        }
-                        while let Some((message, descriptors)) = self.receiver.take()? {
-                            self.handle(message, descriptors)?;
-                        }
-                    }
+                    Ok(_) | Err(_) if self.hear()? == Read::Closed => return Ok(()),
+                    Ok(_) | Err(_) => {}
                 }
             }
         }
     }
 
+    fn update_interest(&mut self) -> nix::Result<()> {
+        let interest = self.line.interest();
+        if interest != self.interest {
+            self.epoll.modify(&self.line.socket, &mut EpollEvent::new(interest, ENGINE))?;
+            self.interest = interest;
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self) -> Result<Read, Error> {
+        self.line.flush()?;
+        let read = self.line.read()?;
+        while let Some((message, descriptors)) = self.line.take()? {
+            self.handle(message, descriptors)?;
+        }
+        Ok(read)
+    }
+
     fn handle(&mut self, message: ToLauncher, descriptors: Vec<OwnedFd>) -> Result<(), Error> {
         match message {
-            ToLauncher::Setup { version: _, probe } => {
+            ToLauncher::Setup { version: _, probe, capabilities } => {
+                self.identity.bounding.lower(capabilities).map_err(Error::Start)?;
+                self.most = self.most.min(capabilities);
                 let found = probe::probe(probe.as_deref(), &self.identity);
                 self.kind = found.birth;
                 self.tell(
@@ -177,13 +192,16 @@ impl Server {
         }
     }
 
-    fn tell(&self, message: &FromLauncher, descriptors: Vec<OwnedFd>) -> Result<(), Error> {
-        Ok(socket::send(&self.engine, message, descriptors)?)
+    fn tell(&mut self, message: &FromLauncher, descriptors: Vec<OwnedFd>) -> Result<(), Error> {
+        Ok(self.line.tell(message, descriptors)?)
     }
 
     /// Makes a child and gives its pid and a pidfd for the engine.
     fn give_birth(&mut self, birth: Birth, descriptors: Vec<OwnedFd>) -> Result<(i32, OwnedFd), Failure> {
         let ticket = birth.ticket;
+        if birth.sandbox.capabilities > self.most {
+            return Err(Failure { stage: Stage::Capabilities, errno: Errno::EPERM });
+        }
         let request = Request::parse(birth, descriptors)?;
         let leaf = request.leaf.clone();
         let place = Place::new(leaf.as_deref(), self.kind)?;

@@ -164,7 +164,9 @@ fn stopped(facts: &Facts<'_>, reason: StopReason) -> Outcome {
         }
         StopReason::Timeout => (Code::Timeout, bounds.timeout_ms, "took longer than its timeout of {} ms"),
         StopReason::IdleTimeout => (Code::IdleTimeout, bounds.idle_timeout_ms, "was silent for {} ms"),
-        StopReason::CpuTime => (Code::CpuTimeExceeded, bounds.cpu_time_ms, "used more than {} ms of CPU time"),
+        StopReason::CpuTime => {
+            (Code::CpuTimeExceeded, bounds.cpu_time_ms, "used more than {} ms of CPU time")
+        }
         StopReason::Output => (Code::OutputTooLarge, bounds.output, "wrote more than {} bytes on stdout"),
         StopReason::Memory => (Code::Oom, bounds.memory, "used more than {} bytes of memory"),
         StopReason::Protocol => {
@@ -186,9 +188,11 @@ fn signaled(facts: &Facts<'_>, signal: i32) -> Failure {
             (Code::FileSizeExceeded, facts.bounds.file_size, "a file grew beyond its limit".to_owned())
         }
         SIGXCPU => (Code::CpuTimeExceeded, facts.bounds.cpu_time_ms, "the CPU time was used up".to_owned()),
-        other if facts.pids_denied > 0 => {
-            (Code::PidsExceeded, facts.bounds.pids, format!("no more processes were allowed; ended by signal {other}"))
-        }
+        other if facts.pids_denied > 0 => (
+            Code::PidsExceeded,
+            facts.bounds.pids,
+            format!("no more processes were allowed; ended by signal {other}"),
+        ),
         other => (Code::Signal, None, format!("ended by signal {other}{}", signal_name(other))),
     };
     let mut failure = failure(facts, code, message);
@@ -234,11 +238,8 @@ fn signal_name(signal: i32) -> &'static str {
 /// The value `{"stdout", "stderr", "exit_code"}` of `shell` and `exec`.
 pub(super) fn program_result(stdout: &[u8], stderr: &[u8], exit_code: i32) -> Json {
     let text = |bytes: &[u8]| Json::from_serialize(&String::from_utf8_lossy(bytes));
-    let members = [
-        ("stdout", text(stdout)),
-        ("stderr", text(stderr)),
-        ("exit_code", Json::from_serialize(&exit_code)),
-    ];
+    let members =
+        [("stdout", text(stdout)), ("stderr", text(stderr)), ("exit_code", Json::from_serialize(&exit_code))];
     // Text and numbers always serialize.
     let members: Vec<_> =
         members.into_iter().map(|(name, value)| (name, value.unwrap_or_else(|_| Json::null()))).collect();

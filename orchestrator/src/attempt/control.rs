@@ -99,7 +99,9 @@ impl Control {
 
     fn answer(&mut self, result: SkillResult, descriptors: Vec<OwnedFd>) -> Heard {
         let answer = match result {
-            SkillResult::Value { value: Some(value) } if value.len() as u64 > self.cap => SkillAnswer::TooLarge,
+            SkillResult::Value { value: Some(value) } if value.len() as u64 > self.cap => {
+                SkillAnswer::TooLarge
+            }
             SkillResult::Value { value: Some(value) } => SkillAnswer::Value(value),
             SkillResult::Value { value: None } => match large_value(descriptors, self.cap) {
                 Ok(answer) => answer,

@@ -56,10 +56,10 @@ impl Attempt<'_> {
             setup: self.setup.take(),
             reason: self.ladder.reason(),
             protocol: self.protocol.take(),
-            oom: stats.oom_kills.filter(|kills| *kills > 0).map(|_| Oom {
-                limit: self.prepared.bounds.memory,
-                peak: stats.memory_peak,
-            }),
+            oom: stats
+                .oom_kills
+                .filter(|kills| *kills > 0)
+                .map(|_| Oom { limit: self.prepared.bounds.memory, peak: stats.memory_peak }),
             pids_denied: stats.pids_denied.unwrap_or(0),
             death: match status {
                 Some(WaitStatus::Exited(code)) => Death::Exited(code),
@@ -91,7 +91,9 @@ impl Attempt<'_> {
                 },
                 None => Outcome::Completed(Output::Inline(value)),
             },
-            other @ (Outcome::Completed(Output::File { .. }) | Outcome::Failed(_) | Outcome::Cancelled) => other,
+            other @ (Outcome::Completed(Output::File { .. }) | Outcome::Failed(_) | Outcome::Cancelled) => {
+                other
+            }
         }
     }
 

@@ -118,9 +118,11 @@ fn passed(whole: &[(String, String)], run: &RunDir) -> Vec<(String, String)> {
     if !environment.iter().any(|(name, _)| name == "PATH") {
         environment.push(("PATH".to_owned(), DEFAULT_PATH.to_owned()));
     }
-    for (name, value) in
-        [("TERM", "dumb".to_owned()), ("TMPDIR", "/tmp".to_owned()), ("WORKFLOW_RUN_ID", run.id().to_string())]
-    {
+    for (name, value) in [
+        ("TERM", "dumb".to_owned()),
+        ("TMPDIR", "/tmp".to_owned()),
+        ("WORKFLOW_RUN_ID", run.id().to_string()),
+    ] {
         environment.push((name.to_owned(), value));
     }
     environment

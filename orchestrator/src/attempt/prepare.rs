@@ -21,15 +21,19 @@ use schemas::{
 };
 use worker::skills::program;
 use workflow_engine::{
+    check::over_inputs,
     plan::{ExternalSkill, KillMode, Limits, Needs, Profile, SkillCall, SkillTarget, Step, StepKind},
     run::Spawn,
-    check::over_inputs,
     units,
     value::{self, Root, Scope, Segment},
     verdict::{Bounds, SetupFailure, Speaks},
 };
 
-use super::{control::Control, host::{self, Host}, streams::Streams};
+use super::{
+    control::Control,
+    host::{self, Host},
+    streams::Streams,
+};
 use crate::{
     cgroup::{self, Leaf},
     store::{capture::Capture, files},
@@ -45,6 +49,8 @@ const STDERR: usize = 1024 * 1024;
 const PIDS: u32 = 512;
 /// Processes of ours inside the leaf: the namespace's init.
 const OWN_PROCESSES: u64 = 1;
+/// Least time between two looks at the CPU time of a tree.
+const CPU_STEP: Duration = Duration::from_millis(10);
 /// Size of the private `/tmp`, unless the limits say otherwise.
 const SCRATCH: u64 = 64 * 1024 * 1024;
 
@@ -159,6 +165,20 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
 }
 
 impl Prepared {
+    /// The least time in which the CPU time of the tree can be used up, on all processors at once; zero when
+    /// it is. `None`: no limit, or no leaf that counts.
+    pub(super) fn cpu_left(&self) -> Option<Duration> {
+        let limit = Duration::from_millis(self.bounds.cpu_time_ms?);
+        let stats = self.leaf.as_ref()?.stats();
+        let used = Duration::from_micros(stats.user_us?.saturating_add(stats.system_us?));
+        let left = limit.saturating_sub(used);
+        let processors =
+            std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
+        // Close to the limit the steps are not made ever smaller.
+        let wait = (left / processors).max(CPU_STEP);
+        Some(if left.is_zero() { Duration::ZERO } else { wait })
+    }
+
     /// The failure of a birth, with what the kernel said.
     pub(super) fn setup_failure(&self, stage: Stage, errno: i32) -> SetupFailure {
         let why = Errno::from_raw(errno).desc();
@@ -194,7 +214,10 @@ fn task(host: &Host, spawn: &Spawn, call: &SkillCall) -> Result<Task, Refused> {
                 work: Work::Builtin {
                     skill: call.skill.clone(),
                     inputs: small.then(|| spawn.inputs.clone()),
-                    work_dir: work_dir.as_deref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
+                    work_dir: work_dir
+                        .as_deref()
+                        .map(|path| path.to_string_lossy().into_owned())
+                        .unwrap_or_default(),
                 },
                 speaks: Speaks::Builtin,
                 stdin: (!small).then(|| spawn.inputs.as_str().as_bytes().to_vec()),
@@ -209,8 +232,10 @@ fn task(host: &Host, spawn: &Spawn, call: &SkillCall) -> Result<Task, Refused> {
         SkillTarget::Program { shell } => {
             let kind = if *shell { program::Kind::Shell } else { program::Kind::Exec };
             let program = kind.program(spawn.inputs.as_str());
-            let program = program
-                .map_err(|bad| Refused::BadInput { pointer: bad.pointer.clone(), message: bad.message.clone() })?;
+            let program = program.map_err(|bad| Refused::BadInput {
+                pointer: bad.pointer.clone(),
+                message: bad.message.clone(),
+            })?;
             Ok(Task {
                 work: Work::Program { argv: program.argv },
                 speaks: Speaks::Program { allow_failure: program.allow_failure },
@@ -249,7 +274,8 @@ fn external(host: &Host, spawn: &Spawn, skill: &ExternalSkill) -> Result<Task, R
     let passed = skill.pass.iter().filter_map(|name| Some((name.clone(), host.variable(name)?.to_owned())));
     let mut env: Vec<_> = passed.collect();
     for (name, text) in &skill.env {
-        let value = if skill.protocol == Protocol::Text { filled(text, &spawn.inputs)? } else { text.clone() };
+        let value =
+            if skill.protocol == Protocol::Text { filled(text, &spawn.inputs)? } else { text.clone() };
         env.push((name.clone(), value));
     }
     Ok(Task {
@@ -304,7 +330,8 @@ fn work_dir(host: &Host, spawn: &Spawn) -> Result<PathBuf, Refused> {
     let path = host.run.work(&spawn.id).map_err(|error| {
         Refused::setup("work_dir", &error.to_string(), &io::ErrorKind::InvalidInput.into())
     })?;
-    files::ensure_dir(&path).map_err(|fault| Refused::setup("work_dir", "the work directory", &fault.source))?;
+    files::ensure_dir(&path)
+        .map_err(|fault| Refused::setup("work_dir", "the work directory", &fault.source))?;
     Ok(path)
 }
 
@@ -353,9 +380,10 @@ fn plumbing(
         events = Some(ours);
         descriptors.push(theirs);
     }
-    let dir = host.run.attempt(&spawn.id).map_err(|error| {
-        Refused::setup("pipes", &error.to_string(), &io::ErrorKind::InvalidInput.into())
-    })?;
+    let dir = host
+        .run
+        .attempt(&spawn.id)
+        .map_err(|error| Refused::setup("pipes", &error.to_string(), &io::ErrorKind::InvalidInput.into()))?;
     let cap = call.limits.output.map_or(OUTPUT, |bytes| bytes.0);
     let stdout = (stdout, Capture::new(dir.stdout(), cap));
     let stderr = (stderr, Capture::new(dir.stderr(), cap));
@@ -471,7 +499,11 @@ fn limits(host: &Host, limits: &Limits) -> Vec<Limit> {
         cgroup("io_write_bps", limits.io_write_bps.map(|bytes| bytes.0), false),
         held("open_files", limits.open_files, Enforcer::Rlimit),
         held("file_size", limits.file_size.map(|bytes| bytes.0), Enforcer::Rlimit),
-        held("cpu_time", limits.cpu_time.map(units::millis), Enforcer::Rlimit),
+        held(
+            "cpu_time",
+            limits.cpu_time.map(units::millis),
+            if host.tree.is_some() { Enforcer::Engine } else { Enforcer::Rlimit },
+        ),
         held("scratch", limits.scratch.map(|bytes| bytes.0), Enforcer::Tmpfs),
         held("output", limits.output.map(|bytes| bytes.0), Enforcer::Engine),
     ]

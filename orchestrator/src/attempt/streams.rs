@@ -54,9 +54,21 @@ struct Events {
 }
 
 impl Streams {
-    pub(super) fn new(stdout: (OwnedFd, Capture), stderr: (OwnedFd, Capture), events: Option<OwnedFd>, caps: (usize, usize)) -> io::Result<Self> {
+    pub(super) fn new(
+        stdout: (OwnedFd, Capture),
+        stderr: (OwnedFd, Capture),
+        events: Option<OwnedFd>,
+        caps: (usize, usize),
+    ) -> io::Result<Self> {
         let stream = |(fd, capture): (OwnedFd, Capture), cap| {
-            io::Result::Ok(Stream { pipe: Some(receiver(fd)?), capture, kept: Vec::new(), cap, over: false, lost: None })
+            io::Result::Ok(Stream {
+                pipe: Some(receiver(fd)?),
+                capture,
+                kept: Vec::new(),
+                cap,
+                over: false,
+                lost: None,
+            })
         };
         Ok(Self {
             stdout: stream(stdout, caps.0)?,

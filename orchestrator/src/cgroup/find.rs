@@ -32,7 +32,9 @@ pub fn find(given: Option<&Path>) -> Result<(Option<Base>, Vec<String>), Error> 
     let mut notes = Vec::new();
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let Some(mount) = v2_mount(&mounts) else {
-        notes.push("no cgroup v2 hierarchy is mounted: a step's tree is ended by its pid namespace".to_owned());
+        notes.push(
+            "no cgroup v2 hierarchy is mounted: a step's tree is ended by its pid namespace".to_owned(),
+        );
         return Ok((None, notes));
     };
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -119,13 +121,16 @@ fn missing_notes(path: &Path, has: Controllers) -> Vec<String> {
     let missing = wanted.iter().filter(|(has, _, _)| !has);
     missing
         .map(|(_, name, what)| {
-            format!("the cgroup {} has no `{name}` controller: {what} are not held by the kernel", path.display())
+            format!(
+                "the cgroup {} has no `{name}` controller: {what} are not held by the kernel",
+                path.display()
+            )
         })
         .collect()
 }
 
 /// The mount point of the v2 hierarchy: its whole tree is mounted there (proc(5), mountinfo).
-fn v2_mount(mountinfo: &str) -> Option<PathBuf> {
+pub(crate) fn v2_mount(mountinfo: &str) -> Option<PathBuf> {
     mountinfo.lines().find_map(|line| {
         let (left, right) = line.split_once(" - ")?;
         let mut fields = left.split(' ').skip(3);

@@ -83,7 +83,10 @@ impl Leaf {
         let path = self.path.join("cgroup.events");
         let error = |source| Error::File { path: path.clone(), source };
         let file = fs::File::open(&path).map_err(error)?;
-        #[expect(deprecated, reason = "the new form is unsafe for types that may change their descriptor; a `File` cannot")]
+        #[expect(
+            deprecated,
+            reason = "the new form is unsafe for types that may change their descriptor; a `File` cannot"
+        )]
         let mut file = AsyncFd::with_interest(file, Interest::PRIORITY).map_err(error)?;
         loop {
             let mut text = String::new();

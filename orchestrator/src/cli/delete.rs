@@ -10,7 +10,9 @@ use crate::{
     errors::{CommandError, Result},
     fold,
     store::{
-        definitions, home::Home, lock,
+        definitions,
+        home::Home,
+        lock,
         names::SafeName,
         run::{self as runs, Error},
     },
@@ -50,7 +52,8 @@ fn delete_definition(text: &str, sure: bool, home: &Home) -> Result {
 
 fn unknown_definition(text: &str, home: &Home) -> CommandError {
     let text: String = text.chars().take(100).collect();
-    let error = CommandError::new(ExitCode::NotFound, format!("there is no stored definition named {text:?}"));
+    let error =
+        CommandError::new(ExitCode::NotFound, format!("there is no stored definition named {text:?}"));
     let stored = definitions::list(home).unwrap_or_default();
     match load::nearest(&text, stored.iter().map(SafeName::as_str)) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
@@ -64,15 +67,20 @@ fn delete_run(id: &str, sure: bool, home: &Home) -> Result {
     let id = dir.id();
     if !view.status.is_ended() {
         let hint = if view.status == RunStatus::Interrupted { "closes it" } else { "ends it" };
-        return Err(CommandError::new(ExitCode::Failed, format!("run {id} has not ended: it is {}", view.status))
-            .hint(format!("`q workflow stop {id}` {hint}")));
+        return Err(CommandError::new(
+            ExitCode::Failed,
+            format!("run {id} has not ended: it is {}", view.status),
+        )
+        .hint(format!("`q workflow stop {id}` {hint}")));
     }
     confirm(sure, &format!("run {id} of {} ({})", escape(&view.workflow), view.status))?;
     runs::delete(home, id).map_err(|error| {
         let exit = match &error {
             Error::Lock(lock::Error::Owned(_)) => ExitCode::Failed,
             Error::Lock(lock::Error::NoRun(_)) => ExitCode::NotFound,
-            Error::Id(_) | Error::Lock(_) | Error::Journal(_) | Error::Index(_) | Error::Fault(_) => ExitCode::Engine,
+            Error::Id(_) | Error::Lock(_) | Error::Journal(_) | Error::Index(_) | Error::Fault(_) => {
+                ExitCode::Engine
+            }
         };
         CommandError::from_error(exit, &error)
     })?;

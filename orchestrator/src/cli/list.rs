@@ -59,7 +59,9 @@ pub(super) struct Arguments {
 fn statuses() -> impl clap::builder::TypedValueParser<Value = RunStatus> {
     use clap::builder::{PossibleValuesParser, TypedValueParser as _};
     let words = PossibleValuesParser::new(RunStatus::ALL.iter().map(|status| status.as_str()));
-    words.try_map(|word| RunStatus::ALL.iter().find(|status| status.as_str() == word).copied().ok_or("unknown"))
+    words.try_map(|word| {
+        RunStatus::ALL.iter().find(|status| status.as_str() == word).copied().ok_or("unknown")
+    })
 }
 
 pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {

@@ -3,8 +3,11 @@
 mod engine;
 mod follow;
 mod line;
+mod merge;
 mod steps;
 mod tail;
+
+use std::io;
 
 use jiff::Timestamp;
 use schemas::{
@@ -16,6 +19,7 @@ use workflow_engine::load;
 use self::{
     engine::EngineLog,
     line::{Form, Printer},
+    merge::Ending,
     steps::Steps,
 };
 use super::output::{self, engine_error};
@@ -102,9 +106,9 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     };
     let mut printer = Printer::new(form, wanted.clone());
     if arguments.follow {
-        follow::follow(&dir, &mut printer)?;
+        heard(follow::follow(&dir, &mut printer))?;
     } else {
-        show(&dir, &mut printer).map_err(|error| engine_error(&error))?;
+        heard(show(&dir, &mut printer))?;
     }
     Ok(ExitCode::Done)
 }
@@ -124,27 +128,15 @@ fn check_step(dir: &RunDir, wanted: &str) -> Result<()> {
 }
 
 /// Prints everything that is there.
-fn show(dir: &RunDir, printer: &mut Printer) -> std::io::Result<()> {
+fn show(dir: &RunDir, printer: &mut Printer) -> io::Result<()> {
     let (mut engine, mut steps) = (EngineLog::new(dir), Steps::new(dir));
-    merge(&mut engine, &mut steps, printer)?;
-    steps.finish(printer)?;
-    printer.flush()
+    merge::merge(&mut engine, &mut steps, Ending::Final, printer)
 }
 
-/// Prints what is new: what an attempt wrote stands where the engine tells of its end, or else after the
-/// engine's lines.
-fn merge(engine: &mut EngineLog, steps: &mut Steps, printer: &mut Printer) -> std::io::Result<()> {
-    steps.discover(printer.wanted())?;
-    let lines = engine.news()?;
-    let last = engine::last_lines(&lines);
-    steps.read_untold(&last, printer)?;
-    for (number, line) in lines.into_iter().enumerate() {
-        if let Some((step, attempt)) = line.step.as_deref().zip(line.attempt)
-            && last.get(&(step.to_owned(), attempt)) == Some(&number)
-        {
-            steps.read(step, attempt, printer)?;
-        }
-        printer.print(&line)?;
+/// A reader that went away has seen enough.
+fn heard(result: io::Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|error| engine_error(&error)),
     }
-    steps.read_all(printer)
 }

@@ -29,7 +29,8 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         }
     };
     let mut page = Vec::new();
-    let man = Man::new(command).title(title.to_uppercase()).source(format!("q {}", env!("CARGO_PKG_VERSION")));
+    let man =
+        Man::new(command).title(title.to_uppercase()).source(format!("q {}", env!("CARGO_PKG_VERSION")));
     man.render(&mut page).map_err(|error| output::engine_error(&error))?;
     output::text(&String::from_utf8_lossy(&page))?;
     Ok(ExitCode::Done)

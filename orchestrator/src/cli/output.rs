@@ -35,7 +35,8 @@ pub(super) fn moment(text: &str) -> std::result::Result<Timestamp, String> {
     }
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let ago = if is_number { units::duration_from_number(text) } else { units::duration_from_text(text) };
-    let ago = ago.map_err(|error| format!("{error} (use 90, 10m, 2h30m, or a time such as 2026-01-31T12:00:00Z)"))?;
+    let ago =
+        ago.map_err(|error| format!("{error} (use 90, 10m, 2h30m, or a time such as 2026-01-31T12:00:00Z)"))?;
     Ok(before(Timestamp::now(), ago))
 }
 

@@ -6,7 +6,10 @@ mod progress;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use schemas::{exit_code::ExitCode, journal::{FORMAT_VERSION, RunCreated}};
+use schemas::{
+    exit_code::ExitCode,
+    journal::{FORMAT_VERSION, RunCreated},
+};
 use workflow_engine::{plan::Plan, units};
 
 use crate::{
@@ -76,9 +79,6 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         let text = workflow_engine::load::display_text(&source.text);
         ui::say(&ui::diagnostics::render(&source.name, &text, &checked.diagnostics));
     }
-    for warning in &checked.warnings {
-        ui::say(&format!("warning: {warning}\n"));
-    }
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
     let id = RunId::generate();
     let created = created(arguments, &source, &plan, id, checked.skills)?;
@@ -92,6 +92,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     if arguments.dry_run {
         return dry_run::show(&order, arguments.json);
     }
+    owner::refuse_unheld(&order)?;
     let created = owner::create(home, &order)?;
     if arguments.detached {
         detach::let_go(id)?;

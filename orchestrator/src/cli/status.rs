@@ -49,7 +49,9 @@ fn exit_code(status: RunStatus) -> ExitCode {
         RunStatus::RolledBack => ExitCode::RolledBack,
         RunStatus::RollbackFailed => ExitCode::RollbackFailed,
         RunStatus::Cancelled => ExitCode::Cancelled,
-        RunStatus::Queued | RunStatus::Running | RunStatus::Stopping | RunStatus::RollingBack => ExitCode::Active,
+        RunStatus::Queued | RunStatus::Running | RunStatus::Stopping | RunStatus::RollingBack => {
+            ExitCode::Active
+        }
         RunStatus::Interrupted => ExitCode::Interrupted,
     }
 }

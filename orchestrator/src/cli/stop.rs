@@ -16,7 +16,9 @@ use crate::{
 
 /// Stop running workflows, whole process trees included.
 #[derive(Debug, clap::Parser)]
-#[command(after_help = "Examples:\n  q workflow stop @last\n  q workflow stop 0198 --now\n  q workflow stop --all")]
+#[command(
+    after_help = "Examples:\n  q workflow stop @last\n  q workflow stop 0198 --now\n  q workflow stop --all"
+)]
 pub(super) struct Arguments {
     /// Ids of runs, or unique beginnings of them; `@last` is the newest.
     #[arg(value_name = "ID", required_unless_present = "all")]
@@ -45,7 +47,12 @@ fn named(ids: &[String], home: &Home) -> Result<Vec<RunDir>> {
 
 fn active(home: &Home) -> Result<Vec<RunDir>> {
     let entries = Index::new(home)
-        .list(usize::MAX, &Filter::default(), |entry| !entry.status.is_ended(), |dir| fold::current_view(dir).ok())
+        .list(
+            usize::MAX,
+            &Filter::default(),
+            |entry| !entry.status.is_ended(),
+            |dir| fold::current_view(dir).ok(),
+        )
         .map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
     Ok(entries.into_iter().map(|entry| home.run(entry.run_id)).collect())
 }
@@ -64,7 +71,10 @@ fn stop(home: &Home, dir: &RunDir, at_once: bool) -> Result<String> {
     if view.status == RunStatus::Interrupted {
         view = owner::cancel_interrupted(home, dir)?;
     } else if !heard && !view.status.is_ended() {
-        return Err(CommandError::new(ExitCode::Engine, format!("run {} could not be asked to stop", dir.id())));
+        return Err(CommandError::new(
+            ExitCode::Engine,
+            format!("run {} could not be asked to stop", dir.id()),
+        ));
     }
     Ok(view.status.to_string())
 }

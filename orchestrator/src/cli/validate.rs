@@ -51,10 +51,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
             }
         };
         let checked = definition::check_source(&source, home, None);
-        for warning in &checked.warnings {
-            ui::say(&format!("warning: {}\n", ui::text::escape(warning)));
-        }
-        let has_warnings = !checked.diagnostics.is_empty() || !checked.warnings.is_empty();
+        let has_warnings = !checked.diagnostics.is_empty();
         validation.valid &= !checked.has_errors() && !(arguments.strict && has_warnings);
         let file = file_name(name, &source);
         if arguments.json {
@@ -90,7 +87,10 @@ fn drawn(file: &str, source: &Source, checked: &Checked) -> String {
 fn described(file: String, source: &Source, checked: &Checked) -> ValidatedFile {
     let text = load::display_text(&source.text);
     let index = LineIndex::new(&text);
-    ValidatedFile { file, diagnostics: checked.diagnostics.iter().map(|found| describe(found, &index)).collect() }
+    ValidatedFile {
+        file,
+        diagnostics: checked.diagnostics.iter().map(|found| describe(found, &index)).collect(),
+    }
 }
 
 fn describe(found: &Diagnostic, index: &LineIndex<'_>) -> shape::Diagnostic {

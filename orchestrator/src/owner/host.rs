@@ -13,6 +13,7 @@ use schemas::{
     view::{Isolation, Limit},
 };
 use tokio::task::JoinHandle;
+use workflow_engine::plan::{Enforcement, Step, StepKind};
 
 use super::Order;
 use crate::{
@@ -97,6 +98,35 @@ pub fn survey(order: &Order) -> Result<Survey> {
         close(Rc::new(host), launcher).await;
         Ok(survey)
     })
+}
+
+/// Refuses a run that requires limits which this host cannot hold; nothing of it exists yet.
+pub fn refuse_unheld(order: &Order) -> Result<()> {
+    // The limits of the whole run are in those of each step.
+    let requires = |step: &Step| {
+        let StepKind::Skill(call) = &step.kind;
+        call.limits.enforcement == Enforcement::Required
+    };
+    if !order.plan.steps.iter().any(requires) {
+        return Ok(());
+    }
+    let survey = survey(order)?;
+    let mut unheld = Vec::new();
+    for (step, limits) in order.plan.steps.iter().zip(&survey.limits).filter(|(step, _)| requires(step)) {
+        let StepKind::Skill(call) = &step.kind;
+        // The default on processes was not asked for.
+        let asked = |limit: &&Limit| limit.name != "pids" || call.limits.pids.is_some();
+        for limit in limits.iter().filter(asked).filter(|limit| !limit.held) {
+            unheld.push(format!("{} of step `{}`", limit.name, step.name));
+        }
+    }
+    if unheld.is_empty() {
+        return Ok(());
+    }
+    let message = format!("limits are required that this host cannot hold: {}", unheld.join(", "));
+    Err(CommandError::new(ExitCode::Isolation, message).hint(
+        "`q workflow doctor` shows what is missing and how to mend it; `best_effort` runs without them",
+    ))
 }
 
 /// Lets the launcher go and removes the tree. Every attempt has ended and dropped its share of the host.

@@ -38,7 +38,10 @@ pub fn cancel_interrupted(home: &Home, dir: &RunDir) -> Result<RunView> {
     events.extend(live.map(|step: &StepRun| died(step.attempt_id(&plan))));
     let now = clock.now();
     let events: Vec<_> = events.into_iter().map(|event| (now, event)).collect();
-    journal.append(&events).and_then(|()| journal.commit().map(drop)).map_err(|error| engine_error(&error))?;
+    journal
+        .append(&events)
+        .and_then(|()| journal.commit().map(drop))
+        .map_err(|error| engine_error(&error))?;
     for (now, event) in &events {
         run.apply(event, *now);
     }

@@ -39,7 +39,9 @@ impl Watcher for Log {
 fn level(event: &RunEvent) -> Level {
     match (event.kind, event.level.as_deref()) {
         (EventType::StepFailed, _) | (EventType::StepLog, Some("error")) => Level::Error,
-        (EventType::StepCancelled | EventType::RunStopping, _) | (EventType::StepLog, Some("warn")) => Level::Warn,
+        (EventType::StepCancelled | EventType::RunStopping, _) | (EventType::StepLog, Some("warn")) => {
+            Level::Warn
+        }
         (EventType::StepLog, Some("debug")) => Level::Debug,
         _ if event.error.is_some() => Level::Error,
         _ => Level::Info,

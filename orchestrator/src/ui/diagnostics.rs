@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_place_is_marked_and_mended() {
-        let mut unknown = Diagnostic::new(codes::UNKNOWN_KEY, span("\"skil\"", 0), "`skil` is not known here");
+        let mut unknown =
+            Diagnostic::new(codes::UNKNOWN_KEY, span("\"skil\"", 0), "`skil` is not known here");
         unknown.hint("did you mean `skill`?");
         insta::assert_snapshot!(drawn(80, unknown), @r#"
         error[E012]: `skil` is not known here
@@ -244,7 +245,8 @@ mod tests {
     #[test]
     fn nothing_in_a_file_can_move_the_cursor() {
         let text = "{\"\u{1b}[31m\": 1,\r \u{202e}\"x\": 2}";
-        let mut hostile = Diagnostic::new(codes::UNKNOWN_KEY, 1..8, "`\u{1b}[31m\nerror: forged` is not known");
+        let mut hostile =
+            Diagnostic::new(codes::UNKNOWN_KEY, 1..8, "`\u{1b}[31m\nerror: forged` is not known");
         hostile.hint("one\n\u{1b}two").note(12..13, "\u{9b}here");
         let drawn = plain(&render_to(80, "\u{1b}]0;x\u{7}.json", text, &[hostile]));
         assert!(!drawn.contains(|c: char| c.is_control() && c != '\n'), "{drawn:?}");

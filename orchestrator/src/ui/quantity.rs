@@ -62,7 +62,18 @@ mod tests {
     fn durations_have_two_units_at_most() {
         let given = [0, 999, 1000, 59_999, 60_000, 65_000, 3_599_999, 3_600_000, 86_400_000, u64::MAX];
         let shown = given.map(millis);
-        let expected = ["0ms", "999ms", "1.0s", "59.9s", "1m00s", "1m05s", "59m59s", "1h00m", "1d00h", "213503982334d14h"];
+        let expected = [
+            "0ms",
+            "999ms",
+            "1.0s",
+            "59.9s",
+            "1m00s",
+            "1m05s",
+            "59m59s",
+            "1h00m",
+            "1d00h",
+            "213503982334d14h",
+        ];
         assert_eq!(shown, expected);
         assert_eq!([0, 949, 9_999, 10_000].map(micros), ["0.0ms", "0.9ms", "9.9ms", "10ms"]);
     }
@@ -76,7 +87,10 @@ mod tests {
 
     #[test]
     fn shares_are_in_cores() {
-        assert_eq!([0, 1, 500, 1000, 1250, 2000].map(cores), ["0 cores", "0.001 cores", "0.5 cores", "1 core", "1.25 cores", "2 cores"]);
+        assert_eq!(
+            [0, 1, 500, 1000, 1250, 2000].map(cores),
+            ["0 cores", "0.001 cores", "0.5 cores", "1 core", "1.25 cores", "2 cores"]
+        );
     }
 
     #[test]

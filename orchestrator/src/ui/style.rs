@@ -41,7 +41,9 @@ pub fn of_run(status: RunStatus) -> Paint {
     match status {
         RunStatus::Completed => Paint::Good,
         RunStatus::Failed | RunStatus::RollbackFailed => Paint::Bad,
-        RunStatus::Cancelled | RunStatus::RolledBack | RunStatus::Interrupted | RunStatus::Stopping => Paint::Odd,
+        RunStatus::Cancelled | RunStatus::RolledBack | RunStatus::Interrupted | RunStatus::Stopping => {
+            Paint::Odd
+        }
         RunStatus::Queued | RunStatus::Running | RunStatus::RollingBack => Paint::Active,
     }
 }

@@ -81,7 +81,7 @@ fn shut_in(request: &Request, launcher: &Launcher) -> Result<(), Failure> {
     chdir(request.cwd.as_c_str()).at(Stage::Cwd)?;
     // After the mounts, which need a few descriptors; before capabilities, which may raise a limit.
     rlimits::apply(&request.limits).at(Stage::Limits)?;
-    capabilities::lower(&launcher.known_capabilities, sandbox.capabilities).at(Stage::Capabilities)?;
+    capabilities::lower(&launcher.bounding, sandbox).at(Stage::Capabilities)?;
     // Until an exec, nobody may look into this process or trace it, whoever they are.
     prctl::set_dumpable(false).at(Stage::Privileges)?;
     prctl::set_no_new_privs().at(Stage::Privileges)

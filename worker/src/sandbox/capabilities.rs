@@ -1,7 +1,7 @@
 //! Lowering capabilities(7). Nothing here ever raises one.
 
-use caps::{CapSet, Capability, CapsHashSet};
-use ipc::message::Capabilities;
+use caps::{CapSet, Capability};
+use ipc::message::{Capabilities, Sandbox};
 use nix::errno::Errno;
 
 /// What the profile `standard` keeps: enough to install files and to become another user, as build and
@@ -15,32 +15,76 @@ const STANDARD: [Capability; 6] = [
     Capability::CAP_KILL,
 ];
 
-/// All that the running kernel knows. To be asked for once: it takes a system call each.
-pub(crate) fn known() -> Vec<Capability> {
-    let is_known = |capability: &Capability| caps::has_cap(None, CapSet::Bounding, *capability).is_ok();
-    caps::all().into_iter().filter(is_known).collect()
+/// The bounding set of this process, in which a new user namespace starts with all that the kernel knows.
+/// Asked for once: it takes a system call for each capability.
+#[derive(Debug)]
+pub(crate) struct Bounding {
+    known: Vec<Capability>,
+    held: Vec<Capability>,
 }
 
-/// Gives up all of the known that is not to stay, in every set; the ambient set is emptied.
-pub(crate) fn lower(known: &[Capability], keep: Capabilities) -> nix::Result<()> {
-    let keep: CapsHashSet = match keep {
-        Capabilities::Kept => return Ok(()),
-        Capabilities::Standard => STANDARD.into_iter().collect(),
-        Capabilities::Dropped => CapsHashSet::new(),
-    };
-    // The bounding set first, while CAP_SETPCAP is still there. Who does not have it cannot lower that set
-    // and need not: with no_new_privs, exec gives nothing that is not permitted already.
-    if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).map_err(reason)? {
-        for capability in known.iter().filter(|capability| !keep.contains(capability)) {
+impl Bounding {
+    /// Asks the kernel.
+    pub(crate) fn read() -> Self {
+        let ask = |capability| (capability, caps::has_cap(None, CapSet::Bounding, capability));
+        let answers: Vec<_> = caps::all().into_iter().map(ask).collect();
+        let known = answers.iter().filter(|(_, answer)| answer.is_ok()).map(|(capability, _)| *capability);
+        let held = answers
+            .iter()
+            .filter(|(_, answer)| matches!(answer, Ok(true)))
+            .map(|(capability, _)| *capability);
+        Self { known: known.collect(), held: held.collect() }
+    }
+
+    /// Gives up all but what is to stay, as far as this process may: who lacks CAP_SETPCAP cannot lower that
+    /// set and need not, for with no_new_privs exec gives nothing that is not permitted already.
+    pub(crate) fn lower(&mut self, keep: Capabilities) -> nix::Result<()> {
+        let Some(keep) = kept(keep) else { return Ok(()) };
+        if !may_lower()? {
+            return Ok(());
+        }
+        for capability in self.held.iter().filter(|capability| !keep.contains(capability)) {
+            caps::drop(None, CapSet::Bounding, *capability).map_err(reason)?;
+        }
+        self.held.retain(|capability| keep.contains(capability));
+        Ok(())
+    }
+
+    /// The bounding set of a child, new in a user namespace or not.
+    fn of_child(&self, sandbox: &Sandbox) -> &[Capability] {
+        if sandbox.user_namespace { &self.known } else { &self.held }
+    }
+}
+
+/// Gives up all that a child's sandbox does not keep, in every set; the ambient set is emptied.
+pub(crate) fn lower(bounding: &Bounding, sandbox: &Sandbox) -> nix::Result<()> {
+    let Some(keep) = kept(sandbox.capabilities) else { return Ok(()) };
+    // The bounding set first, while CAP_SETPCAP is still there.
+    if may_lower()? {
+        for capability in bounding.of_child(sandbox).iter().filter(|capability| !keep.contains(capability)) {
             caps::drop(None, CapSet::Bounding, *capability).map_err(reason)?;
         }
     }
     caps::clear(None, CapSet::Ambient).map_err(reason)?;
     for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
         let held = caps::read(None, set).map_err(reason)?;
-        caps::set(None, set, &held.intersection(&keep).copied().collect()).map_err(reason)?;
+        let stays = held.into_iter().filter(|capability| keep.contains(capability)).collect();
+        caps::set(None, set, &stays).map_err(reason)?;
     }
     Ok(())
+}
+
+/// What a choice keeps; `None`: everything.
+fn kept(choice: Capabilities) -> Option<&'static [Capability]> {
+    match choice {
+        Capabilities::Dropped => Some(&[]),
+        Capabilities::Standard => Some(&STANDARD),
+        Capabilities::Kept => None,
+    }
+}
+
+fn may_lower() -> nix::Result<bool> {
+    caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).map_err(reason)
 }
 
 /// The crate keeps only a text; the error number of its last call is still there.

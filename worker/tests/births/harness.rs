@@ -164,8 +164,13 @@ impl Engine {
 
     /// Sends the first frame (tests may send it again).
     pub(crate) fn set_up(&mut self, probe: Option<&Path>) -> Ready {
+        self.set_up_with(probe, Capabilities::Kept)
+    }
+
+    /// The same with a bound on capabilities.
+    pub(crate) fn set_up_with(&mut self, probe: Option<&Path>, capabilities: Capabilities) -> Ready {
         let probe = probe.map(|path| path.to_str().expect("text").to_owned());
-        self.send(&ToLauncher::Setup { version: VERSION, probe }, Vec::new());
+        self.send(&ToLauncher::Setup { version: VERSION, probe, capabilities }, Vec::new());
         match self.receive().0 {
             FromLauncher::Ready { version: VERSION, birth, namespaces, notes } => {
                 Ready { birth, namespaces, notes }
@@ -246,19 +251,37 @@ impl Engine {
         }
     }
 
+    /// Orders a birth, gives its ticket and reads no answer. Its streams lead nowhere.
+    pub(crate) fn order_only(&mut self, order: Order) -> u64 {
+        self.tickets += 1;
+        let null =
+            || OwnedFd::from(File::options().read(true).write(true).open("/dev/null").expect("/dev/null"));
+        let descriptors = (0..order.0.descriptors()).map(|_| null()).collect();
+        self.send(&ToLauncher::Birth(Box::new(Birth { ticket: self.tickets, ..order.0 })), descriptors);
+        self.tickets
+    }
+
     /// Waits until an attempt was reaped.
     pub(crate) fn exited(&mut self, attempt: &Attempt) -> (WaitStatus, ProcessUsage) {
+        self.exited_ticket(attempt.ticket)
+    }
+
+    /// Waits until the attempt of a ticket was reaped.
+    pub(crate) fn exited_ticket(&mut self, of: u64) -> (WaitStatus, ProcessUsage) {
         loop {
-            let earlier = self.unread.iter().position(
-                |frame| matches!(frame, FromLauncher::Exited { ticket, .. } if *ticket == attempt.ticket),
-            );
+            let earlier = self
+                .unread
+                .iter()
+                .position(|frame| matches!(frame, FromLauncher::Exited { ticket, .. } if *ticket == of));
             if let Some(position) = earlier
                 && let Some(FromLauncher::Exited { status, usage, .. }) = self.unread.remove(position)
             {
                 return (status, usage);
             }
             let (frame, _) = self.receive();
-            self.unread.push_back(frame);
+            if matches!(frame, FromLauncher::Exited { .. }) {
+                self.unread.push_back(frame);
+            }
         }
     }
 

@@ -27,6 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("builtin_ends_by_term", builtin_ends_by_term),
         trial("builtin_without_namespaces", builtin_without_namespaces),
         trial("usage_is_told", usage_is_told),
+        trial("a_slow_engine_loses_nothing", a_slow_engine_loses_nothing),
         trial("two_hundred_at_once", two_hundred_at_once),
     ]
 }
@@ -210,4 +211,14 @@ fn two_hundred_at_once(engine: &mut Engine) {
     }
     assert_eq!(engine.children_of_launcher(), "");
     assert!(until(|| engine.descriptors_of_launcher() == descriptors));
+}
+
+/// Far more is to be told than the socket holds, while the engine only writes.
+fn a_slow_engine_loses_nothing(engine: &mut Engine) {
+    let order = |engine: &Engine| engine.builtin("echo", "{}").unconfined().with(|birth| birth.leaf = None);
+    let silent: Vec<u64> = (0..1_500).map(|_| engine.order_only(order(engine))).collect();
+    for ticket in silent {
+        assert!(matches!(engine.exited_ticket(ticket).0, WaitStatus::Exited(_)));
+    }
+    assert_eq!(engine.children_of_launcher(), "");
 }

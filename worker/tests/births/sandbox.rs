@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 
 use ipc::limits::{Bytes, ProcessLimits};
-use ipc::message::{Capabilities, WaitStatus};
+use ipc::message::{Capabilities, Stage, WaitStatus};
 use libtest_mimic::Trial;
 
 use crate::LIST_DESCRIPTORS;
@@ -23,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("environment_is_exact", environment_is_exact),
         trial("privileges_are_low", privileges_are_low),
         trial("capabilities_of_each_choice", capabilities_of_each_choice),
+        trial("capabilities_given_up_for_all", capabilities_given_up_for_all),
         trial("signals_are_at_their_default", signals_are_at_their_default),
         trial("limits_hold", limits_hold),
         trial("temporary_files_are_private", temporary_files_are_private),
@@ -135,27 +136,44 @@ fn privileges_are_low(engine: &mut Engine) {
 }
 
 /// CHOWN, DAC_OVERRIDE, FOWNER, KILL, SETGID and SETUID are bits 0, 1, 3, 5, 6 and 7.
-fn capabilities_of_each_choice(engine: &mut Engine) {
+const KEPT: [(Capabilities, u64); 3] =
+    [(Capabilities::Kept, u64::MAX), (Capabilities::Standard, 0xEB), (Capabilities::Dropped, 0)];
+
+#[track_caller]
+fn check_capabilities(engine: &mut Engine, choice: Capabilities, kept: u64) {
     let own = fs::read_to_string("/proc/self/status").expect("status");
     let own = |name: &str| {
         let line = own.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
         u64::from_str_radix(line.trim_start_matches(':').trim(), 16).expect("hex")
     };
-    let is_root = nix::unistd::geteuid().is_root();
-    for (choice, kept) in
-        [(Capabilities::Kept, u64::MAX), (Capabilities::Standard, 0xEB), (Capabilities::Dropped, 0)]
-    {
-        let status = status(engine, |order| order.with(|birth| birth.sandbox.capabilities = choice));
-        let set = |name: &str| u64::from_str_radix(&status[name], 16).expect("hex");
-        assert_eq!((set("CapInh") & !kept, set("CapAmb")), (0, 0), "{choice:?}");
-        if is_root {
-            assert_eq!(set("CapBnd"), own("CapBnd") & kept, "{choice:?}");
-            assert_eq!(set("CapPrm"), own("CapPrm") & kept, "{choice:?}");
-            assert_eq!(set("CapEff"), own("CapEff") & kept, "{choice:?}");
-        } else {
-            // Exec by a user who is not root leaves none of those that a user namespace gives.
-            assert_eq!((set("CapPrm"), set("CapEff")), (0, 0), "{choice:?}");
-        }
+    let status = status(engine, |order| order.with(|birth| birth.sandbox.capabilities = choice));
+    let set = |name: &str| u64::from_str_radix(&status[name], 16).expect("hex");
+    assert_eq!((set("CapInh") & !kept, set("CapAmb")), (0, 0), "{choice:?}");
+    if nix::unistd::geteuid().is_root() {
+        assert_eq!(set("CapBnd"), own("CapBnd") & kept, "{choice:?}");
+        assert_eq!(set("CapPrm"), own("CapPrm") & kept, "{choice:?}");
+        assert_eq!(set("CapEff"), own("CapEff") & kept, "{choice:?}");
+    } else {
+        assert_eq!(set("CapBnd") & !kept, 0, "{choice:?}");
+        // Exec by a user who is not root leaves none of those that a user namespace gives.
+        assert_eq!((set("CapPrm"), set("CapEff")), (0, 0), "{choice:?}");
+    }
+}
+
+fn capabilities_of_each_choice(engine: &mut Engine) {
+    for (choice, kept) in KEPT {
+        check_capabilities(engine, choice, kept);
+    }
+}
+
+fn capabilities_given_up_for_all(engine: &mut Engine) {
+    engine.set_up_with(None, Capabilities::Standard);
+    let leaf = engine.tree.leaf();
+    engine.set_up(Some(&leaf));
+    let order = engine.program(&["true"]).with(|birth| birth.sandbox.capabilities = Capabilities::Kept);
+    assert_eq!(engine.try_birth(order).map(|_| ()), Err((Stage::Capabilities, nix::libc::EPERM)));
+    for (choice, kept) in KEPT.into_iter().skip(1) {
+        check_capabilities(engine, choice, kept);
     }
 }
 

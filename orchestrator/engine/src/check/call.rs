@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Check, SkillEntry, duration, limits};
 use crate::{
-    diagnostic::codes::{BAD_VALUE, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
+    diagnostic::codes::{BAD_MANIFEST, BAD_VALUE, HIDDEN_SKILL, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
     load::{Node, inside, nearest},
     plan::{KillMode, Limits, OnCrash, Profile, SkillCall, Step, StepKind},
     value::Template,
@@ -43,7 +43,7 @@ impl<'a> Check<'a, '_> {
                 inputs,
                 env,
                 cwd,
-                limits: Limits { max_concurrent_steps: None, ..limits::tightest(&own_limits, &entry.limits) },
+                limits: self.limits(root, &own_limits, entry),
                 sandbox: sandbox(root, node, entry),
             })),
             outputs: outputs.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
@@ -55,6 +55,13 @@ impl<'a> Check<'a, '_> {
         })
     }
 
+    /// The tightest of step, manifest and, where one step can use up what all have together, the whole run.
+    fn limits(&self, root: &Node, own: &Limits, entry: &SkillEntry) -> Limits {
+        let whole = root.get("resource_limits").map(limits::read).unwrap_or_default();
+        let tightest = limits::tightest(&limits::tightest(own, &entry.limits), &whole);
+        Limits { max_concurrent_steps: None, ..tightest }
+    }
+
     /// The skill that a step names; one that does not exist is reported.
     pub(super) fn skill_of(&mut self, step: &'a Node) -> Option<&'a SkillEntry> {
         if step.get("type").and_then(Node::as_text) != Some("skill") {
@@ -64,8 +71,14 @@ impl<'a> Check<'a, '_> {
         let name = node.as_text()?;
         let catalog = self.catalog;
         let entry = catalog.skills.get(name);
-        if entry.is_none() {
+        if let Some(why) = catalog.broken.get(name) {
+            let message = format!("the manifest of the skill `{name}` cannot be used: {why}");
+            self.problems.report(BAD_MANIFEST, node.span.range(), message);
+        } else if entry.is_none() {
             self.unknown_skill(node, name);
+        }
+        if let Some(which) = catalog.hidden.get(name) {
+            self.problems.report(HIDDEN_SKILL, node.span.range(), which.clone());
         }
         entry
     }
@@ -112,7 +125,7 @@ impl<'a> Check<'a, '_> {
             };
             self.problems
                 .report(UNKNOWN_OUTPUT, output.span.range(), format!("the skill `{skill}` gives no `{name}`"))
-                .hint(format!("`q workflow skills show {skill}` lists what it gives"));
+                .hint("take what the skill gives, or leave `outputs` out to take every key");
         }
     }
 }

@@ -13,6 +13,11 @@ pub struct Catalog {
     pub skills: BTreeMap<String, SkillEntry>,
     /// Where they were looked for, for messages.
     pub searched: Vec<String>,
+    /// Skills whose manifest cannot be used: name to the reason, which names the file. They are in `skills`
+    /// no more than one that does not exist: what stands behind them is not taken instead.
+    pub broken: BTreeMap<String, String>,
+    /// Skills that stand in two places: name to the sentence that says which is taken.
+    pub hidden: BTreeMap<String, String>,
 }
 
 /// A skill as its manifest describes it.

@@ -47,7 +47,8 @@ impl<'a> Schemas<'a> {
         // Under `$literal` the inputs are what it holds.
         let node = step.get("inputs").map(|node| node.get("$literal").unwrap_or(node));
         schema.missing(skill, node, step, problems);
-        let Some(node) = node else { return };
+        // That it is no object was said with the shape of the file.
+        let Some(node) = node.filter(|node| node.is_object()) else { return };
         schema.unknown(skill, node, problems);
         match inputs {
             Template::Literal(value) => {
@@ -151,7 +152,7 @@ fn report(validator: &Validator, value: &Value, node: &Node, problems: &mut Prob
         let place = node_at(node, pointer).span.range();
         problems
             .report(BAD_SKILL_INPUT, place, format!("does not fit the skill: {}", words(&error)))
-            .hint("`q workflow skills show` describes the inputs of a skill");
+            .hint("the reference of the skills has the schema of its inputs");
     }
 }
 

@@ -37,6 +37,7 @@ fn catalog() -> Catalog {
         ("process-a", None, None),
         ("process-b", None, None),
         ("log-error", None, None),
+        ("deploy", None, None),
     ];
     let json = |text: Option<&str>| text.map(|text| Json::parse(text).unwrap());
     let entry = |inputs, outputs| SkillEntry {
@@ -54,7 +55,13 @@ fn catalog() -> Catalog {
             .map(|(name, inputs, outputs)| (name.to_owned(), entry(inputs, outputs)))
             .collect(),
         searched: vec!["./skills".to_owned(), "built in".to_owned()],
+        broken: [("build", "./skills/build/skill.json: missing field `command`")].map(owned).into(),
+        hidden: [("deploy", "./skills/deploy/skill.json is taken, and hides another")].map(owned).into(),
     }
+}
+
+fn owned((name, text): (&str, &str)) -> (String, String) {
+    (name.to_owned(), text.to_owned())
 }
 
 /// Loads and checks.

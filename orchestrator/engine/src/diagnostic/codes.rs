@@ -61,9 +61,11 @@ codes! {
     UNKNOWN_SKILL = "E040", "a skill does not exist";
     MISSING_SKILL_INPUT = "E041", "an input of the skill is missing";
     BAD_SKILL_INPUT = "E042", "an input does not fit the skill";
+    BAD_MANIFEST = "E043", "the manifest of a skill cannot be used";
     UNSUPPORTED = "E090", "this version does not support it";
     WIDE_NUMBER = "W001", "a number has more than 64 bits";
     ALMOST_REFERENCE = "W002", "a text looks like a reference";
     SINGLE_CHILD = "W003", "a parallel group has one step";
+    HIDDEN_SKILL = "W004", "a skill stands in two places";
     TOO_MANY = "W099", "there are too many problems";
 }

@@ -66,7 +66,9 @@ impl RunScope<'_> {
             "outputs" => newest.completed().map(|result| value::outputs_object(result, outputs)),
             "attempts" => Json::from_serialize(&newest.attempt()).ok(),
             "error" => match &newest.state {
-                StepState::Ended { result: StepResult::Failed(failure), .. } => Json::from_serialize(failure).ok(),
+                StepState::Ended { result: StepResult::Failed(failure), .. } => {
+                    Json::from_serialize(failure).ok()
+                }
                 StepState::Ended { .. } | StepState::Running { .. } | StepState::Stopping { .. } => {
                     Some(Json::null())
                 }

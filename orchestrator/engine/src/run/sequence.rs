@@ -102,7 +102,13 @@ impl Run {
     }
 
     /// A step whose inputs cannot be filled in fails before anything of it starts.
-    fn fail_unstarted(&mut self, id: AttemptId, missing: &MissingReference, now: Now, actions: &mut Vec<Action>) {
+    fn fail_unstarted(
+        &mut self,
+        id: AttemptId,
+        missing: &MissingReference,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) {
         let failure = Failure {
             step: Some(id.step.clone()),
             code: Code::MissingReference,

@@ -163,7 +163,13 @@ impl StepRun {
         }
     }
 
-    pub(super) fn end_attempt(&mut self, ended: &AttemptEnded, now: Now, step: &Step, actions: &mut Vec<Action>) {
+    pub(super) fn end_attempt(
+        &mut self,
+        ended: &AttemptEnded,
+        now: Now,
+        step: &Step,
+        actions: &mut Vec<Action>,
+    ) {
         let id = ended.id.clone();
         let duration_ms = now.millis_since(&self.started);
         let mut ended = ended.clone();

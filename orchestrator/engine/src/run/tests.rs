@@ -37,7 +37,7 @@ fn plan(definition: &str) -> Arc<Plan> {
         sandbox: None,
         idempotent: true,
     };
-    let catalog = Catalog { skills: BTreeMap::from([("echo".to_owned(), echo)]), searched: Vec::new() };
+    let catalog = Catalog { skills: BTreeMap::from([("echo".to_owned(), echo)]), ..Catalog::default() };
     let definition = load(definition.as_bytes(), Syntax::Json).unwrap();
     let (plan, problems) = check(&definition, &catalog);
     assert!(problems.is_empty(), "{problems:?}");

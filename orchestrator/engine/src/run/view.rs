@@ -9,10 +9,7 @@ use super::{
     Run,
     state::{Phase, StepResult, StepRun, StepState},
 };
-use crate::{
-    plan::StepId,
-    value,
-};
+use crate::{plan::StepId, value};
 
 impl Run {
     /// The whole run.
@@ -64,7 +61,9 @@ impl Run {
             started_at: run.map(|run| run.started.wall),
             finished_at: ended_at.map(|at| at.wall),
             duration_ms: run.zip(ended_at).map(|(run, at)| at.millis_since(&run.started)),
-            outputs: run.and_then(StepRun::completed).map(|result| value::outputs_object(result, &step.outputs)),
+            outputs: run
+                .and_then(StepRun::completed)
+                .map(|result| value::outputs_object(result, &step.outputs)),
             error: run.and_then(|run| match &run.state {
                 StepState::Ended { result: StepResult::Failed(failure), .. } => Some((**failure).clone()),
                 StepState::Ended { .. } | StepState::Running { .. } | StepState::Stopping { .. } => None,

@@ -39,7 +39,8 @@ pub enum OutputError {
 
 /// Takes a program's whole stdout as one JSON value.
 pub fn parse_output(bytes: &[u8]) -> Result<Json, OutputError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| OutputError::NotUtf8 { at: error.valid_up_to() })?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| OutputError::NotUtf8 { at: error.valid_up_to() })?;
     if text.trim_ascii().is_empty() {
         return Err(OutputError::Empty);
     }
@@ -174,7 +175,10 @@ mod tests {
 
     #[test]
     fn values_are_copied_compactly() {
-        check(b" {\"a\" : [1, 2.5, -3, null, true, \"x\\n\"], \"b\":{}}\n", Ok(r#"{"a":[1,2.5,-3,null,true,"x\n"],"b":{}}"#));
+        check(
+            b" {\"a\" : [1, 2.5, -3, null, true, \"x\\n\"], \"b\":{}}\n",
+            Ok(r#"{"a":[1,2.5,-3,null,true,"x\n"],"b":{}}"#),
+        );
         check(b"[]", Ok("[]"));
         check(b"[[],[[]]]", Ok("[[],[[]]]"));
         check("\"\\u00e4\"".as_bytes(), Ok("\"ä\""));

@@ -1,6 +1,7 @@
 //! Tests of the verdict: which fact counts before which, and what a failure then tells.
 
 mod answers;
+mod hostile;
 mod order;
 mod stops;
 

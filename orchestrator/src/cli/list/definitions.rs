@@ -6,11 +6,7 @@ use serde::Deserialize;
 use crate::{
     cli::output,
     errors::{CommandError, Result},
-    store::{
-        definitions,
-        home::Home,
-        names::SafeName,
-    },
+    store::{definitions, home::Home, names::SafeName},
 };
 
 /// The keys that are told.
@@ -23,7 +19,8 @@ struct Told {
 
 /// The stored definitions by name, or the one of that name.
 pub(super) fn list(home: &Home, wanted: Option<&str>) -> Result<Vec<ListedDefinition>> {
-    let names = definitions::list(home).map_err(|error| CommandError::from_error(error.exit_code(), &error))?;
+    let names =
+        definitions::list(home).map_err(|error| CommandError::from_error(error.exit_code(), &error))?;
     let wanted = names.into_iter().filter(|name| wanted.is_none_or(|wanted| wanted == name.as_str()));
     Ok(wanted.map(|name| describe(home, &name)).collect())
 }
@@ -31,7 +28,8 @@ pub(super) fn list(home: &Home, wanted: Option<&str>) -> Result<Vec<ListedDefini
 /// A file that cannot be read is told by its name alone: `validate` says what is wrong with it.
 fn describe(home: &Home, name: &SafeName) -> ListedDefinition {
     let text = definitions::read(home, name).unwrap_or_default();
-    let told: Told = serde_json::from_slice(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text)).unwrap_or_default();
+    let told: Told =
+        serde_json::from_slice(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text)).unwrap_or_default();
     ListedDefinition {
         name: name.to_string(),
         version: told.version,
@@ -62,7 +60,10 @@ mod tests {
             listed.map(|told| (told.name, told.version, told.description)).collect()
         };
         let good = ("good".to_owned(), Some("1.2.3".to_owned()), Some("it works".to_owned()));
-        assert_eq!(told(None), [("broken".to_owned(), None, None), good.clone(), ("odd".to_owned(), None, None)]);
+        assert_eq!(
+            told(None),
+            [("broken".to_owned(), None, None), good.clone(), ("odd".to_owned(), None, None)]
+        );
         assert_eq!(told(Some("good")), [good]);
         assert_eq!(told(Some("none")), []);
     }

@@ -68,7 +68,8 @@ fn definitions(listing: &Listing, columns: usize) -> String {
     for definition in &listing.definitions {
         let description = definition.description.as_deref().unwrap_or_default();
         // A column is a column: a long text is cut before it is measured.
-        let beginning: String = description.lines().next().unwrap_or_default().chars().take(columns).collect();
+        let beginning: String =
+            description.lines().next().unwrap_or_default().chars().take(columns).collect();
         let version = definition.version.as_deref().unwrap_or("-");
         table.row(vec![Cell::from(&definition.name), Cell::from(version), Cell::from(beginning)]);
     }

@@ -1,17 +1,12 @@
 //! The engine's own log of a run, across its rotation.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    io,
-    os::unix::fs::MetadataExt as _,
-    path::PathBuf,
-};
+use std::{fs::File, io, os::unix::fs::MetadataExt as _};
 
 use schemas::output::log::{LOG_VERSION, Level, LogLine, Stream};
 
-use super::tail::Tail;
+use super::tail::Lines;
 use crate::store::{
+    files,
     home::RunDir,
     run_log::{self, LogLine as Stored},
 };
@@ -21,50 +16,54 @@ use crate::store::{
 pub(super) struct EngineLog {
     dir: RunDir,
     /// The file that was the newest when it was last read.
-    current: Option<Tail>,
+    current: Option<File>,
+    lines: Lines,
 }
 
 impl EngineLog {
     pub(super) fn new(dir: &RunDir) -> Self {
-        Self { dir: dir.clone(), current: None }
-    }
-
-    /// The directory in which its files lie.
-    pub(super) fn directory(dir: &RunDir) -> PathBuf {
-        dir.run_log().parent().map_or_else(|| dir.path().to_owned(), PathBuf::from)
+        Self { dir: dir.clone(), current: None, lines: Lines::default() }
     }
 
     /// The lines that were written since the last call, oldest first.
     pub(super) fn news(&mut self) -> io::Result<Vec<LogLine>> {
-        let mut lines = Vec::new();
-        if let Some(current) = &mut self.current {
-            read(current, &mut lines)?;
-        }
-        for mut next in self.newer()? {
-            // What was written between the last read and the rotation.
-            if let Some(current) = &mut self.current {
-                read(current, &mut lines)?;
-            }
-            read(&mut next, &mut lines)?;
+        let mut news = Vec::new();
+        // Opened before the current one is read: what is written into that one until it is rotated away is
+        // there when it is read.
+        let newer = self.newer()?;
+        self.read(&mut news)?;
+        for next in newer {
             self.current = Some(next);
+            self.lines = Lines::default();
+            self.read(&mut news)?;
         }
-        Ok(lines)
+        Ok(news)
+    }
+
+    /// Lines that are no lines of a log are passed over.
+    fn read(&mut self, news: &mut Vec<LogLine>) -> io::Result<()> {
+        let Some(file) = &mut self.current else { return Ok(()) };
+        self.lines.read(file, |line| {
+            news.extend(serde_json::from_slice::<Stored>(line).ok().map(told));
+            Ok(())
+        })
     }
 
     /// The files newer than the current one, oldest first. They are opened from the newest on: one that is
     /// rotated meanwhile is met again under its older name, and known by its inode.
-    fn newer(&self) -> io::Result<Vec<Tail>> {
-        let mut newer: Vec<Tail> = Vec::new();
-        let known = self.current.as_ref().map(|tail| inode(tail.file())).transpose()?;
+    fn newer(&self) -> io::Result<Vec<File>> {
+        let mut newer: Vec<File> = Vec::new();
+        let mut met = None;
+        let known = self.current.as_ref().map(inode).transpose()?;
         for path in run_log::files(&self.dir).iter().rev() {
-            let Some(tail) = Tail::open(path)? else { continue };
-            let inode_of_it = inode(tail.file())?;
-            if known == Some(inode_of_it) {
+            let Ok(file) = files::open_regular(path) else { continue };
+            let found = Some(inode(&file)?);
+            if found == known {
                 break;
             }
-            let met = newer.last().map(|last| inode(last.file())).transpose()?;
-            if met != Some(inode_of_it) {
-                newer.push(tail);
+            if found != met {
+                met = found;
+                newer.push(file);
             }
         }
         newer.reverse();
@@ -75,14 +74,6 @@ impl EngineLog {
 fn inode(file: &File) -> io::Result<(u64, u64)> {
     let data = file.metadata()?;
     Ok((data.dev(), data.ino()))
-}
-
-/// Lines that are no lines of a log are passed over.
-fn read(tail: &mut Tail, lines: &mut Vec<LogLine>) -> io::Result<()> {
-    tail.lines(|line| {
-        lines.extend(serde_json::from_slice::<Stored>(line).ok().map(told));
-        Ok(())
-    })
 }
 
 fn told(line: Stored) -> LogLine {
@@ -105,18 +96,6 @@ fn told(line: Stored) -> LogLine {
         },
         text: line.text,
     }
-}
-
-/// The attempts that these lines tell of: the number of the line that tells of the end, or of the last line, if
-/// there are several.
-pub(super) fn last_lines(lines: &[LogLine]) -> HashMap<(String, u32), usize> {
-    let mut last = HashMap::new();
-    for (number, line) in lines.iter().enumerate() {
-        if let Some((step, attempt)) = line.step.clone().zip(line.attempt) {
-            last.insert((step, attempt), number);
-        }
-    }
-    last
 }
 
 #[cfg(test)]

@@ -112,7 +112,13 @@ mod tests {
         let shown = "\\u{1b}[2J\\u{1b}]0;x\\u{7}\\rengine | forged\\u{9b}31m";
         check(Form::Alone, Some(("a", 1)), Stream::Stdout, hostile, shown);
         check(Form::Marked, Some(("a", 1)), Stream::Stdout, hostile, &format!("a | {shown}"));
-        check(Form::Marked, Some(("a", 1)), Stream::Stdout, "one\nengine | forged", "a | one\\nengine | forged");
+        check(
+            Form::Marked,
+            Some(("a", 1)),
+            Stream::Stdout,
+            "one\nengine | forged",
+            "a | one\\nengine | forged",
+        );
     }
 
     #[test]

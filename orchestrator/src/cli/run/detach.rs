@@ -25,7 +25,6 @@ pub(super) fn start() -> Result {
         .arg0("q")
         .args(arguments)
         .arg("--detached")
-        .process_group(0)
         .stdout(Stdio::piped())
         .spawn()
         .map_err(failed)?;
@@ -49,8 +48,7 @@ pub(super) fn start() -> Result {
 /// Says the id, then leaves the session of the caller and its terminal.
 pub(super) fn let_go(id: RunId) -> Result<()> {
     let failed = |error: std::io::Error| CommandError::from_error(ExitCode::Engine, &error);
-    // Fails only for a leader of a process group: then the group is our own already (setsid(2)).
-    let _own_group = setsid();
+    setsid().map_err(|errno| failed(errno.into()))?;
     ui::print(&format!("{id}\n")).map_err(failed)?;
     let null = File::options().read(true).write(true).open("/dev/null").map_err(failed)?;
     for replaced in [dup2_stdin(&null), dup2_stdout(&null), dup2_stderr(&null)] {

@@ -92,7 +92,8 @@ fn inputs(template: &Template) -> Json {
                 .collect::<String>(),
         ),
         Template::Object(members) => {
-            let members: Vec<_> = members.iter().map(|(name, value)| (name.as_str(), inputs(value))).collect();
+            let members: Vec<_> =
+                members.iter().map(|(name, value)| (name.as_str(), inputs(value))).collect();
             value::object(&members)
         }
         Template::Array(elements) => {

@@ -81,9 +81,10 @@ impl Watcher for Progress {
 fn line(event: &RunEvent, workflow: &str) -> Option<String> {
     let step = ui::text::escape(event.step.as_deref().unwrap_or_default());
     let after = event.duration_ms.map(|ms| format!(" ({})", ui::quantity::millis(ms))).unwrap_or_default();
-    let why = event.error.as_ref().map(|error| {
-        format!("{}: {}", error.code.as_str(), ui::text::escape(&error.message))
-    });
+    let why = event
+        .error
+        .as_ref()
+        .map(|error| format!("{}: {}", error.code.as_str(), ui::text::escape(&error.message)));
     let why = why.unwrap_or_default();
     Some(match event.kind {
         EventType::RunCreated => format!("run {} of {workflow}\n", event.run_id),
@@ -104,7 +105,9 @@ fn line(event: &RunEvent, workflow: &str) -> Option<String> {
         EventType::StepCancelled => format!("  {step} cancelled{after}\n"),
         EventType::StepSkipped => format!("  {step} skipped\n"),
         EventType::StepRetrying => format!("  {step} failed{after}, will be tried again: {why}\n"),
-        EventType::StepLog => format!("  {step}: {}\n", ui::text::escape(event.text.as_deref().unwrap_or_default())),
+        EventType::StepLog => {
+            format!("  {step}: {}\n", ui::text::escape(event.text.as_deref().unwrap_or_default()))
+        }
         EventType::RunQueued => "queued\n".to_owned(),
         EventType::RunStarted | EventType::StepWaiting | EventType::StepStarted | EventType::StepProgress => {
             return None;

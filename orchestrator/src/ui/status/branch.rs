@@ -19,7 +19,8 @@ pub(super) fn branches(steps: &[StepView]) -> Vec<Branch<'_>> {
     let (roots, children) = children(steps);
     let mut shown = Vec::with_capacity(steps.len());
     // What is still to be shown, the next one last.
-    let mut waiting: Vec<_> = roots.into_iter().rev().map(|root| (root, String::new(), String::new())).collect();
+    let mut waiting: Vec<_> =
+        roots.into_iter().rev().map(|root| (root, String::new(), String::new())).collect();
     while let Some((index, first, below)) = waiting.pop() {
         let inner = &children[index];
         let further = if inner.is_empty() { format!("{below}  ") } else { format!("{below}│ ") };

@@ -66,7 +66,9 @@ fn amount(limit: &Limit) -> String {
     match limit.name.as_str() {
         "memory" | "scratch" | "output" | "file_size" => quantity::bytes(limit.value),
         "io_read_bps" | "io_write_bps" => format!("{}/s", quantity::bytes(limit.value)),
-        "cpu_time" | "timeout" | "idle_timeout" | "max_execution_time" | "grace" => quantity::millis(limit.value),
+        "cpu_time" | "timeout" | "idle_timeout" | "max_execution_time" | "grace" => {
+            quantity::millis(limit.value)
+        }
         "cpu" => quantity::cores(limit.value),
         _ => limit.value.to_string(),
     }

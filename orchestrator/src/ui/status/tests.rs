@@ -2,8 +2,8 @@ use schemas::{
     failure::{Code, Details, Failure},
     json::Json,
     view::{
-        AttemptView, Enforcer, FilesystemBy, Isolation, KillBy, Limit, NetworkBy, RollbackView, SCHEMA_VERSION,
-        Usage,
+        AttemptView, Enforcer, FilesystemBy, Isolation, KillBy, Limit, NetworkBy, RollbackView,
+        SCHEMA_VERSION, Usage,
     },
 };
 
@@ -99,7 +99,9 @@ fn isolation() -> Isolation {
         kill: KillBy::CgroupKill,
         network: NetworkBy::Host,
         filesystem: FilesystemBy::Mount,
-        notes: vec!["the cgroup /a has no `cpu` controller: CPU shares are not held by the kernel".to_owned()],
+        notes: vec![
+            "the cgroup /a has no `cpu` controller: CPU shares are not held by the kernel".to_owned(),
+        ],
     }
 }
 
@@ -114,13 +116,22 @@ fn failed() -> RunView {
         ..Usage::default()
     };
     let limits = vec![limit("memory", 64 << 20, Enforcer::CgroupV2), limit("cpu", 500, Enforcer::None)];
-    let error = failure("load", Code::Oom, "the kernel killed it: it was over its memory limit", Details {
-        limit: Some(64 << 20),
-        peak: Some(64 << 20),
-        signal: Some(9),
-        stderr: vec!["reading \u{1b}[31mall\u{1b}[0m of it".to_owned(), String::new(), "error: forged".to_owned()],
-        ..Details::default()
-    });
+    let error = failure(
+        "load",
+        Code::Oom,
+        "the kernel killed it: it was over its memory limit",
+        Details {
+            limit: Some(64 << 20),
+            peak: Some(64 << 20),
+            signal: Some(9),
+            stderr: vec![
+                "reading \u{1b}[31mall\u{1b}[0m of it".to_owned(),
+                String::new(),
+                "error: forged".to_owned(),
+            ],
+            ..Details::default()
+        },
+    );
     let mut fetch = step("fetch", "skill", StepStatus::Completed);
     fetch.attempts = vec![attempt(1, StepStatus::Failed), attempt(2, StepStatus::Completed)];
     for attempt in &mut fetch.attempts {
@@ -129,7 +140,8 @@ fn failed() -> RunView {
     }
     let mut load = step("load", "skill", StepStatus::Failed);
     load.attempts = vec![attempt(1, StepStatus::Failed)];
-    load.attempts[0].usage = Usage { memory_peak_bytes: Some(64 << 20), wall_ms: Some(34), ..Usage::default() };
+    load.attempts[0].usage =
+        Usage { memory_peak_bytes: Some(64 << 20), wall_ms: Some(34), ..Usage::default() };
     load.attempts[0].limits = limits;
     load.error = Some(error.clone());
     let mut skipped = step("notify", "skill", StepStatus::Skipped);
@@ -294,8 +306,11 @@ fn a_running_one() {
     let mut view = view(RunStatus::Running);
     let mut running = step("slow", "skill", StepStatus::Running);
     running.attempts = vec![attempt(1, StepStatus::Running)];
-    view.steps =
-        vec![step("quick", "skill", StepStatus::Completed), running, step("later", "skill", StepStatus::Pending)];
+    view.steps = vec![
+        step("quick", "skill", StepStatus::Completed),
+        running,
+        step("later", "skill", StepStatus::Pending),
+    ];
     insta::assert_snapshot!(shown(&view, 80), @r"
     run 01997b1c-8a4e-7000-8000-000000000001
     simple-test 1.0.0: running for 4.0s
@@ -372,11 +387,12 @@ fn a_rolled_back_one() {
 #[test]
 fn causes_are_told_with_their_step() {
     let mut view = view(RunStatus::Failed);
-    let inner = failure("a", Code::ExitCode, "it exited with 3", Details {
-        exit_code: Some(3),
-        stderr: vec!["complaint".to_owned()],
-        ..Details::default()
-    });
+    let inner = failure(
+        "a",
+        Code::ExitCode,
+        "it exited with 3",
+        Details { exit_code: Some(3), stderr: vec!["complaint".to_owned()], ..Details::default() },
+    );
     let mut child = inside("group", &[], step("a", "skill", StepStatus::Failed));
     child.error = Some(inner.clone());
     view.steps = vec![step("group", "parallel", StepStatus::Failed), child];

@@ -4,8 +4,7 @@ use schemas::view::{AttemptView, RunStatus, RunView, StepView, Usage};
 
 use super::{Reader, branch::branches, elapsed};
 use crate::ui::{
-    quantity,
-    style,
+    quantity, style,
     table::{Cell, Table},
 };
 
@@ -31,12 +30,16 @@ pub(super) fn steps(view: &RunView, reader: &Reader) -> String {
     for branch in branches(&view.steps) {
         let step = branch.step;
         let time = step.duration_ms.or_else(|| running_for(step, view, reader));
-        table.row(&format!("{}{}", branch.first, label(step)), &step.kind, Line {
-            status: Cell::painted(step.status.as_str(), style::of_step(step.status)),
-            time,
-            tries: step.attempts.len(),
-            usage: sum(&step.attempts),
-        });
+        table.row(
+            &format!("{}{}", branch.first, label(step)),
+            &step.kind,
+            Line {
+                status: Cell::painted(step.status.as_str(), style::of_step(step.status)),
+                time,
+                tries: step.attempts.len(),
+                usage: sum(&step.attempts),
+            },
+        );
         if step.attempts.len() > 1 {
             attempts(&mut table, &branch.further, &step.attempts);
         }
@@ -51,13 +54,18 @@ pub(super) fn rollback(view: &RunView, reader: &Reader) -> String {
     }
     let mut table = Rows::new(reader, "ROLLBACK");
     for undo in &view.rollback {
-        let name = undo.of.as_ref().map_or_else(|| undo.id.clone(), |of| format!("{} (undoes {of})", undo.id));
-        table.row(&name, "undo", Line {
-            status: Cell::painted(undo.status.as_str(), style::of_step(undo.status)),
-            time: undo.attempts.iter().map(|attempt| attempt.usage.wall_ms).sum(),
-            tries: undo.attempts.len(),
-            usage: sum(&undo.attempts),
-        });
+        let name =
+            undo.of.as_ref().map_or_else(|| undo.id.clone(), |of| format!("{} (undoes {of})", undo.id));
+        table.row(
+            &name,
+            "undo",
+            Line {
+                status: Cell::painted(undo.status.as_str(), style::of_step(undo.status)),
+                time: undo.attempts.iter().map(|attempt| attempt.usage.wall_ms).sum(),
+                tries: undo.attempts.len(),
+                usage: sum(&undo.attempts),
+            },
+        );
     }
     table.table.render(reader.columns)
 }
@@ -73,12 +81,16 @@ pub(super) fn label(step: &StepView) -> String {
 
 fn attempts(table: &mut Rows, prefix: &str, attempts: &[AttemptView]) {
     for attempt in attempts {
-        table.row(&format!("{prefix}attempt {}", attempt.attempt), "", Line {
-            status: Cell::painted(attempt.status.as_str(), style::of_step(attempt.status)),
-            time: attempt.usage.wall_ms,
-            tries: 0,
-            usage: attempt.usage.clone(),
-        });
+        table.row(
+            &format!("{prefix}attempt {}", attempt.attempt),
+            "",
+            Line {
+                status: Cell::painted(attempt.status.as_str(), style::of_step(attempt.status)),
+                time: attempt.usage.wall_ms,
+                tries: 0,
+                usage: attempt.usage.clone(),
+            },
+        );
     }
 }
 
@@ -90,7 +102,9 @@ fn running_for(step: &StepView, view: &RunView, reader: &Reader) -> Option<u64> 
 
 /// What all attempts used together; what one of them does not know is not known.
 fn sum(attempts: &[AttemptView]) -> Usage {
-    let add = |of: fn(&Usage) -> Option<u64>| attempts.iter().map(|attempt| of(&attempt.usage)).sum::<Option<u64>>();
+    let add = |of: fn(&Usage) -> Option<u64>| {
+        attempts.iter().map(|attempt| of(&attempt.usage)).sum::<Option<u64>>()
+    };
     let most = |of: fn(&Usage) -> Option<u64>| attempts.iter().filter_map(|attempt| of(&attempt.usage)).max();
     let none = attempts.is_empty();
     Usage {
@@ -143,7 +157,8 @@ impl Rows {
         cells.extend([line.status, shown(line.time.map(quantity::millis))]);
         if self.detail >= Detail::Usage {
             let usage = line.usage;
-            let cpu = usage.cpu_user_us.zip(usage.cpu_system_us).map(|(user, system)| user.saturating_add(system));
+            let cpu =
+                usage.cpu_user_us.zip(usage.cpu_system_us).map(|(user, system)| user.saturating_add(system));
             let tries = if line.tries == 0 { String::new() } else { line.tries.to_string() };
             cells.push(Cell::from(tries));
             cells.push(shown(cpu.map(quantity::micros)));

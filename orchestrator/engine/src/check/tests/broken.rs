@@ -340,7 +340,7 @@ fn references() {
     assert_snapshot!(steps(r#"{"id":"get","type":"skill","skill":"http-get","inputs":{"url":"u"},"outputs":["response","body"]},
 {"id":"s","type":"skill","skill":"echo","inputs":{"a":"get.status"}}"#), @r#"
     E033 4:90-4:96 "/steps/1/outputs/1" the skill `http-get` gives no `body`
-      hint: `q workflow skills show http-get` lists what it gives
+      hint: take what the skill gives, or leave `outputs` out to take every key
     E033 5:60-5:66 "/steps/2/inputs/a" the step `get` has no output `status`
       hint: known: `body`, `response`, `data`, `text`; `{"$literal": "…"}` takes a text as it is
     "#);
@@ -427,38 +427,38 @@ fn skills() {
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"http-get"},
 {"id":"t","type":"skill","skill":"http-get","inputs":{}}"#), @r#"
     E041 4:1-4:2 "/steps/1" the skill `http-get` needs the input `url`
-      hint: `q workflow skills show http-get` describes its inputs
+      hint: it needs: `url`
     E041 5:54-5:55 "/steps/2/inputs" the skill `http-get` needs the input `url`
-      hint: `q workflow skills show http-get` describes its inputs
+      hint: it needs: `url`
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"http-get","inputs":{"ulr":"x","timeout":{},"headers":[],"banana":1}}"#), @r#"
     E042 4:55-4:60 "/steps/1/inputs/ulr" the skill `http-get` has no input `ulr`
       hint: did you mean `url`?
       suggestion: 4:56 ulr -> url
     E042 4:75-4:77 "/steps/1/inputs/timeout" does not fit the skill: the value is not of types "integer", "string"
-      hint: `q workflow skills show` describes the inputs of a skill
+      hint: the reference of the skills has the schema of its inputs
     E042 4:88-4:90 "/steps/1/inputs/headers" does not fit the skill: the value is not of type "object"
-      hint: `q workflow skills show` describes the inputs of a skill
+      hint: the reference of the skills has the schema of its inputs
     E042 4:91-4:99 "/steps/1/inputs/banana" the skill `http-get` has no input `banana`
       hint: its inputs: `headers`, `timeout`, `url`
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"http-get","inputs":{"url":"first.data","timeout":{},"headers":{"a":"${first.text}"}}}"#), @r#"
     E042 4:84-4:86 "/steps/1/inputs/timeout" does not fit the skill: the value is not of types "integer", "string"
-      hint: `q workflow skills show` describes the inputs of a skill
+      hint: the reference of the skills has the schema of its inputs
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"http-get","inputs":{"$literal":{"url":5}}},
 {"id":"t","type":"skill","skill":"echo","inputs":{"$literal":5}},
 {"id":"u","type":"skill","skill":"http-get","inputs":{"url":{"$literal":1}}}"#), @r#"
     E042 4:73-4:74 "/steps/1/inputs/$literal/url" does not fit the skill: the value is not of type "string"
-      hint: `q workflow skills show` describes the inputs of a skill
+      hint: the reference of the skills has the schema of its inputs
     E013 5:50-5:64 "/steps/2/inputs" the inputs of a skill are an object
     E042 6:73-6:74 "/steps/3/inputs/url/$literal" does not fit the skill: the value is not of type "string"
-      hint: `q workflow skills show` describes the inputs of a skill
+      hint: the reference of the skills has the schema of its inputs
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"http-get","inputs":{"url":"u"},"outputs":["response","body"]},
 {"id":"t","type":"skill","skill":"http-get","inputs":{"url":"u"},"outputs":["body"]}"#), @r#"
     E033 4:88-4:94 "/steps/1/outputs/1" the skill `http-get` gives no `body`
-      hint: `q workflow skills show http-get` lists what it gives
+      hint: take what the skill gives, or leave `outputs` out to take every key
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"parallel","steps":[{"id":"t","type":"skill","skill":"ecko"}]}"#), @r#"
     E090 4:18-4:28 "/steps/1/type" `parallel` steps are not supported by this version

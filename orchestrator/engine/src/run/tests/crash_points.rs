@@ -1,7 +1,7 @@
 //! Finished runs of every kind, cut after each line of their journal: what stands there is a legal run, equal
 //! to the one that lived until then, and names what should now be running.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 use schemas::{
     failure::Code,
@@ -62,17 +62,14 @@ fn check(members: &str, events: Vec<Event>) -> String {
         let view = legal_view(&run);
         assert_eq!(view, alive.run.view());
         let live = run.steps().iter().filter(|step| step.is_live());
-        let live: String = live.map(|step| format!(" {}", attempt(&step.attempt_id(&plan)))).collect();
+        let live: Vec<_> = live.map(|step| attempt(&step.attempt_id(&plan))).collect();
         let steps: Vec<_> = view.steps.iter().map(|step| step.status.as_str()).collect();
-        story.push(format!("{} [{}]{live}", view.status, steps.join(" ")));
+        story.push(format!("{} [{}] {}", view.status, steps.join(" "), live.join(" ")).trim_end().to_owned());
         let Some(event) = events.next() else { break };
         alive.apply(event);
     }
     assert!(alive.run.phase().status().is_ended(), "the run of the corpus is a finished one");
-    story.into_iter().fold(String::new(), |mut text, line| {
-        writeln!(text, "{line}").unwrap();
-        text
-    })
+    story.join("\n")
 }
 
 /// Two steps, the second of which wants `a.x`.

@@ -47,17 +47,13 @@ fn end(spawn: &Spawn, result: &str) -> Event {
 }
 
 fn got(spawn: &Spawn) -> String {
-    let mut told = format!("{} {:?}", spawn.id.step, spawn.inputs);
+    let mut told = vec![format!("{} {:?}", spawn.id.step, spawn.inputs)];
     if spawn.context.as_str() != "{}" {
-        told.push_str(&format!(" context {:?}", spawn.context));
+        told.push(format!("context {:?}", spawn.context));
     }
-    for (name, value) in &spawn.env {
-        told.push_str(&format!(" {name}={value}"));
-    }
-    if let Some(cwd) = &spawn.cwd {
-        told.push_str(&format!(" in {cwd}"));
-    }
-    told
+    told.extend(spawn.env.iter().map(|(name, value)| format!("{name}={value}")));
+    told.extend(spawn.cwd.iter().map(|cwd| format!("in {cwd}")));
+    told.join(" ")
 }
 
 /// What `b` gets for `value` as its input `v`, after `a` gave `result` and declared `outputs`.

@@ -74,30 +74,38 @@ fn any_happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-/// Steps `s0`, `s1`, …, each with references to some before it: to what they may give, or to all of it.
+/// A step to be written: references to steps before it, `true` to all of what one gave; and whether it names
+/// its outputs.
+#[derive(Debug)]
+struct AnyStep {
+    references: Vec<(prop::sample::Index, bool)>,
+    names_outputs: bool,
+}
+
+impl AnyStep {
+    fn text(&self, index: usize) -> String {
+        let references = self.references.iter().filter(|_| index > 0);
+        let values = references.map(|(to, whole)| {
+            let output = if *whole { "data" } else { "x" };
+            format!(r#""s{}.{output}""#, to.index(index))
+        });
+        let values: Vec<_> = values.collect();
+        let outputs = if self.names_outputs { r#","outputs":["x","y"]"# } else { "" };
+        echo(&format!("s{index}"), &format!(r#""inputs":{{"v":[{}]}}{outputs}"#, values.join(",")))
+    }
+}
+
+/// Steps `s0`, `s1`, …, and perhaps outputs and a limit of the run.
 fn any_plan() -> impl Strategy<Value = Arc<Plan>> {
-    let step = (prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..3), any::<bool>());
-    (prop::collection::vec(step, 1..=8), any::<bool>(), prop::option::of(1..100_u32)).prop_map(
-        |(steps, outputs, limit)| {
-            let step = |(index, (references, named)): (usize, &(Vec<(prop::sample::Index, bool)>, bool))| {
-                let values = references.iter().filter(|_| index > 0).map(|(to, whole)| {
-                    format!(r#""s{}.{}""#, to.index(index), if *whole { "data" } else { "x" })
-                });
-                let values: Vec<_> = values.collect();
-                let named = if *named { r#","outputs":["x","y"]"# } else { "" };
-                echo(&format!("s{index}"), &format!(r#""inputs":{{"v":[{}]}}{named}"#, values.join(",")))
-            };
-            let told: Vec<_> = steps.iter().enumerate().map(step).collect();
-            let mut members = format!(r#""steps":[{}]"#, told.join(","));
-            if outputs {
-                members.push_str(r#","outputs":{"x":"s0.x"}"#);
-            }
-            if let Some(limit) = limit {
-                members.push_str(&format!(r#","resource_limits":{{"max_execution_time":{limit}}}"#));
-            }
-            plan(&definition(&members))
-        },
-    )
+    let references = prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..3);
+    let step = (references, any::<bool>());
+    let step = step.prop_map(|(references, names_outputs)| AnyStep { references, names_outputs });
+    let members = [r#","outputs":{"x":"s0.x"}"#, r#","resource_limits":{"max_execution_time":7}"#];
+    let members = prop::sample::subsequence(members.to_vec(), 0..=members.len());
+    (prop::collection::vec(step, 1..=8), members).prop_map(|(steps, members)| {
+        let steps: Vec<_> = steps.iter().enumerate().map(|(index, step)| step.text(index)).collect();
+        plan(&definition(&format!(r#""steps":[{}]{}"#, steps.join(","), members.concat())))
+    })
 }
 
 impl Happening {

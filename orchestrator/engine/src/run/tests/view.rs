@@ -2,7 +2,7 @@
 
 use schemas::{
     journal::{AttemptEnded, Event, Now, Outcome, RunCreated},
-    view::{Enforcer, FilesystemBy, Isolation, KillBy, StepStatus},
+    view::{Enforcer, FilesystemBy, Isolation, KillBy, NetworkBy, StepStatus},
 };
 
 use super::{
@@ -72,6 +72,17 @@ fn isolation_of_a_run_is_that_of_its_weakest_attempt() {
         ..bare.clone()
     };
     weakest(noted("host"), &[Some(bare.clone()), Some(monitored), Some(bare)], &both);
+    // In every respect at once, whoever is weak in it.
+    let weak = Isolation {
+        cpu: Enforcer::None,
+        pids: Enforcer::Rlimit,
+        io: Enforcer::None,
+        network: NetworkBy::Host,
+        ..isolation()
+    };
+    let strong = Isolation { io: Enforcer::CgroupV2, network: NetworkBy::Namespace, ..isolation() };
+    weakest(strong.clone(), &[Some(strong.clone()), Some(weak.clone())], &weak);
+    weakest(weak.clone(), &[Some(strong)], &weak);
 }
 
 #[test]
@@ -102,6 +113,16 @@ fn durations_are_by_the_clock_of_the_run() {
     assert_eq!(view.created_at, at(0).wall);
     assert_eq!(view.started_at, Some("2024-01-01T12:00:00Z".parse().unwrap()));
     assert_eq!(view.finished_at, Some("2024-01-01T13:00:01Z".parse().unwrap()));
+}
+
+#[test]
+fn a_clock_that_went_backwards_gives_no_duration() {
+    let mut run = two(created()).run;
+    run.apply(&started(), at(100));
+    run.apply(&stop(false), at(90));
+    run.apply(&ended(id("a", 1), Outcome::Cancelled), at(80));
+    let view = run.view();
+    assert_eq!((view.steps[0].duration_ms, view.duration_ms), (Some(0), Some(0)));
 }
 
 #[test]

@@ -39,26 +39,97 @@ fn json_stdio_at_every_exit_code() {
         "{} {}",
         "words",
     ];
-    insta::assert_snapshot!(table(Speaks::JsonStdio, &[0, 1, 2, 75, 137], &outputs), @"");
+    insta::assert_snapshot!(table(Speaks::JsonStdio, &[0, 1, 2, 75, 137], &outputs), @r#"
+    0 "{\"n\": 1}" -> ok {"n":1}
+    0 "{\"outputs\": {\"n\": 1}}" -> =
+    0 "{\"error\": {\"code\": \"GONE\", \"message\": \"no\", \"retryable\": true, \"details\": [1]}}" -> skill_error!: no {"skill_code":"GONE","skill_details":[1]}
+    0 "" -> protocol_error!: the program ended without a result on stdout {}
+    0 "{} {}" -> protocol_error!: the program wrote more than one result on stdout (byte 2) {}
+    0 "words" -> bad_output: the output is not JSON: expected value at line 1 column 1 {}
+    1 "{\"n\": 1}" -> exit_code!: the program ended with exit code 1 {"exit_code":1}
+    1 "{\"outputs\": {\"n\": 1}}" -> =
+    1 "{\"error\": {\"code\": \"GONE\", \"message\": \"no\", \"retryable\": true, \"details\": [1]}}" -> skill_error!: no {"exit_code":1,"skill_code":"GONE","skill_details":[1]}
+    1 "" -> exit_code!: the program ended with exit code 1 {"exit_code":1}
+    1 "{} {}" -> =
+    1 "words" -> =
+    2 "{\"n\": 1}" -> exit_code: the program ended with exit code 2 {"exit_code":2}
+    2 "{\"outputs\": {\"n\": 1}}" -> =
+    2 "{\"error\": {\"code\": \"GONE\", \"message\": \"no\", \"retryable\": true, \"details\": [1]}}" -> =
+    2 "" -> =
+    2 "{} {}" -> =
+    2 "words" -> =
+    75 "{\"n\": 1}" -> exit_code!: the program ended with exit code 75 {"exit_code":75}
+    75 "{\"outputs\": {\"n\": 1}}" -> =
+    75 "{\"error\": {\"code\": \"GONE\", \"message\": \"no\", \"retryable\": true, \"details\": [1]}}" -> =
+    75 "" -> =
+    75 "{} {}" -> =
+    75 "words" -> =
+    137 "{\"n\": 1}" -> exit_code!: the program ended with exit code 137 {"exit_code":137}
+    137 "{\"outputs\": {\"n\": 1}}" -> =
+    137 "{\"error\": {\"code\": \"GONE\", \"message\": \"no\", \"retryable\": true, \"details\": [1]}}" -> skill_error!: no {"exit_code":137,"skill_code":"GONE","skill_details":[1]}
+    137 "" -> exit_code!: the program ended with exit code 137 {"exit_code":137}
+    137 "{} {}" -> =
+    137 "words" -> =
+    "#);
 }
 
 #[test]
 fn text_at_every_exit_code() {
     let outputs = ["two\nlines\n", "", r#"{"error": {"message": "no"}}"#];
-    insta::assert_snapshot!(table(Speaks::Text { parse_json: false }, &[0, 1, 2, 75], &outputs), @"");
+    insta::assert_snapshot!(table(Speaks::Text { parse_json: false }, &[0, 1, 2, 75], &outputs), @r#"
+    0 "two\nlines\n" -> ok {"text":"two\nlines\n"}
+    0 "" -> ok {"text":""}
+    0 "{\"error\": {\"message\": \"no\"}}" -> ok {"text":"{\"error\": {\"message\": \"no\"}}"}
+    1 "two\nlines\n" -> exit_code!: the program ended with exit code 1 {"exit_code":1}
+    1 "" -> =
+    1 "{\"error\": {\"message\": \"no\"}}" -> =
+    2 "two\nlines\n" -> exit_code!: the program ended with exit code 2 {"exit_code":2}
+    2 "" -> =
+    2 "{\"error\": {\"message\": \"no\"}}" -> =
+    75 "two\nlines\n" -> exit_code!: the program ended with exit code 75 {"exit_code":75}
+    75 "" -> =
+    75 "{\"error\": {\"message\": \"no\"}}" -> =
+    "#);
 }
 
 #[test]
 fn text_that_is_json_at_every_exit_code() {
     let outputs = [r#"{"n": 1}"#, r#"{"outputs": {"n": 1}}"#, "", "words"];
-    insta::assert_snapshot!(table(Speaks::Text { parse_json: true }, &[0, 1, 2, 75], &outputs), @"");
+    insta::assert_snapshot!(table(Speaks::Text { parse_json: true }, &[0, 1, 2, 75], &outputs), @r#"
+    0 "{\"n\": 1}" -> ok {"n":1}
+    0 "{\"outputs\": {\"n\": 1}}" -> ok {"outputs":{"n":1}}
+    0 "" -> protocol_error!: the program ended without a result on stdout {}
+    0 "words" -> bad_output: the output is not JSON: expected value at line 1 column 1 {}
+    1 "{\"n\": 1}" -> exit_code!: the program ended with exit code 1 {"exit_code":1}
+    1 "{\"outputs\": {\"n\": 1}}" -> =
+    1 "" -> =
+    1 "words" -> =
+    2 "{\"n\": 1}" -> exit_code!: the program ended with exit code 2 {"exit_code":2}
+    2 "{\"outputs\": {\"n\": 1}}" -> =
+    2 "" -> =
+    2 "words" -> =
+    75 "{\"n\": 1}" -> exit_code!: the program ended with exit code 75 {"exit_code":75}
+    75 "{\"outputs\": {\"n\": 1}}" -> =
+    75 "" -> =
+    75 "words" -> =
+    "#);
 }
 
 #[test]
 fn programs_at_every_exit_code() {
     let codes = [0, 1, 2, 75];
-    insta::assert_snapshot!(table(Speaks::Program { allow_failure: false }, &codes, &["out\n"]), @"");
-    insta::assert_snapshot!(table(Speaks::Program { allow_failure: true }, &codes, &["out\n"]), @"");
+    insta::assert_snapshot!(table(Speaks::Program { allow_failure: false }, &codes, &["out\n"]), @r#"
+    0 "out\n" -> ok {"stdout":"out\n","stderr":"E\n","exit_code":0}
+    1 "out\n" -> exit_code!: the program ended with exit code 1 {"exit_code":1}
+    2 "out\n" -> exit_code!: the program ended with exit code 2 {"exit_code":2}
+    75 "out\n" -> exit_code!: the program ended with exit code 75 {"exit_code":75}
+    "#);
+    insta::assert_snapshot!(table(Speaks::Program { allow_failure: true }, &codes, &["out\n"]), @r#"
+    0 "out\n" -> ok {"stdout":"out\n","stderr":"E\n","exit_code":0}
+    1 "out\n" -> ok {"stdout":"out\n","stderr":"E\n","exit_code":1}
+    2 "out\n" -> ok {"stdout":"out\n","stderr":"E\n","exit_code":2}
+    75 "out\n" -> ok {"stdout":"out\n","stderr":"E\n","exit_code":75}
+    "#);
 }
 
 #[test]

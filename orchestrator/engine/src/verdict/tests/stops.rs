@@ -15,7 +15,18 @@ fn every_reason_has_its_verdict() {
         let facts = Facts { reason: Some(*reason), death: Death::Signaled(9), ..facts() };
         writeln!(table, "{reason} -> {}", told(judge(&facts))).unwrap();
     }
-    insta::assert_snapshot!(table, @"");
+    insta::assert_snapshot!(table, @r#"
+    timeout -> timeout!: the step took longer than its timeout of 1 ms {"limit":1,"signal":9}
+    run_timeout -> cancelled
+    idle_timeout -> idle_timeout!: the step was silent for 2 ms {"limit":2,"signal":9}
+    cpu_time -> cpu_time_exceeded!: the step used more than 3 ms of CPU time {"limit":3,"signal":9}
+    output -> output_too_large: the step wrote more than 4 bytes on stdout {"limit":4,"signal":9}
+    memory -> oom!: the step used more than 5 bytes of memory {"limit":5,"signal":9}
+    protocol -> protocol_error!: it broke its protocol {}
+    stop -> cancelled
+    sibling -> cancelled
+    shutdown -> cancelled
+    "#);
 }
 
 #[test]
@@ -25,7 +36,18 @@ fn without_a_known_limit_the_reason_is_told_all_the_same() {
         let facts = Facts { reason: Some(*reason), bounds: Bounds::default(), ..facts() };
         writeln!(table, "{reason} -> {}", told(judge(&facts))).unwrap();
     }
-    insta::assert_snapshot!(table, @"");
+    insta::assert_snapshot!(table, @"
+    timeout -> timeout!: the step took longer than its timeout of ? ms {}
+    run_timeout -> cancelled
+    idle_timeout -> idle_timeout!: the step was silent for ? ms {}
+    cpu_time -> cpu_time_exceeded!: the step used more than ? ms of CPU time {}
+    output -> output_too_large: the step wrote more than ? bytes on stdout {}
+    memory -> oom!: the step used more than ? bytes of memory {}
+    protocol -> protocol_error!: it broke its protocol {}
+    stop -> cancelled
+    sibling -> cancelled
+    shutdown -> cancelled
+    ");
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl Witness {
                 assert_eq!(Some(*reason), self.reason, "the first reason stands");
             }
             Action::ArmTimer { .. } => {
-                assert!(self.ended.is_empty() && self.live.is_none(), "armed at the start")
+                assert!(self.ended.is_empty() && self.live.is_none(), "armed at the start");
             }
             Action::Notice(notice) => self.hears(notice),
             Action::Finish { status } => {

@@ -1,0 +1,94 @@
+//! `doctor`: what this machine can enforce, found by trying it, and how to mend what it cannot.
+
+mod cgroups;
+mod gaps;
+mod kernel;
+mod namespaces;
+mod table;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use schemas::{
+    exit_code::ExitCode,
+    output::{
+        SCHEMA_VERSION,
+        doctor::{Doctor, HeldLimit},
+    },
+    view::Enforcer,
+};
+
+use super::output;
+use crate::{cgroup::Controllers, errors::Result, ui::terminal};
+
+/// Show what this machine can enforce, and the command that mends each gap.
+#[derive(Debug, clap::Parser)]
+#[command(after_help = "Examples:\n  \
+    q workflow doctor\n  \
+    q workflow doctor --json\n  \
+    systemd-run --user --scope -p Delegate=yes q workflow doctor --require")]
+pub(super) struct Arguments {
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+    /// Exit with 7 unless limits on memory, CPU and processes are held by the kernel.
+    #[arg(long)]
+    require: bool,
+    /// A cgroup v2 directory that is ours to use, as for `run`.
+    #[arg(long, value_name = "PATH")]
+    cgroup_base: Option<PathBuf>,
+    /// Makes one namespace and exits: what the tries run.
+    #[arg(long, hide = true, value_enum, conflicts_with_all = ["json", "require", "cgroup_base"])]
+    try_namespace: Option<namespaces::Kind>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result {
+    if let Some(kind) = arguments.try_namespace {
+        return Ok(namespaces::attempt(kind));
+    }
+    let doctor = examine(arguments)?;
+    if arguments.json {
+        output::json(&doctor)?;
+    } else {
+        output::text(&table::render(&doctor, terminal::width()))?;
+    }
+    let required = ["memory", "cpu", "pids"];
+    let held = required.iter().all(|name| doctor.limits.get(*name).is_some_and(|limit| limit.held));
+    Ok(if arguments.require && !held { ExitCode::Isolation } else { ExitCode::Done })
+}
+
+fn examine(arguments: &Arguments) -> Result<Doctor> {
+    let namespaces = namespaces::examine();
+    let found = cgroups::examine(arguments.cgroup_base.as_deref())?;
+    let kernel = kernel::Kernel::examine();
+    let gaps = gaps::gaps(&found, namespaces, &kernel);
+    Ok(Doctor {
+        schema_version: SCHEMA_VERSION,
+        kernel: kernel.release,
+        uid: kernel.uid,
+        limits: limits(found.held),
+        cgroup: found.cgroup,
+        namespaces,
+        landlock: kernel.landlock,
+        seccomp: kernel.seccomp,
+        gaps,
+    })
+}
+
+/// Who holds the limits of a step with the default sandbox.
+fn limits(held: Controllers) -> BTreeMap<String, HeldLimit> {
+    let cgroup = |held: bool| HeldLimit { by: if held { Enforcer::CgroupV2 } else { Enforcer::None }, held };
+    let by = |by: Enforcer| HeldLimit { by, held: true };
+    let limits = [
+        ("memory", cgroup(held.memory)),
+        ("cpu", cgroup(held.cpu)),
+        ("pids", cgroup(held.pids)),
+        ("io", cgroup(held.io)),
+        ("cpu_time", by(Enforcer::Rlimit)),
+        ("open_files", by(Enforcer::Rlimit)),
+        ("file_size", by(Enforcer::Rlimit)),
+        ("scratch", by(Enforcer::Tmpfs)),
+        ("output", by(Enforcer::Engine)),
+        ("timeout", by(Enforcer::Engine)),
+    ];
+    limits.into_iter().map(|(name, limit)| (name.to_owned(), limit)).collect()
+}
