@@ -94,6 +94,10 @@ fn look_for(name: &SafeName, places: &[PathBuf], found: &mut Found) {
             found.catalog.hidden.entry(name.to_string()).or_insert(which);
             continue;
         }
+        if builtin::find(name.as_str()).is_some() {
+            let which = format!("{} is taken, and hides the built-in one", path.display());
+            found.catalog.hidden.insert(name.to_string(), which);
+        }
         match read(&path, &folder) {
             Ok(entry) => {
                 found.catalog.skills.insert(name.to_string(), entry);

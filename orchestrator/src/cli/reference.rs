@@ -1,7 +1,7 @@
 //! The generated part of the reference: `docs/reference/` and `schemas/json/`. The tests fail when a page is not
 //! what the program says; with `UPDATE_DOCS=1` they write it.
 
-use std::{fmt::Write as _, path::Path};
+use std::{fmt::Write as _, io::Write as _, path::Path};
 
 use clap::{Command, CommandFactory as _};
 use schemas::{exit_code::ExitCode, failure::Code};
@@ -12,7 +12,8 @@ pub(super) fn check_fresh(file: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::create_dir_all(path.parent().expect("it has one")).expect("the repository is writable");
-        std::fs::write(&path, text).expect("the repository is writable");
+        let mut page = std::fs::File::create(&path).expect("the repository is writable");
+        page.write_all(text.as_bytes()).expect("the repository is writable");
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(found == text, "{file} is not up to date: run the tests of `orchestrator` with UPDATE_DOCS=1");

@@ -51,8 +51,8 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
             }
         };
         let checked = definition::check_source(&source, home, None);
-        let has_warnings = !checked.diagnostics.is_empty();
-        validation.valid &= !checked.has_errors() && !(arguments.strict && has_warnings);
+        let refused = if arguments.strict { !checked.diagnostics.is_empty() } else { checked.has_errors() };
+        validation.valid &= !refused;
         let file = file_name(name, &source);
         if arguments.json {
             validation.files.push(described(file, &source, &checked));

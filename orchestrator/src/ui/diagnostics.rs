@@ -106,7 +106,9 @@ impl<'a> Source<'a> {
         let before = &before[before.len().saturating_sub(LINE_MAX)..];
         let from = before.iter().rev().take_while(|byte| **byte != b'\n').count().min(line.len());
         let to = (from + span.len()).min(line.len());
-        Mark { position, line: (line.len() <= LINE_MAX).then_some(line), span: from..to }
+        // Where bytes that are no text were replaced, a span may begin or end inside a character.
+        let span = line.floor_char_boundary(from)..line.ceil_char_boundary(to);
+        Mark { position, line: (line.len() <= LINE_MAX).then_some(line), span }
     }
 }
 
@@ -252,6 +254,18 @@ mod tests {
         assert!(!drawn.contains(|c: char| c.is_control() && c != '\n'), "{drawn:?}");
         assert!(!drawn.contains('\u{202e}'), "{drawn:?}");
         assert!(!drawn.lines().any(|line| line.starts_with("error: forged")), "{drawn}");
+    }
+
+    #[test]
+    fn a_span_inside_a_character_marks_it_whole() {
+        let found = Diagnostic::new(codes::NOT_UTF8, 2..3, "the file is not UTF-8");
+        insta::assert_snapshot!(plain(&render_to(80, "a.json", "a\u{fffd}b", &[found])), @r"
+        error[E001]: the file is not UTF-8
+         --> a.json:1:2
+          |
+        1 | a�b
+          |  ^
+        ");
     }
 
     #[test]

@@ -5,7 +5,6 @@ mod deaths;
 mod faults;
 mod harness;
 mod lives;
-
 mod sandbox;
 
 use std::io::Write;

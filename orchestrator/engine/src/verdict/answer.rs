@@ -18,6 +18,13 @@ const BAD_INPUT: i32 = 2;
 /// `EX_TEMPFAIL` of sysexits.h: try again later.
 const TEMPORARY: i32 = 75;
 
+/// Characters kept of a skill's own message.
+const MESSAGE_MAX: usize = 4000;
+/// Characters kept of a skill's own code.
+const CODE_MAX: usize = 100;
+/// Longest details of a skill that are kept, in bytes; longer ones are left out.
+const DETAILS_MAX: usize = 64 * 1024;
+
 /// How the answer of an attempt is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaks {
@@ -182,15 +189,16 @@ fn error_envelope(facts: &Facts<'_>, error: &Json) -> Failure {
         return own_error(facts, &error);
     }
     let text = serde_json::from_str::<String>(error.as_str());
-    let message = text.unwrap_or_else(|_| error.as_str().chars().take(1000).collect());
+    let message = text.unwrap_or_else(|_| error.as_str().chars().take(MESSAGE_MAX).collect());
     own_error(facts, &OwnError { code: OwnError::no_code(), message, retryable: false, details: None })
 }
 
 fn own_error(facts: &Facts<'_>, error: &OwnError) -> Failure {
-    let mut failure = failure(facts, Code::SkillError, error.message.clone());
+    let mut failure = failure(facts, Code::SkillError, error.message.chars().take(MESSAGE_MAX).collect());
     failure.retryable = error.retryable;
-    failure.details.skill_code = Some(error.code.clone());
-    failure.details.skill_details.clone_from(&error.details);
+    failure.details.skill_code = Some(error.code.chars().take(CODE_MAX).collect());
+    // What a failure carries goes into the journal and every view of the run.
+    failure.details.skill_details = error.details.clone().filter(|details| details.len() <= DETAILS_MAX);
     if let Death::Exited(code) = facts.death
         && code != 0
     {

@@ -56,7 +56,9 @@ fn limits(found: &Found, kernel: &Kernel) -> Option<Gap> {
 fn fix(found: &Found, missing: &[&str], kernel: &Kernel) -> String {
     match (found.cgroup.mode, found.place) {
         (CgroupMode::None, _) => "sudo mount -t cgroup2 none /sys/fs/cgroup".to_owned(),
-        (CgroupMode::Legacy | CgroupMode::Hybrid, _) => boot_with("systemd.unified_cgroup_hierarchy=1", kernel),
+        (CgroupMode::Legacy | CgroupMode::Hybrid, _) => {
+            boot_with("systemd.unified_cgroup_hierarchy=1", kernel)
+        }
         (CgroupMode::Unified, Place::Nowhere) => own_scope(kernel),
         (CgroupMode::Unified, Place::Own) if found.cgroup.controllers.is_empty() => own_scope(kernel),
         (CgroupMode::Unified, Place::Root) => {

@@ -1,5 +1,7 @@
 //! The report for people.
 
+use std::fmt::Write as _;
+
 use schemas::output::doctor::{Doctor, Gap};
 
 use crate::ui::{
@@ -80,7 +82,7 @@ fn gap_lines(gap: &Gap, columns: usize) -> String {
     let mut text = hanging(&format!("gap: {}: {}", escape(&gap.what), escape(&gap.why)), columns);
     if let Some(fix) = &gap.fix {
         // A command is one line, whatever the width: it is there to be copied.
-        text.push_str(&format!("  mend it: {}\n", escape(fix)));
+        let _infallible = writeln!(text, "  mend it: {}", escape(fix));
     }
     text
 }

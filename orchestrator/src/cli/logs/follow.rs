@@ -225,7 +225,7 @@ impl Watch {
         }
         let mut news = News::default();
         for (place, flags, name) in self.events()? {
-            self.happened(&place, flags, &name, &mut news)?;
+            self.happened(place.as_ref(), flags, &name, &mut news)?;
         }
         Ok(news)
     }
@@ -251,7 +251,7 @@ impl Watch {
 
     fn happened(
         &mut self,
-        place: &Option<Place>,
+        place: Option<&Place>,
         flags: ReadFlags,
         name: &str,
         news: &mut News,
@@ -263,13 +263,13 @@ impl Watch {
         match place {
             Some(Place::Run) => match name {
                 "logs" => {
-                    self.log()?;
                     news.engine = true;
+                    self.log()?;
                 }
                 "steps" => news.attempts.extend(self.steps()?),
                 "state.json" => news.owner = news.owner.max(Owner::Told),
                 "run.lock" | "journal.jsonl" if flags.contains(ReadFlags::CLOSE_WRITE) => {
-                    news.owner = Owner::Closed
+                    news.owner = Owner::Closed;
                 }
                 _ => {}
             },

@@ -1,5 +1,7 @@
 //! Why a run failed, and what else went wrong in it.
 
+use std::fmt::Write as _;
+
 use schemas::{
     failure::{Code, Failure},
     view::{RunView, StepStatus},
@@ -73,7 +75,7 @@ impl Section {
         let room = self.columns.saturating_sub(indent.len() + 2);
         for (number, line) in wrap(&escape(text), room).iter().enumerate() {
             let more = if number == 0 { "" } else { "  " };
-            self.text.push_str(&format!("{indent}{more}{line}\n"));
+            let _infallible = writeln!(self.text, "{indent}{more}{line}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Which limits the steps had and who held them.
 
+use std::fmt::Write as _;
+
 use schemas::view::{Limit, RunView};
 
 use crate::ui::{
@@ -52,7 +54,7 @@ fn held(limit: &Limit, columns: usize) -> String {
     }
     let mut text = format!("{}\n", name.trim_end());
     for line in wrap(&holder, columns.saturating_sub(4)) {
-        text.push_str(&format!("    {}\n", painted(limit, &line)));
+        let _infallible = writeln!(text, "    {}", painted(limit, &line));
     }
     text
 }

@@ -1,0 +1,183 @@
+//! The documents of the project against the project: links lead somewhere, the book lists every page, examples in
+//! the guide are the files that they name, and every dependency has its line of why. Nothing here runs `q`.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Component, Path, PathBuf},
+    process::Command,
+};
+
+use integration_tests::program::workspace;
+use serde_json::Value;
+
+/// A page: its path from the root, and its text.
+struct Page {
+    path: PathBuf,
+    text: String,
+}
+
+/// The pages of the project: those at the root, and the book.
+fn pages() -> Vec<Page> {
+    let mut paths = Vec::new();
+    let mut folders = vec![workspace().join("docs")];
+    let at_root = fs::read_dir(workspace()).expect("the root is readable").flatten().map(|entry| entry.path());
+    paths.extend(at_root.filter(|path| is_page(path)));
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of the book is readable").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if is_page(&path) {
+                paths.push(path);
+            }
+        }
+    }
+    assert!(paths.len() > 50, "the pages are found: {}", paths.len());
+    paths.sort();
+    let page = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("a page is text");
+        Page { path: path.strip_prefix(workspace()).expect("it is below the root").to_owned(), text }
+    };
+    paths.into_iter().map(page).collect()
+}
+
+fn is_page(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "md")
+}
+
+/// The text without what stands between fences.
+fn prose(text: &str) -> String {
+    text.split("```").step_by(2).collect()
+}
+
+/// The targets of the links `[…](target)` of a text.
+fn links(text: &str) -> Vec<String> {
+    let targets = prose(text);
+    let targets = targets.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    targets.map(|(target, _)| target.to_owned()).collect()
+}
+
+/// The fragment by which a heading is linked to.
+fn fragment(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | ' '));
+    kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+fn headings(text: &str) -> BTreeSet<String> {
+    let headings = prose(text);
+    headings
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| fragment(line.trim_start_matches('#').trim()))
+        .collect()
+}
+
+/// `a/../b` as `b`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir {
+            plain.pop();
+        } else {
+            plain.push(part);
+        }
+    }
+    plain
+}
+
+#[track_caller]
+fn assert_none(rule: &str, broken: &[String]) {
+    assert!(broken.is_empty(), "{rule}:\n  {}", broken.join("\n  "));
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut broken = Vec::new();
+    for Page { path, text } in pages() {
+        for link in links(&text).into_iter().filter(|link| !link.starts_with("http")) {
+            let (file, heading) = link.split_once('#').unwrap_or((&link, ""));
+            let folder = path.parent().expect("a page has a folder");
+            let target = if file.is_empty() { path.clone() } else { plain(&folder.join(file)) };
+            let whole = workspace().join(&target);
+            let found = whole.exists()
+                && (heading.is_empty()
+                    || fs::read_to_string(&whole).is_ok_and(|text| headings(&text).contains(heading)));
+            if !found {
+                broken.push(format!("{}: {link}", path.display()));
+            }
+        }
+    }
+    assert_none("a link leads somewhere", &broken);
+}
+
+#[test]
+fn book_lists_every_page_once() {
+    let summary = fs::read_to_string(workspace().join("docs/SUMMARY.md")).expect("the book has a summary");
+    let mut listed: Vec<_> = links(&summary).iter().map(|link| Path::new("docs").join(link)).collect();
+    listed.sort();
+    let pages = pages().into_iter().map(|page| page.path);
+    let pages: Vec<_> =
+        pages.filter(|path| path.starts_with("docs") && !path.ends_with("SUMMARY.md")).collect();
+    assert_eq!(listed, pages);
+}
+
+/// The fenced block that follows these words on a page.
+#[track_caller]
+fn block_after(page: &str, words: &str) -> String {
+    let text = fs::read_to_string(workspace().join("docs/guide").join(page)).expect("the page is there");
+    let (_, rest) = text.split_once(words).unwrap_or_else(|| panic!("{page} does not say {words:?}"));
+    let block = rest.split("```").nth(1).expect("a block follows");
+    block.split_once('\n').expect("a block has lines").1.to_owned()
+}
+
+#[test]
+fn examples_of_the_guide_are_the_files() {
+    for (page, words, file) in [
+        ("getting-started.md", "`examples/getting-started.json` has two steps.", "getting-started.json"),
+        ("writing-a-skill.md", "`examples/skills/word-count/skill.json`:", "skills/word-count/skill.json"),
+        ("writing-a-skill.md", "`examples/skills/word-count/run.py`:", "skills/word-count/run.py"),
+        ("writing-a-skill.md", "is `examples/skills/disk-free/run.sh`:", "skills/disk-free/run.sh"),
+    ] {
+        let example = fs::read_to_string(workspace().join("examples").join(file)).expect("it is there");
+        assert_eq!(block_after(page, words), example, "{page}: {file}");
+    }
+}
+
+/// The rows `(crate, is for tests)` of the table below a heading.
+fn documented(section: &str) -> BTreeSet<(String, bool)> {
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" |"));
+    let rows = rows.filter(|(names, _)| *names != "crate");
+    rows.flat_map(|(names, _)| {
+        let tests = names.ends_with(" (tests)");
+        let names = names.trim_end_matches(" (tests)").split(", ");
+        names.map(move |name| (name.to_owned(), tests)).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+#[test]
+fn every_dependency_has_its_line_of_why() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--offline", "--no-deps", "--format-version", "1"])
+        .current_dir(workspace())
+        .output()
+        .expect("cargo is there");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo prints JSON");
+    let text = fs::read_to_string(workspace().join("ARCHITECTURE.md")).expect("it is there");
+    let (_, tables) = text.split_once("\n## Direct dependencies").expect("it has the section");
+    for package in metadata["packages"].as_array().expect("packages are a list") {
+        let name = package["name"].as_str().expect("a name is text");
+        let section = tables.split("\n### ").find(|section| section.lines().next() == Some(name));
+        let section = section.unwrap_or_else(|| panic!("{name} has no table"));
+        let dependencies = package["dependencies"].as_array().expect("dependencies are a list");
+        let direct: BTreeSet<_> = dependencies
+            .iter()
+            .map(|dependency| {
+                let name = dependency["name"].as_str().expect("a name is text");
+                (name.to_owned(), dependency["kind"] == "dev")
+            })
+            .collect();
+        assert_eq!(documented(section), direct, "{name}: ARCHITECTURE.md against its Cargo.toml");
+    }
+}
