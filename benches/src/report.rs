@@ -24,10 +24,18 @@ pub(crate) fn print(table: &[(String, Vec<Cost>)], once: &Once) -> Result<()> {
     let mut first = None;
     for (few, many, cost) in &once.scaling {
         let base = *first.get_or_insert(cost.cpu_us);
-        println!("- CPU per echo step from {few} to {many} steps: {:.0} µs ({:.2} × the first)", cost.cpu_us, cost.cpu_us / base);
+        println!(
+            "- CPU per echo step from {few} to {many} steps: {:.0} µs ({:.2} × the first)",
+            cost.cpu_us,
+            cost.cpu_us / base
+        );
     }
     println!("- bytes written per echo step (journal and log): {:.0}", once.bytes_per_step);
-    println!("- largest process of a run of {} steps: {:.1} MB resident", once.largest.0, once.largest.1 / 1024.0);
+    println!(
+        "- largest process of a run of {} steps: {:.1} MB resident",
+        once.largest.0,
+        once.largest.1 / 1024.0
+    );
     if let Some((small, large, rss)) = once.engine_size {
         println!(
             "- exec step in a small engine {small:.0} µs, in one of {:.0} MB {large:.0} µs: {:.2} ×",

@@ -68,13 +68,19 @@ impl Subjects {
             ("F: append 300 B + fdatasync, preallocated", self.durable_append()?),
             ("q: chain of exec /bin/true", self.chain("exec")?),
             ("q: chain of echo", self.chain("echo")?),
-            ("make: chain of /bin/true", measure::command(&["make", "-f", &makefile])?.per_part(nothing, STEPS)),
+            (
+                "make: chain of /bin/true",
+                measure::command(&["make", "-f", &makefile])?.per_part(nothing, STEPS),
+            ),
             ("xargs -P2 /bin/true", measure::command(&["sh", "-c", &xargs])?.per_part(nothing, STEPS)),
         ];
         if Path::new("/usr/bin/bwrap").exists() {
             let bwrap = "for i in $(seq 50); do bwrap --ro-bind / / --unshare-pid --unshare-ipc --unshare-uts \
                          --proc /proc --tmpfs /tmp /bin/true; done";
-            round.push(("bwrap with the same namespaces", measure::command(&["sh", "-c", bwrap])?.per_part(nothing, 50)));
+            round.push((
+                "bwrap with the same namespaces",
+                measure::command(&["sh", "-c", bwrap])?.per_part(nothing, 50),
+            ));
         }
         Ok(round)
     }
@@ -122,8 +128,10 @@ impl Subjects {
         let (size, count) = BALLAST;
         std::fs::File::create(self.dir.path().join("ballast"))?.write_all(&vec![b'x'; size])?;
         let ballast = self.path("ballast");
-        let load = |index: usize| json!({"id": format!("ballast{index}"), "type": "skill", "skill": "exec",
-                                         "inputs": {"argv": ["cat", ballast]}});
+        let load = |index: usize| {
+            json!({"id": format!("ballast{index}"), "type": "skill", "skill": "exec",
+                                         "inputs": {"argv": ["cat", ballast]}})
+        };
         let steps = |count: usize| -> Vec<Value> {
             let chain = chain(STEPS, |_| exec());
             let chain = chain["steps"].as_array().cloned().unwrap_or_default();
@@ -163,7 +171,8 @@ impl Subjects {
     }
 
     fn durable_append(&self) -> Result<Cost> {
-        let mut file = OpenOptions::new().create(true).write(true).truncate(false).open(self.path("append"))?;
+        let mut file =
+            OpenOptions::new().create(true).write(true).truncate(false).open(self.path("append"))?;
         let record = [b'x'; 300];
         file.write_all(&vec![0; record.len() * STEPS as usize])?;
         file.sync_all()?;

@@ -94,9 +94,9 @@ struct Request {
     news: mpsc::UnboundedSender<News>,
 }
 
-/// Starts the launcher, with the leaf in which it shall try a birth. By posix_spawn: no hook, no fork of
+/// Starts the launcher, with the leaf in which it shall try a birth and the most that a birth will keep. By posix_spawn: no hook, no fork of
 /// this process. It gets no environment, so that no step can read ours through it.
-pub fn start(probe: Option<&Path>) -> Result<Starting, Error> {
+pub fn start(probe: Option<&Path>, capabilities: Capabilities) -> Result<Starting, Error> {
     let (ours, theirs) = StdUnixStream::pair().map_err(Error::Start)?;
     let child = Command::new("/proc/self/exe")
         .arg0("q")
@@ -108,7 +108,7 @@ pub fn start(probe: Option<&Path>) -> Result<Starting, Error> {
         .spawn()
         .map_err(Error::Start)?;
     let probe = probe.map(|path| path.to_string_lossy().into_owned());
-    let setup = ToLauncher::Setup { version: VERSION, probe, capabilities: Capabilities::Kept };
+    let setup = ToLauncher::Setup { version: VERSION, probe, capabilities };
     socket::send(&ours, &setup, Vec::new()).map_err(Error::Handshake)?;
     Ok(Starting { socket: ours, child })
 }

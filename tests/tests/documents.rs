@@ -21,7 +21,8 @@ struct Page {
 fn pages() -> Vec<Page> {
     let mut paths = Vec::new();
     let mut folders = vec![workspace().join("docs")];
-    let at_root = fs::read_dir(workspace()).expect("the root is readable").flatten().map(|entry| entry.path());
+    let at_root =
+        fs::read_dir(workspace()).expect("the root is readable").flatten().map(|entry| entry.path());
     paths.extend(at_root.filter(|path| is_page(path)));
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("a folder of the book is readable").flatten() {

@@ -75,7 +75,7 @@ pub(super) fn sweep(base: &Path) -> u32 {
     let mut swept = 0;
     let Ok(entries) = fs::read_dir(base) else { return 0 };
     for entry in entries.flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+        if !is_ours(&entry.file_name().to_string_lossy()) {
             continue;
         }
         // Held until the tree is gone, so that two sweepers do not meet in it.
@@ -84,6 +84,17 @@ pub(super) fn sweep(base: &Path) -> u32 {
         }
     }
     swept
+}
+
+/// Whether a name is one that [`Tree::create`] gives: `q-<boot>-<pid>-<nonce>`.
+fn is_ours(name: &str) -> bool {
+    let hex = |part: &str| part.len() == 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut parts = name.strip_prefix(PREFIX).unwrap_or_default().split('-');
+    let fits = |part: Option<&str>, fit: &dyn Fn(&str) -> bool| part.is_some_and(fit);
+    fits(parts.next(), &hex)
+        && fits(parts.next(), &|pid| pid.parse::<u32>().is_ok())
+        && fits(parts.next(), &hex)
+        && parts.next().is_none()
 }
 
 /// Kills whatever lives in a dead engine's tree. The tree is never used again, so that `cgroup.kill` on
@@ -134,5 +145,25 @@ fn lock(path: &Path) -> Result<Option<File>, Error> {
         Ok(()) => Ok(path.exists().then_some(file)),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
         Err(fs::TryLockError::Error(source)) => Err(error(source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ours;
+
+    #[test]
+    fn only_trees_that_an_engine_made_are_swept() {
+        assert!(is_ours("q-a8196907-21913-46756f14"));
+        for other in [
+            "q-bench-21913",
+            "q-",
+            "q-a8196907-x-46756f14",
+            "q-a8196907-1-46756f14-1",
+            "supervisor",
+            "xq-a8196907-1-46756f14",
+        ] {
+            assert!(!is_ours(other), "{other}");
+        }
     }
 }

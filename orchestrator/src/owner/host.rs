@@ -8,12 +8,13 @@ use std::{
     time::Duration,
 };
 
+use ipc::message::Capabilities;
 use schemas::{
     exit_code::ExitCode,
     view::{Isolation, Limit},
 };
 use tokio::task::JoinHandle;
-use workflow_engine::plan::{Enforcement, Step, StepKind};
+use workflow_engine::plan::{Enforcement, Profile, Step, StepKind};
 
 use super::Order;
 use crate::{
@@ -47,7 +48,8 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)
     });
     let probe = tree.as_ref().and_then(|tree| tree.leaf("probe").ok());
     let launcher_error = |error: launcher::Error| CommandError::from_error(ExitCode::Engine, &error);
-    let starting = launcher::start(probe.as_ref().map(cgroup::Leaf::path)).map_err(launcher_error)?;
+    let starting = launcher::start(probe.as_ref().map(cgroup::Leaf::path), capabilities(order));
+    let starting = starting.map_err(launcher_error)?;
     let (launcher, ready, line) = starting.ready().map_err(launcher_error)?;
     if let Some(probe) = probe {
         // One that is still busy goes with the tree.
@@ -74,6 +76,15 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)
 /// What this host gives to a step with the default sandbox.
 pub(super) fn isolation(host: &Host) -> Isolation {
     attempt::isolation(host.tree.as_ref().map(Tree::controllers), host.namespaces, &host.notes)
+}
+
+/// The most that a step of the plan keeps of the engine's capabilities.
+fn capabilities(order: &Order) -> Capabilities {
+    let bare = |step: &Step| {
+        let StepKind::Skill(call) = &step.kind;
+        call.sandbox == Profile::None
+    };
+    if order.plan.steps.iter().any(bare) { Capabilities::Kept } else { Capabilities::Standard }
 }
 
 /// What this host would give to a run.

@@ -179,10 +179,16 @@ fn errors_of_every_shape_are_told() {
 }
 
 #[test]
-fn an_error_in_a_shape_of_its_own_is_cut() {
-    let long = format!(r#"{{"error":["{}"]}}"#, "ä".repeat(5000));
-    let failure = failure(&Facts { stdout: long.as_bytes(), ..facts() });
-    assert_eq!(failure.message.chars().count(), 1000);
+fn an_error_of_any_shape_is_cut() {
+    let long = "ä".repeat(100_000);
+    for text in [
+        format!(r#"{{"error":["{long}"]}}"#),
+        format!(r#"{{"error":{{"message":"{long}","details":"{long}"}}}}"#),
+    ] {
+        let failure = failure(&Facts { stdout: text.as_bytes(), ..facts() });
+        assert_eq!(failure.message.chars().count(), 4000);
+        assert_eq!(failure.details.skill_details, None);
+    }
 }
 
 #[test]
