@@ -13,12 +13,12 @@ use std::io::{self, Write};
 
 /// Writes text to stdout.
 pub fn print(text: &str) -> io::Result<()> {
-    tolerate_closed(write(text))
+    tolerate_closed(anstream::stdout().lock().write_all(text.as_bytes()))
 }
 
-/// Writes text to stdout, for whoever must know when nobody reads any more: `BrokenPipe`.
+/// Writes text without colours to stdout, for whoever must know when nobody reads any more: `BrokenPipe`.
 pub fn write(text: &str) -> io::Result<()> {
-    let mut stdout = anstream::stdout().lock();
+    let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }

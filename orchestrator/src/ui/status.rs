@@ -124,4 +124,4 @@ fn outputs(view: &RunView, columns: usize) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

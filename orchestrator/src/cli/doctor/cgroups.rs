@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use ipc::message::Capabilities;
 use schemas::{
     exit_code::ExitCode,
     output::doctor::{Cgroup, CgroupMode},
@@ -125,7 +126,7 @@ fn births(leaf: Option<&Leaf>) -> Result<Vec<String>> {
 }
 
 async fn ask(probe: Option<PathBuf>) -> std::result::Result<Ready, launcher::Error> {
-    let (requests, ready, line) = launcher::start(probe.as_deref())?.ready()?;
+    let (requests, ready, line) = launcher::start(probe.as_deref(), Capabilities::Standard)?.ready()?;
     drop(requests);
     // It ends when its socket closes; one that does not is no reason to wait for ever.
     let _bounded = tokio::time::timeout(LAUNCHER_GOES, line).await;

@@ -26,7 +26,7 @@ use crate::{
     ui,
 };
 
-/// A lock is given back a moment after its file is closed: so often it is looked at again …
+/// The lock on the journal may be free a moment after the journal was closed: so often it is looked at again …
 const LOOKS: u32 = 50;
 /// … after so many nanoseconds each time.
 const LOOK_AFTER: i64 = 20_000_000;
@@ -91,7 +91,7 @@ fn is_over(dir: &RunDir) -> io::Result<bool> {
     Ok(!owned || ended())
 }
 
-/// The owner closed its files. The kernel tells of that before it gives the lock back.
+/// The owner closed its journal. The kernel tells of that before it gives the lock back.
 fn is_over_soon(dir: &RunDir) -> io::Result<bool> {
     for _ in 0..LOOKS {
         if is_over(dir)? {
@@ -125,7 +125,7 @@ enum Owner {
     Quiet,
     /// It wrote the run's view.
     Told,
-    /// It closed its lock or its journal.
+    /// It closed its journal, and with it gives its lock back.
     Closed,
 }
 
@@ -268,7 +268,7 @@ impl Watch {
                 }
                 "steps" => news.attempts.extend(self.steps()?),
                 "state.json" => news.owner = news.owner.max(Owner::Told),
-                "run.lock" | "journal.jsonl" if flags.contains(ReadFlags::CLOSE_WRITE) => {
+                "journal.jsonl" if flags.contains(ReadFlags::CLOSE_WRITE) => {
                     news.owner = Owner::Closed;
                 }
                 _ => {}
@@ -290,5 +290,75 @@ impl Watch {
             None => {}
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, File, OpenOptions},
+        io::Write as _,
+    };
+
+    use super::*;
+    use crate::store::{files, home::Home, lock::RunLock, names::RunId};
+
+    fn run() -> (tempfile::TempDir, RunDir, Watch) {
+        let home = tempfile::tempdir().unwrap();
+        let dir = Home::at(home.path().to_owned()).run(RunId::generate());
+        files::ensure_dir(dir.path()).unwrap();
+        let mut watch = Watch::new(&dir).unwrap();
+        watch.all().unwrap();
+        (home, dir, watch)
+    }
+
+    fn append(path: &Path, text: &str) -> File {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_new_attempt_is_seen_and_its_end_too() {
+        let (_home, dir, mut watch) = run();
+        let attempt = steps::root(&dir).join("a/1");
+        let file = append(&attempt.join("stdout.log"), "one\n");
+        let seen = BTreeSet::from([attempt.clone()]);
+        assert_eq!(watch.wait().unwrap().attempts, seen, "in directories that were not there");
+        append(&attempt.join("stdout.log"), "two\n");
+        assert_eq!(watch.wait().unwrap().attempts, seen, "in one that is watched");
+        drop(file);
+        assert_eq!(watch.wait().unwrap().closed, seen);
+        let next = steps::root(&dir).join("a/2");
+        append(&next.join("stderr.log"), "three\n");
+        assert_eq!(watch.wait().unwrap().attempts, BTreeSet::from([next]));
+    }
+
+    #[test]
+    fn news_of_the_engine_are_seen_across_a_rotation() {
+        let (_home, dir, mut watch) = run();
+        append(&dir.run_log(), "one\n");
+        assert!(watch.wait().unwrap().engine, "the directory was not there");
+        append(&dir.run_log(), "two\n");
+        assert!(watch.wait().unwrap().engine);
+        fs::rename(dir.run_log(), dir.run_log().with_extension("log.1")).unwrap();
+        append(&dir.run_log(), "three\n");
+        assert!(watch.wait().unwrap().engine);
+    }
+
+    #[test]
+    fn the_end_of_the_owner_is_seen() {
+        let (_home, dir, mut watch) = run();
+        drop(append(&dir.journal(), ""));
+        assert_eq!(watch.wait().unwrap().owner, Owner::Closed);
+        let lock = RunLock::try_take(&dir).unwrap();
+        assert!(!is_over(&dir).unwrap());
+        drop(lock);
+        assert_eq!(watch.wait().unwrap().owner, Owner::Closed);
+        assert!(is_over_soon(&dir).unwrap());
+        append(&dir.path().join("state.json.tmp"), "{}");
+        fs::rename(dir.path().join("state.json.tmp"), dir.state()).unwrap();
+        assert_eq!(watch.wait().unwrap().owner, Owner::Told);
     }
 }
