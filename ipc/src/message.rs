@@ -259,12 +259,15 @@ pub enum FromWorker {
     },
     /// The result of a built-in skill; exactly one.
     Result(SkillResult),
-    /// The program's leader ended ([`Work::Program`] in namespaces); exactly one, the last frame.
+    /// The program's leader ended ([`Work::Program`] in namespaces), or a built-in skill has said its result
+    /// and only its process is left to end; exactly one, the last frame.
     LeaderExited {
         /// How.
         status: WaitStatus,
         /// Processes of the step that were still alive then; they are killed.
         leftovers: u64,
+        /// What it and its reaped descendants used.
+        usage: ProcessUsage,
     },
 }
 

@@ -69,7 +69,8 @@ fn from_worker() {
     let error =
         SkillError { code: "X".into(), message: "y".into(), retryable: true, details: Some(Json::null()) };
     check(&FromWorker::Result(SkillResult::BadInput { pointer: "/a".into(), message: "no".into() }));
-    check(&FromWorker::LeaderExited { status: WaitStatus::Exited(0), leftovers: 3 });
+    let usage = ProcessUsage { user_us: 1, system_us: 2, max_rss_bytes: 4096 };
+    check(&FromWorker::LeaderExited { status: WaitStatus::Exited(0), leftovers: 3, usage });
     // Absent and null details are one.
     check(&FromWorker::Result(SkillResult::Error(SkillError { details: None, ..error })));
 }

@@ -8,8 +8,11 @@ mod control;
 mod ending;
 mod host;
 mod ladder;
+mod limits;
 mod prepare;
+mod spare;
 mod streams;
+mod task;
 
 use std::{
     cell::{Cell, OnceCell},
@@ -33,14 +36,14 @@ use workflow_engine::{
 };
 
 use self::{
-    control::Control,
+    control::{Control, Leader},
     ladder::Ladder,
     prepare::{Launch, Prepared},
     streams::Streams,
 };
 pub use self::{
     host::{Host, isolation},
-    prepare::limits_of,
+    limits::limits_of,
 };
 use crate::{launcher, signal::Process};
 
@@ -139,7 +142,7 @@ pub fn start(host: Rc<Host>, spawn: Box<Spawn>, news: mpsc::UnboundedSender<News
 
 /// A living attempt.
 struct Attempt<'a> {
-    host: &'a Host,
+    host: &'a Rc<Host>,
     spawn: &'a Spawn,
     news: &'a mpsc::UnboundedSender<News>,
     watch: Rc<Watch>,
@@ -151,7 +154,7 @@ struct Attempt<'a> {
     started: bool,
     setup: Option<SetupFailure>,
     /// What the namespace's init said of the program.
-    leader: Option<(WaitStatus, u64)>,
+    leader: Option<Leader>,
     exit: Option<(WaitStatus, ProcessUsage)>,
     launcher_died: bool,
     answer: Option<SkillAnswer>,
@@ -164,7 +167,7 @@ struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     fn new(
-        host: &'a Host,
+        host: &'a Rc<Host>,
         spawn: &'a Spawn,
         prepared: Prepared,
         news: &'a mpsc::UnboundedSender<News>,
@@ -197,6 +200,7 @@ impl<'a> Attempt<'a> {
     async fn live(mut self, launch: Launch, mut orders: mpsc::UnboundedReceiver<Terminate>) -> AttemptEnded {
         let Launch { birth, descriptors, mut streams, mut control } = launch;
         let mut births = self.host.launcher.birth(birth, descriptors);
+        spare::refill_later(self.host);
         let mut silent_since = self.began;
         let mut closed_at = None;
         while !self.is_over() {
@@ -215,11 +219,12 @@ impl<'a> Attempt<'a> {
             }
         }
         self.watch.over.set(true);
-        self.finish(streams, control).await
+        self.finish(streams, control, births).await
     }
 
     fn is_over(&self) -> bool {
         self.exit.is_some()
+            || self.leader.is_some_and(|leader| leader.leftovers == 0)
             || self.launcher_died
             || self.ladder.gave_up()
             || (self.setup.is_some() && !self.born)
@@ -332,7 +337,7 @@ impl<'a> Attempt<'a> {
                     self.answer = Some(answer);
                 }
             }
-            control::Heard::LeaderExited(status, leftovers) => self.leader = Some((status, leftovers)),
+            control::Heard::LeaderExited(leader) => self.leader = Some(leader),
             control::Heard::Log { level, text } => self.say(Said::Log { level, text }),
             control::Heard::Broken(what) => self.break_protocol(what),
             // A program without namespaces has replaced the worker: that is how its exec is seen.
@@ -340,11 +345,20 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// The last process that we know of is gone: ends what is left in the leaf, drains the pipes, judges.
-    async fn finish(mut self, mut streams: Streams, mut control: Control) -> AttemptEnded {
-        let leftovers = ladder::end_leftovers(self.prepared.leaf.as_ref()).await;
+    /// The last process of the step that we know of is gone: ends what is left in the leaf, drains the
+    /// pipes, judges.
+    async fn finish(
+        mut self,
+        mut streams: Streams,
+        mut control: Control,
+        births: mpsc::UnboundedReceiver<launcher::News>,
+    ) -> AttemptEnded {
+        // A leader that was alone leaves nothing behind but a process of ours that is about to end.
+        let alone = self.leader.is_some_and(|leader| leader.leftovers == 0);
+        let leftovers =
+            if alone { Some(0) } else { ladder::end_leftovers(self.prepared.leaf.as_ref()).await };
         let drained = tokio::time::timeout(DRAIN, async {
-            while control.is_open() {
+            while self.leader.is_none() && control.is_open() {
                 let heard = control.hear().await;
                 self.heard(heard);
             }
@@ -357,6 +371,6 @@ impl<'a> Attempt<'a> {
         if let Some(why) = streams.lost() {
             self.say(Said::Log { level: "error".to_owned(), text: format!("output was not kept: {why}") });
         }
-        self.ended(&mut streams, leftovers)
+        self.ended(&streams, leftovers, births)
     }
 }

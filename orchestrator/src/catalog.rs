@@ -57,6 +57,8 @@ pub fn stand_ins(names: &[&str]) -> Catalog {
             outputs: None,
             limits: Limits::default(),
             timeout: None,
+            idle_timeout: None,
+            grace: None,
             sandbox: None,
             idempotent: true,
         });
@@ -141,8 +143,10 @@ fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
         command[0] = folder.join(program).to_string_lossy().into_owned();
     }
     let given = manifest.limits.unwrap_or_default();
-    let timeout = [&given.timeout, &given.max_execution_time].into_iter().flatten();
-    let timeout = timeout.map(|quantity| duration("timeout", quantity)).collect::<Result<Vec<_>, _>>()?;
+    let timeouts = [
+        time_limit("timeout", given.timeout.as_ref())?,
+        time_limit("max_execution_time", given.max_execution_time.as_ref())?,
+    ];
     let chosen = manifest.sandbox.as_ref().map(|sandbox| serde_json::from_str(sandbox.as_str()));
     let (sandbox, passed) = match chosen.transpose().map_err(|error| error.to_string())? {
         None => (None, Vec::new()),
@@ -164,7 +168,9 @@ fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
         inputs: manifest.inputs,
         outputs: manifest.outputs,
         limits: limits(&given)?,
-        timeout: timeout.into_iter().min(),
+        timeout: timeouts.into_iter().flatten().min(),
+        idle_timeout: time_limit("idle_timeout", given.idle_timeout.as_ref())?,
+        grace: given.grace.as_ref().map(|quantity| duration("grace", quantity)).transpose()?,
         sandbox,
         idempotent: manifest.idempotent,
     })
@@ -218,7 +224,7 @@ fn limits(given: &skill::Limits) -> Result<Limits, String> {
     Ok(Limits {
         memory: [size("memory", &given.memory)?, mebibytes].into_iter().flatten().min(),
         cpu_millis: cpu.into_iter().min(),
-        cpu_time: given.cpu_time.as_ref().map(|quantity| duration("cpu_time", quantity)).transpose()?,
+        cpu_time: time_limit("cpu_time", given.cpu_time.as_ref())?,
         pids: given.pids.map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
         open_files: given.open_files,
         file_size: size("file_size", &given.file_size)?,
@@ -232,6 +238,14 @@ fn limits(given: &skill::Limits) -> Result<Limits, String> {
             Some(skill::Enforcement::BestEffort) | None => Enforcement::BestEffort,
         },
     })
+}
+
+/// A limit on time; as in a definition, none at all is not a limit but a mistake.
+fn time_limit(name: &str, quantity: Option<&Quantity>) -> Result<Option<Duration>, String> {
+    match quantity.map(|quantity| duration(name, quantity)).transpose()? {
+        Some(limit) if limit.is_zero() => Err(format!("{name}: it must be longer than 0")),
+        limit => Ok(limit),
+    }
 }
 
 fn duration(name: &str, quantity: &Quantity) -> Result<Duration, String> {
@@ -268,10 +282,48 @@ fn builtins() -> Catalog {
             outputs: schema(skill.outputs),
             limits: Limits::default(),
             timeout: None,
+            idle_timeout: None,
+            grace: None,
             sandbox: None,
             idempotent: skill.idempotent,
         };
         (skill.name.to_owned(), entry)
     });
     Catalog { skills: entries.collect(), ..Catalog::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_limits(limits: &str) -> Result<SkillEntry, String> {
+        let manifest = format!(r#"{{"name":"a","command":["b"],"limits":{limits}}}"#);
+        entry(serde_json::from_str(&manifest).expect("a manifest"), Path::new("/skills/a"))
+    }
+
+    #[test]
+    fn times_of_a_manifest_are_read() {
+        let all = r#"{"timeout":"9s","max_execution_time":8,"idle_timeout":"7s","grace":0,"cpu_time":6}"#;
+        let entry = read_limits(all).expect("they are right");
+        let seconds = |count| Some(Duration::from_secs(count));
+        assert_eq!((entry.timeout, entry.idle_timeout), (seconds(8), seconds(7)));
+        assert_eq!((entry.grace, entry.limits.cpu_time), (seconds(0), seconds(6)));
+        let entry = read_limits("{}").expect("there are none");
+        assert_eq!((entry.timeout, entry.idle_timeout, entry.grace), (None, None, None));
+    }
+
+    #[track_caller]
+    fn check_refused(limits: &str, why: &str) {
+        assert_eq!(read_limits(limits).expect_err("they are wrong"), why);
+    }
+
+    #[test]
+    fn times_that_are_none_are_refused() {
+        check_refused(r#"{"timeout":0}"#, "timeout: it must be longer than 0");
+        check_refused(r#"{"max_execution_time":"0s"}"#, "max_execution_time: it must be longer than 0");
+        check_refused(r#"{"idle_timeout":"0s"}"#, "idle_timeout: it must be longer than 0");
+        check_refused(r#"{"cpu_time":0}"#, "cpu_time: it must be longer than 0");
+        check_refused(r#"{"idle_timeout":"7"}"#, "idle_timeout: lacks a unit");
+        check_refused(r#"{"grace":"soon"}"#, "grace: is not a duration");
+    }
 }

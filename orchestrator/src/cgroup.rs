@@ -8,7 +8,7 @@ mod leaf;
 mod stats;
 mod tree;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(crate) use self::find::v2_mount;
 pub use self::{
@@ -86,6 +86,12 @@ pub enum Error {
         /// What was read back.
         found: String,
     },
+}
+
+/// Writes a control file: the kernel takes or refuses the text as a whole, in one call.
+fn write_control(path: &Path, text: &str) -> Result<(), Error> {
+    #[expect(clippy::disallowed_methods, reason = "a control file is an interface of the kernel, not a file")]
+    std::fs::write(path, text).map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
 /// Ends and removes what dead engines left below the base. Returns how many trees there were.

@@ -23,12 +23,13 @@ use orchestrator::store::{
     names::RunId,
     output,
     run::{self, OwnedRun},
-    run_log::{Level, Rotation, RunLog},
+    run_log::{Rotation, RunLog},
     view,
 };
 use schemas::{
     journal::{AttemptEnded, AttemptId, Event, FORMAT_VERSION, Now, Outcome, Output, RunCreated, StopSource},
     json::Json,
+    output::log::Level,
     view::{RunStatus, RunView, SCHEMA_VERSION, Usage},
 };
 

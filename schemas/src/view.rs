@@ -1,6 +1,8 @@
 //! The run view: what `run --json`, `status --json` and `runs/<id>/state.json` show. Always derived from
 //! the journal, never read back by the engine.
 
+use std::{borrow::Cow, sync::Arc};
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -175,7 +177,7 @@ pub struct Isolation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limit {
     /// The key of `resource_limits`.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// Bytes, milliseconds, thousandths of a core, or a count, as the name says.
     pub value: u64,
     /// Who holds it.
@@ -184,7 +186,7 @@ pub struct Limit {
     pub held: bool,
     /// Why it is not held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    pub why: Option<Cow<'static, str>>,
 }
 
 /// What an attempt used, as the kernel counted; `null` where it does not say.
@@ -233,8 +235,8 @@ pub struct AttemptView {
     pub usage: Usage,
     /// Its limits.
     pub limits: Vec<Limit>,
-    /// Who enforced what.
-    pub isolation: Option<Isolation>,
+    /// Who enforced what; shared, since it is the same for nearly all attempts of a run.
+    pub isolation: Option<Arc<Isolation>>,
 }
 
 /// One step, as often as it ran (a loop's body: once per turn).

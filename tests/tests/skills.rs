@@ -310,6 +310,8 @@ fn stderr_is_the_log() {
 fn manifest_limits_hold() {
     let view = run_skill(json!({"limits": {"timeout": "300ms"}}), "exec sleep 60", json!({}), 1);
     assert_eq!(view["error"]["code"], "timeout");
+    let view = run_skill(json!({"limits": {"idle_timeout": "300ms"}}), "exec sleep 60", json!({}), 1);
+    assert_eq!(view["error"]["code"], "idle_timeout");
     let view = run_skill(
         json!({"limits": {"output": "64KiB"}}),
         "head -c 1000000 /dev/zero; sleep 60",

@@ -11,18 +11,25 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use integration_tests::{
-    Fixture,
-    definition::{shell, with, workflow},
-    processes,
+    Fixture, Running,
+    definition::{echo, shell, with, workflow},
+    processes::{self, Process},
+    program,
+    running::LONG,
     view::{attempt, outputs, step},
+    wait,
 };
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 const REQUIRED_PROOFS: &str = include_str!("../vm/required-proofs.txt");
 const MIB: u64 = 1024 * 1024;
+/// How long the processes of a dead engine may take to go.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
 
 #[test]
 fn memory_over_its_limit_is_oom() {
@@ -43,16 +50,18 @@ fn memory_over_its_limit_is_oom() {
 #[test]
 fn sibling_under_its_limit_completes() {
     let Some(guest) = Guest::enter("memory.sibling") else { return };
-    let modest = with(
-        shell("modest", "head -c 4m /dev/zero | tail | wc -c"),
-        json!({"resource_limits": {"memory": "32MiB"}}),
-    );
-    let pair = json!({"id": "pair", "type": "parallel", "fail_fast": false, "steps": [hungry(), modest]});
-    let view = guest.run(&[pair], 1);
+    // A run of its own beside the hungry one: it holds its memory while the other is killed.
+    let command = "data=$(head -c 4m /dev/zero | tr '\\0' x)
+        : >modest.started; until [ -e modest.go ]; do sleep 0.02; done
+        printf %s \"$data\" | wc -c";
+    let modest = with(shell("modest", command), json!({"resource_limits": {"memory": "32MiB"}}));
+    let running = guest.start(&[modest]);
+    guest.fixture.wait_for("modest.started");
+    let hungry = guest.run(&[hungry()], 1);
+    guest.fixture.write("modest.go", "");
+    let view = running.finish().exits(0).json();
 
-    assert_eq!(view["status"], "failed", "{view:#}");
-    assert_eq!(step(&view, "hungry")["error"]["code"], "oom", "{view:#}");
-    assert_eq!(step(&view, "modest")["status"], "completed", "{view:#}");
+    assert_eq!(step(&hungry, "hungry")["error"]["code"], "oom", "{hungry:#}");
     let counted = outputs(&view, "modest")["stdout"].as_str().map(str::trim);
     assert_eq!(counted, Some("4194304"), "{view:#}");
     assert_eq!(attempt(&view, "modest")["usage"]["oom_kills"], 0, "{view:#}");
@@ -72,6 +81,68 @@ fn oom_of_a_child_takes_the_whole_tree() {
     assert_eq!(step(&view, "parent")["error"]["code"], "oom", "{view:#}");
     assert_eq!(attempt(&view, "parent")["signal"], 9, "{view:#}");
     assert!(!guest.fixture.has("survived"), "the shell outlived its child: {view:#}");
+    guest.prove();
+}
+
+#[test]
+fn private_tmp_counts_to_memory() {
+    let Some(guest) = Guest::enter("memory.tmpfs") else { return };
+    let filling = with(
+        shell("filling", "head -c 60m /dev/zero >/tmp/big"),
+        json!({"resource_limits": {"memory": "16MiB", "scratch": "64MiB"}}),
+    );
+    let view = guest.run(&[filling], 1);
+
+    assert_eq!(step(&view, "filling")["error"]["code"], "oom", "{view:#}");
+    guest.prove();
+}
+
+#[test]
+fn own_cgroup_is_found_and_shared_out() {
+    let Some(guest) = Guest::enter("cgroup.own") else { return };
+    let own = guest.cgroup_base.join("own");
+    fs::create_dir(&own).expect("the cgroup base is ours");
+    guest.fixture.define(&workflow(&[hungry()]));
+    let mut command = guest.fixture.command("/bin/sh");
+    let script = "echo $$ >\"$0/cgroup.procs\" && exec \"$1\" workflow run workflow.json --json";
+    command.args(["-c", script]).arg(&own).arg(program::q());
+    let view = guest.fixture.start(command).finish().exits(1).json();
+
+    assert_eq!(step(&view, "hungry")["error"]["code"], "oom", "{view:#}");
+    assert_held(&view, "hungry", "memory", 32 * MIB);
+    for what in ["memory", "cpu", "pids"] {
+        assert_eq!(view["isolation"][what], "cgroup-v2", "{view:#}");
+    }
+    assert_no_note(&view, "cgroup");
+    // The engine moved itself out of the way and could not remove what it stood in.
+    assert_eq!(directories(&own), BTreeSet::from([own.join("supervisor")]));
+    for left in [own.join("supervisor"), own] {
+        fs::remove_dir(&left).unwrap_or_else(|error| panic!("{}: {error}", left.display()));
+    }
+    guest.prove();
+}
+
+#[test]
+fn step_lives_in_namespaces_of_its_own() {
+    let Some(guest) = Guest::enter("namespaces") else { return };
+    let foreign = tempfile::NamedTempFile::new_in("/tmp").expect("/tmp is for everybody");
+    let command = "echo $$; id -u; ls /tmp | wc -l; : >made
+        head -c 2m /dev/zero >/tmp/big 2>/dev/null; echo $?; wc -c </tmp/big";
+    let inside = with(shell("inside", command), json!({"resource_limits": {"scratch": "1MiB"}}));
+    let view = guest.run(&[inside], 0);
+
+    assert!(foreign.path().exists());
+    let stdout = outputs(&view, "inside")["stdout"].as_str().expect("stdout is text");
+    let found: Vec<u64> = stdout.split_whitespace().map(|word| word.parse().expect("a number")).collect();
+    let [pid, uid, files, code, size] = found[..] else { panic!("five numbers: {stdout}") };
+    assert!(pid < 10, "pid {pid} in a namespace of its own");
+    assert_eq!(uid, u64::from(own_uid()));
+    assert_eq!(files, 0, "files of others in /tmp");
+    assert_eq!((code, size), (1, MIB), "the private /tmp is full at its limit");
+    let made = fs::metadata(guest.fixture.work().join("made")).expect("the step made it");
+    assert_eq!(made.uid(), own_uid());
+    assert_eq!(view["isolation"]["filesystem"], "mount", "{view:#}");
+    assert_no_note(&view, "cannot");
     guest.prove();
 }
 
@@ -116,7 +187,6 @@ fn forks_over_the_limit_are_refused() {
 #[test]
 fn tree_over_its_timeout_is_gone() {
     let Some(guest) = Guest::enter("cgroup.kill") else { return };
-    // The argument makes these two known among the processes of the guest.
     let command = "trap '' TERM
         setsid sh -c ': >grandchild; exec sleep 31415' &
         sleep 31415";
@@ -129,10 +199,54 @@ fn tree_over_its_timeout_is_gone() {
     assert_eq!(attempt(&view, "stubborn")["stop_reason"], "timeout", "{view:#}");
     assert_eq!(view["isolation"]["kill"], "cgroup.kill", "{view:#}");
     assert!(guest.fixture.has("grandchild"), "the grandchild never ran: {view:#}");
-    let mut left = processes::all();
-    left.retain(|process| process.command.contains("sleep 31415"));
-    assert!(left.is_empty(), "{left:#?}\n{view:#}");
+    assert_eq!(sleepers("31415").len(), 0, "{:#?}\n{view:#}", sleepers("31415"));
     guest.prove();
+}
+
+#[test]
+fn death_of_the_engine_ends_the_tree() {
+    let Some(guest) = Guest::enter("engine.death") else { return };
+    let running = guest.start(&[deep()]);
+    guest.wait_for_deep();
+    guest.fixture.kill_engine(running);
+    guest.assert_gone_and_swept();
+    guest.prove();
+}
+
+#[test]
+fn death_of_the_launcher_ends_the_tree() {
+    let Some(guest) = Guest::enter("launcher.death") else { return };
+    let running = guest.start(&[deep()]);
+    guest.wait_for_deep();
+    let mut children = processes::below(running.pid());
+    children.retain(|process| process.parent == running.pid());
+    let [launcher] = &children[..] else { panic!("q has one child, its launcher: {children:#?}") };
+    // Stopped, the engine cannot help, nor empty the leaf.
+    running.signal(Signal::SIGSTOP);
+    assert!(processes::send(launcher.pid, Signal::SIGKILL));
+    let gone = wait::holds_within(GONE_WITHIN, || sleepers("27182").is_empty());
+    assert!(gone, "{:#?}", sleepers("27182"));
+    guest.fixture.kill_engine(running);
+    let leaves: usize = guest.fixture.cgroups_of_killed().iter().map(|tree| directories(tree).len()).sum();
+    assert!(leaves > 0, "nobody was left to remove the leaf");
+    guest.assert_gone_and_swept();
+    guest.prove();
+}
+
+/// A step of three processes below each other, each in a session of its own, that ignores what it is asked.
+fn deep() -> Value {
+    let command = "trap '' TERM HUP
+        setsid sh -c ': >deep.2; setsid sh -c \": >deep.3; exec sleep 27182\" & wait' &
+        : >deep.1; wait";
+    shell("deep", command)
+}
+
+/// The living processes that sleep for so many seconds: the argument makes them known among the processes of
+/// the guest.
+fn sleepers(seconds: &str) -> Vec<Process> {
+    let mut found = processes::all();
+    found.retain(|process| process.command.trim_end() == format!("sleep {seconds}"));
+    found
 }
 
 /// A step that wants 200 MiB and may have 32: `tail` keeps the whole of a line that does not end.
@@ -152,6 +266,14 @@ fn assert_held(view: &Value, id: &str, name: &str, value: u64) {
     assert_eq!(limit["by"], "cgroup-v2", "{view:#}");
     assert_eq!(limit["held"], true, "{view:#}");
     assert_eq!(limit["value"], value, "{view:#}");
+}
+
+/// No note of the run's isolation holds this word: what the notes with it say is missing is there.
+#[track_caller]
+fn assert_no_note(view: &Value, word: &str) {
+    let notes = view["isolation"]["notes"].as_array().expect("isolation has notes");
+    let found = notes.iter().any(|note| note.as_str().is_some_and(|note| note.contains(word)));
+    assert!(!found, "{notes:#?}");
 }
 
 /// The virtual machine as one test sees it.
@@ -180,13 +302,41 @@ impl Guest {
         Some(Self { proof, cgroup_base, cgroups_before, fixture: Fixture::new() })
     }
 
+    /// Starts a run of these steps.
+    #[track_caller]
+    fn start(&self, steps: &[Value]) -> Running {
+        self.fixture.define(&workflow(steps));
+        let base = self.cgroup_base.to_str().expect("the guest's paths are text");
+        self.fixture.spawn(["run", "workflow.json", "--json", "--cgroup-base", base])
+    }
+
     /// The view of a run of these steps, which ends with this exit code.
     #[track_caller]
     fn run(&self, steps: &[Value], exit_code: i32) -> Value {
-        self.fixture.define(&workflow(steps));
-        let base = self.cgroup_base.to_str().expect("the guest's paths are text");
-        let finished = self.fixture.workflow(["run", "workflow.json", "--json", "--cgroup-base", base]);
-        finished.exits(exit_code).json()
+        self.start(steps).finish().exits(exit_code).json()
+    }
+
+    /// Waits until all processes of [`deep`] stand.
+    #[track_caller]
+    fn wait_for_deep(&self) {
+        for depth in 1..=3 {
+            self.fixture.wait_for(&format!("deep.{depth}"));
+        }
+        wait::eventually("the deepest process sleeps", LONG, || sleepers("27182").len() == 1);
+    }
+
+    /// After the death of an engine: soon no process of its step is left, and its tree is, until the next start of
+    /// an engine in the same base.
+    #[track_caller]
+    fn assert_gone_and_swept(&self) {
+        let run = self.fixture.only_run();
+        let gone = wait::holds_within(GONE_WITHIN, || self.fixture.processes().is_empty());
+        assert!(gone, "{:#?}", self.fixture.processes());
+        assert_eq!(sleepers("27182").len(), 0, "{:#?}", sleepers("27182"));
+        assert_eq!(self.fixture.view(&run)["status"], "interrupted");
+        assert_eq!(self.fixture.cgroups_of_killed().len(), 1, "a dead engine cannot remove its own tree");
+        self.run(&[echo("next", json!({}))], 0);
+        assert_eq!(self.fixture.cgroups_of_killed(), <[PathBuf; 0]>::default());
     }
 
     /// The last act of a test: nothing is left in the cgroup base, and the proof is printed.
@@ -195,9 +345,12 @@ impl Guest {
         let left: Vec<_> = directories(&self.cgroup_base).difference(&self.cgroups_before).cloned().collect();
         assert!(left.is_empty(), "cgroups were left behind: {left:?}");
         self.fixture.assert_nothing_left();
-        let uid = fs::metadata("/proc/self").expect("/proc is mounted").uid();
-        say(&format!("PROOF {} uid={uid}", self.proof));
+        say(&format!("PROOF {} uid={}", self.proof, own_uid()));
     }
+}
+
+fn own_uid() -> u32 {
+    fs::metadata("/proc/self").expect("/proc is mounted").uid()
 }
 
 /// The directories in `parent`.

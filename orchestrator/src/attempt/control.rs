@@ -7,7 +7,7 @@ use std::{
 };
 
 use ipc::{
-    message::{FromWorker, SkillResult, Stage, VERSION, WaitStatus},
+    message::{FromWorker, ProcessUsage, SkillResult, Stage, VERSION, WaitStatus},
     socket::Receiver,
 };
 use tokio::{io::Interest, net::UnixStream};
@@ -27,8 +27,8 @@ pub(super) enum Heard {
     },
     /// A result or an own error.
     Answer(SkillAnswer),
-    /// The program's leader ended, and how many others lived then.
-    LeaderExited(WaitStatus, u64),
+    /// The leader ended.
+    LeaderExited(Leader),
     /// A line for the log.
     Log {
         /// `debug`, `info`, `warn` or `error`.
@@ -40,6 +40,15 @@ pub(super) enum Heard {
     Broken(String),
     /// The other end closed it.
     Closed,
+}
+
+/// How the leader of a step ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Leader {
+    pub(super) status: WaitStatus,
+    /// How many others lived then.
+    pub(super) leftovers: u64,
+    pub(super) usage: ProcessUsage,
 }
 
 /// The engine's end.
@@ -92,7 +101,9 @@ impl Control {
             FromWorker::Started { version } => self.broken(format!("the worker speaks version {version}")),
             FromWorker::SetupFailed { stage, errno } => Heard::SetupFailed { stage, errno },
             FromWorker::Log { level, text } => Heard::Log { level, text },
-            FromWorker::LeaderExited { status, leftovers } => Heard::LeaderExited(status, leftovers),
+            FromWorker::LeaderExited { status, leftovers, usage } => {
+                Heard::LeaderExited(Leader { status, leftovers, usage })
+            }
             FromWorker::Result(result) => self.answer(result, descriptors),
         }
     }

@@ -1,6 +1,6 @@
 //! The report on an attempt: usage, verdict, and the removal of its leaf.
 
-use std::{io, rc::Rc, time::Duration};
+use std::{io, time::Duration};
 
 use ipc::message::WaitStatus;
 use schemas::{
@@ -8,13 +8,17 @@ use schemas::{
     journal::{AttemptEnded, Outcome, Output},
     view::Usage,
 };
+use tokio::sync::mpsc;
 use workflow_engine::{
     run::Spawn,
     verdict::{Death, Facts, Oom, judge},
 };
 
 use super::{Attempt, prepare::Refused, streams::Streams};
-use crate::cgroup::{Leaf, Stats};
+use crate::{
+    cgroup::{Leaf, Stats},
+    launcher::News,
+};
 
 /// Tries to remove a leaf that is still busy, and the pause between them: 20 to 80 ms after a kill is
 /// normal. What stays is swept with the tree.
@@ -22,9 +26,15 @@ const REMOVALS: u32 = 50;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(20);
 
 impl Attempt<'_> {
-    pub(super) fn ended(mut self, streams: &mut Streams, leftovers: Option<u64>) -> AttemptEnded {
-        let stats = self.prepared.leaf.as_ref().map(Leaf::stats).unwrap_or_default();
-        let status = self.leader.map(|(status, _)| status).or(self.exit.map(|(status, _)| status));
+    pub(super) fn ended(
+        mut self,
+        streams: &Streams,
+        leftovers: Option<u64>,
+        births: mpsc::UnboundedReceiver<News>,
+    ) -> AttemptEnded {
+        let controllers = self.host.controllers();
+        let stats = self.prepared.leaf.as_ref().map(|leaf| leaf.stats(controllers)).unwrap_or_default();
+        let status = self.leader.map(|leader| leader.status).or(self.exit.map(|(status, _)| status));
         let outcome = self.outcome(streams, &stats, status);
         let (exit_code, signal, core_dumped) = match status.filter(|_| self.setup.is_none()) {
             Some(WaitStatus::Exited(code)) => (Some(code), None, Some(false)),
@@ -32,7 +42,7 @@ impl Attempt<'_> {
             None => (None, None, None),
         };
         if let Some(leaf) = self.prepared.leaf.take() {
-            remove(leaf);
+            remove(leaf, self.exit.is_none().then_some(births));
         }
         AttemptEnded {
             id: self.spawn.id.clone(),
@@ -41,7 +51,7 @@ impl Attempt<'_> {
             exit_code,
             signal,
             stop_reason: self.ladder.reason(),
-            leftovers_killed: self.leader.map(|(_, leftovers)| leftovers).or(leftovers),
+            leftovers_killed: self.leader.map(|leader| leader.leftovers).or(leftovers),
             pids_denied: stats.pids_denied,
             core_dumped,
             usage: self.usage(&stats),
@@ -98,7 +108,7 @@ impl Attempt<'_> {
     }
 
     fn usage(&self, stats: &Stats) -> Usage {
-        let process = self.exit.map(|(_, usage)| usage);
+        let process = self.leader.map(|leader| leader.usage).or(self.exit.map(|(_, usage)| usage));
         Usage {
             wall_ms: u64::try_from(self.began.elapsed().as_millis()).ok(),
             cpu_user_us: stats.user_us.or(process.map(|usage| usage.user_us)),
@@ -144,21 +154,24 @@ pub(super) fn refused(spawn: &Spawn, refused: Refused) -> AttemptEnded {
     }
 }
 
-/// Removes a leaf, off the path of the run: now if it can be, else a little later.
-fn remove(leaf: Leaf) {
-    let leaf = Rc::new(leaf);
-    let busy = |error: &io::Error| error.kind() == io::ErrorKind::ResourceBusy;
-    match leaf.remove() {
-        Err(error) if busy(&error) => {}
-        // Anything else stays for the sweep of the tree.
-        Ok(()) | Err(_) => return,
+/// Removes a leaf, off the path of the run: now if it can be, else when its last process is reaped, else a
+/// little later.
+fn remove(leaf: Leaf, births: Option<mpsc::UnboundedReceiver<News>>) {
+    let busy = |error: io::Error| error.kind() == io::ErrorKind::ResourceBusy;
+    // Anything but busy stays for the removal of the tree.
+    if births.is_none() && !leaf.remove().is_err_and(busy) {
+        return;
     }
     tokio::task::spawn_local(async move {
+        if let Some(mut births) = births {
+            // The channel closes after the news that the process was reaped.
+            while births.recv().await.is_some() {}
+        }
         for _ in 0..REMOVALS {
-            tokio::time::sleep(REMOVAL_PAUSE).await;
-            if !leaf.remove().is_err_and(|error| busy(&error)) {
+            if !leaf.remove().is_err_and(busy) {
                 return;
             }
+            tokio::time::sleep(REMOVAL_PAUSE).await;
         }
     });
 }

@@ -12,6 +12,7 @@ use std::{
 use schemas::view::{Enforcer, FilesystemBy, Isolation, KillBy, NetworkBy};
 use workflow_engine::plan::Plan;
 
+use super::spare::Spares;
 use crate::{
     cgroup::{Controllers, Tree},
     launcher::{Launcher, Ready},
@@ -49,6 +50,7 @@ pub struct Host {
     /// The engine's own environment, for names that a skill asks for.
     whole_environment: Vec<(String, String)>,
     tickets: Cell<u64>,
+    pub(super) spares: Spares,
 }
 
 impl Host {
@@ -83,7 +85,14 @@ impl Host {
             null,
             whole_environment,
             tickets: Cell::new(0),
+            spares: Spares::default(),
         }
+    }
+
+    /// Gives the launcher up; the tree is left, if there is one.
+    pub fn close(self) -> Option<Tree> {
+        self.spares.discard();
+        self.tree
     }
 
     /// A number that no other birth of this engine has.
@@ -136,7 +145,8 @@ pub fn isolation(tree: Option<Controllers>, namespaces: bool, notes: &[String]) 
         memory: by(controllers.memory),
         cpu: by(controllers.cpu),
         pids: by(controllers.pids),
-        io: by(controllers.io),
+        // `io.max` is written by nobody yet.
+        io: Enforcer::None,
         kill: match (tree, namespaces) {
             (Some(_), _) => KillBy::CgroupKill,
             (None, true) => KillBy::PidNamespace,

@@ -11,7 +11,7 @@ use nix::{
     unistd::{AccessFlags, access},
 };
 
-use super::{Controllers, Error};
+use super::{Controllers, Error, write_control};
 
 /// A cgroup below which ours may stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +87,7 @@ fn own_base(path: PathBuf) -> Result<Base, Error> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(source) => return Err(Error::Create { path: supervisor, source }),
     }
-    write(&supervisor.join("cgroup.procs"), &me)?;
+    write_control(&supervisor.join("cgroup.procs"), &me)?;
     enable_controllers(path)
 }
 
@@ -104,7 +104,7 @@ fn enable_controllers(path: PathBuf) -> Result<Base, Error> {
     for name in available.names() {
         // One at a time: a controller that cannot be enabled must not take the others with it. What is
         // really there is read back below.
-        let _refused = fs::write(path.join("cgroup.subtree_control"), format!("+{name}"));
+        let _refused = write_control(&path.join("cgroup.subtree_control"), &format!("+{name}"));
     }
     let controllers = Controllers::parse(&read(&path.join("cgroup.subtree_control"))?);
     let notes = missing_notes(&path, controllers);
@@ -167,10 +167,6 @@ fn writable(path: &Path) -> bool {
 
 fn read(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    fs::write(path, text).map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::{Controllers, Error, Stats};
+use super::{Controllers, Error, Stats, write_control};
 
 /// Period of `cpu.max`, microseconds: the kernel's default.
 const CPU_PERIOD_US: u64 = 100_000;
@@ -34,7 +34,9 @@ pub struct Leaf {
 impl Leaf {
     pub(super) fn create(path: PathBuf) -> Result<Self, Error> {
         fs::create_dir(&path).map_err(|source| Error::Create { path: path.clone(), source })?;
-        Ok(Self { path })
+        let leaf = Self { path };
+        leaf.write("cgroup.max.descendants", "0")?;
+        Ok(leaf)
     }
 
     /// Its directory.
@@ -42,10 +44,8 @@ impl Leaf {
         &self.path
     }
 
-    /// Writes the limits that the controllers can hold and reads them back. The attempt may make no
-    /// cgroups of its own.
+    /// Writes the limits that the controllers can hold and reads them back.
     pub fn set_limits(&self, limits: Limits, controllers: Controllers) -> Result<(), Error> {
-        self.write("cgroup.max.descendants", "0")?;
         if let Some(bytes) = limits.memory.filter(|_| controllers.memory) {
             self.hold("memory.max", &page_floor(bytes).to_string())?;
             self.write("memory.oom.group", "1")?;
@@ -100,8 +100,8 @@ impl Leaf {
     }
 
     /// What the kernel counted.
-    pub fn stats(&self) -> Stats {
-        Stats::read(&self.path)
+    pub fn stats(&self, controllers: Controllers) -> Stats {
+        Stats::read(&self.path, controllers)
     }
 
     /// Removes it. A leaf that was just killed is busy for a while.
@@ -126,8 +126,7 @@ impl Leaf {
     }
 
     fn write(&self, name: &str, value: &str) -> Result<(), Error> {
-        let path = self.path.join(name);
-        fs::write(&path, value).map_err(|source| Error::File { path, source })
+        write_control(&self.path.join(name), value)
     }
 
     fn read(&self, name: &str) -> Result<String, Error> {

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use super::Controllers;
+
 /// Counters of a leaf.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -23,18 +25,20 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(super) fn read(leaf: &Path) -> Self {
+    pub(super) fn read(leaf: &Path, controllers: Controllers) -> Self {
         let text = |name: &str| fs::read_to_string(leaf.join(name)).unwrap_or_default();
+        // Without its controller a file is not there.
+        let text_of = |has: bool, name: &str| if has { text(name) } else { String::new() };
         let cpu = text("cpu.stat");
-        let memory = text("memory.events.local");
+        let memory = text_of(controllers.memory, "memory.events.local");
         Self {
             user_us: field(&cpu, "user_usec"),
             system_us: field(&cpu, "system_usec"),
             throttled_us: field(&cpu, "throttled_usec"),
-            memory_peak: text("memory.peak").trim_end().parse().ok(),
+            memory_peak: text_of(controllers.memory, "memory.peak").trim_end().parse().ok(),
             oom_kills: field(&memory, "oom_kill").max(field(&memory, "oom_group_kill")),
-            pids_peak: text("pids.peak").trim_end().parse().ok(),
-            pids_denied: field(&text("pids.events"), "max"),
+            pids_peak: text_of(controllers.pids, "pids.peak").trim_end().parse().ok(),
+            pids_denied: field(&text_of(controllers.pids, "pids.events"), "max"),
         }
     }
 }

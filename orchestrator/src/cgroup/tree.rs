@@ -10,7 +10,7 @@ use std::{
 
 use nix::poll::{PollFd, PollFlags, poll};
 
-use super::{Base, Controllers, Error, leaf::Leaf};
+use super::{Base, Controllers, Error, leaf::Leaf, write_control};
 
 const PREFIX: &str = "q-";
 
@@ -39,8 +39,7 @@ impl Tree {
         })?;
         let tree = Self { path, controllers: base.controllers, _lock: lock };
         for name in base.controllers.names() {
-            let file = tree.path.join("cgroup.subtree_control");
-            fs::write(&file, format!("+{name}")).map_err(|source| Error::File { path: file, source })?;
+            write_control(&tree.path.join("cgroup.subtree_control"), &format!("+{name}"))?;
         }
         Ok(tree)
     }
@@ -100,7 +99,7 @@ fn is_ours(name: &str) -> bool {
 /// Kills whatever lives in a dead engine's tree. The tree is never used again, so that `cgroup.kill` on
 /// it harms no later birth. What cannot be removed is left to the next sweep.
 fn end(path: &Path) -> bool {
-    let _not_there_before_5_14 = fs::write(path.join("cgroup.kill"), "1");
+    let _not_there_before_5_14 = write_control(&path.join("cgroup.kill"), "1");
     wait_until_empty(path).is_ok() && remove_below(path).is_ok() && fs::remove_dir(path).is_ok()
 }
 

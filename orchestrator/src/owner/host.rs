@@ -56,6 +56,12 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)
         let _busy = probe.remove();
     }
     notes.extend(ready.notes.iter().cloned());
+    if ready.namespaces {
+        notes.push(
+            "built-in skills that touch no file run code of q itself, in namespaces but for that of mounts"
+                .to_owned(),
+        );
+    }
     let null = File::options().read(true).open("/dev/null");
     let null = null.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
     let host = Host::new(
@@ -143,8 +149,7 @@ pub fn refuse_unheld(order: &Order) -> Result<()> {
 /// Lets the launcher go and removes the tree. Every attempt has ended and dropped its share of the host.
 pub(super) async fn close(host: Rc<Host>, launcher: JoinHandle<()>) {
     let Ok(host) = Rc::try_unwrap(host) else { return };
-    let Host { launcher: requests, tree, .. } = host;
-    drop(requests);
+    let tree = host.close();
     // It ends when its socket closes; one that does not is no reason to wait for ever.
     let _bounded = tokio::time::timeout(LAUNCHER_GOES, launcher).await;
     if let Some(tree) = tree {

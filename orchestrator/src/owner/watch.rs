@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 
-use schemas::events::{EventType, RunEvent};
+use schemas::{
+    events::{EventType, RunEvent},
+    output::log::Level,
+};
 
 use crate::{
     dispatcher::Watcher,
     store::{
         home::RunDir,
-        run_log::{Level, Rotation, RunLog},
+        run_log::{Rotation, RunLog},
     },
 };
 

@@ -61,8 +61,8 @@ impl Trouble {
     /// What the user can do about it.
     pub fn hint(self) -> Option<&'static str> {
         match self {
-            Self::Full => Some("free some space on that file system; `q workflow resume` then goes on"),
-            Self::Quota => Some("free some of your disk quota; `q workflow resume` then goes on"),
+            Self::Full => Some("free some space on that file system, then try again"),
+            Self::Quota => Some("free some of your disk quota, then try again"),
             Self::Device => Some("the device reports errors: see the kernel's log, and back the home up"),
             Self::ReadOnly => {
                 Some("that file system is read-only: remount it, or choose another with --home")

@@ -10,65 +10,17 @@ use std::{
 };
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use schemas::output::log::{LOG_VERSION, Level, LogLine, Stream};
 
 use super::{
     files::{self, Fault, Trouble, fault},
     home::RunDir,
-    names::RunId,
 };
 
 /// The longest text of a line, in bytes.
 const TEXT_MAX: usize = 16 * 1024;
 /// The longest line that is read.
 const LINE_MAX: u64 = 8 * TEXT_MAX as u64;
-
-/// How much a line matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// Something went wrong.
-    Error,
-    /// Something is not as it should be.
-    Warn,
-    /// What happens.
-    Info,
-    /// How it happens.
-    Debug,
-}
-
-/// From where a line of `logs` comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stream {
-    /// The program's standard output.
-    Stdout,
-    /// The program's standard error.
-    Stderr,
-    /// The engine itself.
-    Engine,
-}
-
-/// One line of `logs --json`, and of the log file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogLine {
-    /// Version of this shape: 1.
-    pub v: u32,
-    /// When.
-    pub ts: Timestamp,
-    /// The run.
-    pub run_id: RunId,
-    /// The step, if it is about one.
-    pub step: Option<String>,
-    /// The attempt, if it is about one.
-    pub attempt: Option<u32>,
-    /// From where.
-    pub stream: Stream,
-    /// How much it matters.
-    pub level: Level,
-    /// What is said.
-    pub text: String,
-}
 
 /// When to rotate, and how much to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +40,7 @@ impl Default for Rotation {
 /// Writes the log of a run. Nothing is made before the first line.
 #[derive(Debug)]
 pub struct RunLog {
-    run: RunId,
+    run: String,
     path: PathBuf,
     rotation: Rotation,
     open: Option<Open>,
@@ -103,7 +55,7 @@ struct Open {
 impl RunLog {
     /// The log of a run.
     pub fn new(run: &RunDir, rotation: Rotation) -> Self {
-        Self { run: run.id(), path: run.run_log(), rotation, open: None }
+        Self { run: run.id().to_string(), path: run.run_log(), rotation, open: None }
     }
 
     /// Writes a line of the engine, about a step and attempt if given. A text over 16 KiB is cut.
@@ -115,9 +67,9 @@ impl RunLog {
         text: &str,
     ) -> Result<(), Fault> {
         let line = LogLine {
-            v: 1,
+            v: LOG_VERSION,
             ts,
-            run_id: self.run,
+            run_id: self.run.clone(),
             step: about.map(|(step, _)| step.to_owned()),
             attempt: about.map(|(_, attempt)| attempt),
             stream: Stream::Engine,

@@ -1,8 +1,8 @@
-//! `logs --json`: one line of a run's logs, as one JSON object a line.
+//! One line of a run's logs: as `logs --json` prints it, and as it stands in the engine's own log file.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::words;
 
@@ -36,7 +36,7 @@ words! {
 }
 
 /// One line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
     /// [`LOG_VERSION`].
     pub v: u32,

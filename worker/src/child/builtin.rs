@@ -7,13 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use ipc::frame;
-use ipc::message::{FromWorker, SkillError, SkillResult, Stage, VERSION};
+use ipc::message::{FromWorker, ProcessUsage, SkillError, SkillResult, Stage, VERSION, WaitStatus};
 use ipc::socket;
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::time::TimeVal;
 use schemas::json::Json;
 
 use crate::birth::{AtStage, Builtin, Failure};
+use crate::sandbox::descriptors;
 use crate::skills::{self, Context};
 
 /// Exit code of a skill ended by SIGTERM where it is process 1: as a shell tells it.
@@ -43,7 +46,22 @@ pub(super) fn run(builtin: &Builtin, control: &OwnedFd) -> Result<(), Failure> {
     };
     send(control, &FromWorker::Started { version: VERSION }, Vec::new())?;
     let context = Context { work_dir: builtin.work_dir.clone() };
-    tell(control, skills::run(&builtin.skill, inputs, &context))
+    tell(control, skills::run(&builtin.skill, inputs, &context))?;
+    // Nothing of the step is left but this process, which only ends: the engine need not wait for that.
+    descriptors::release_streams().at(Stage::Descriptors)?;
+    let usage = getrusage(UsageWho::RUSAGE_SELF).map(|usage| own_usage(&usage)).unwrap_or_default();
+    let ended = FromWorker::LeaderExited { status: WaitStatus::Exited(0), leftovers: 0, usage };
+    send(control, &ended, Vec::new())
+}
+
+fn own_usage(usage: &Usage) -> ProcessUsage {
+    let micros =
+        |time: TimeVal| u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).unwrap_or_default();
+    ProcessUsage {
+        user_us: micros(usage.user_time()),
+        system_us: micros(usage.system_time()),
+        max_rss_bytes: u64::try_from(usage.max_rss()).unwrap_or_default() * 1024,
+    }
 }
 
 /// Sends the result, whatever its size.

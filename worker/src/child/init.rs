@@ -21,7 +21,8 @@ pub(super) fn run(program: &Program, control: &OwnedFd) -> Result<(), Failure> {
     descriptors::release_streams().at(Stage::Descriptors)?;
     tell(control, &FromWorker::Started { version: VERSION });
     let leader = wait_for(leader).at(Stage::Fork)?;
-    tell(control, &FromWorker::LeaderExited { status: leader.status, leftovers: count_leftovers() });
+    let (status, usage) = (leader.status, leader.usage);
+    tell(control, &FromWorker::LeaderExited { status, leftovers: count_leftovers(), usage });
     Ok(())
 }
 

@@ -93,9 +93,9 @@ mod tests {
     #[test]
     fn copies_content_and_permissions() {
         let directory = Directory::new();
-        fs::write(directory.path("from"), "12345").expect("writable");
+        directory.write("from", "12345");
         fs::set_permissions(directory.path("from"), fs::Permissions::from_mode(0o750)).expect("writable");
-        fs::write(directory.path("old"), "longer than that").expect("writable");
+        directory.write("old", "longer than that");
         for to in ["new", "old"] {
             value("file-copy", &inputs(&directory, "from", to), r#"{"bytes":5}"#);
             assert_eq!(fs::read(directory.path(to)).expect("readable"), b"12345");
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn never_empties_its_source() {
         let directory = Directory::new();
-        fs::write(directory.path("file"), "12345").expect("writable");
+        directory.write("file", "12345");
         fs::hard_link(directory.path("file"), directory.path("link")).expect("writable");
         for to in ["file", "link", "./file"] {
             error("file-copy", &inputs(&directory, "file", to), "SAME_FILE");
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn what_cannot_be_copied_is_an_error() {
         let directory = Directory::new();
-        fs::write(directory.path("file"), "").expect("writable");
+        directory.write("file", "");
         directory.fifo("fifo");
         error("file-copy", &inputs(&directory, "none", "new"), "NOT_FOUND");
         assert!(!directory.path("new").exists());

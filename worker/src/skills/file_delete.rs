@@ -101,8 +101,8 @@ mod tests {
     fn removes_what_is_there() {
         let directory = Directory::new();
         fs::create_dir_all(directory.path("folder/inner")).expect("writable");
-        fs::write(directory.path("folder/inner/file"), "").expect("writable");
-        fs::write(directory.path("file"), "").expect("writable");
+        directory.write("folder/inner/file", "");
+        directory.write("file", "");
         symlink("folder", directory.path("link")).expect("writable");
         directory.fifo("fifo");
 

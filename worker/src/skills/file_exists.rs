@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn tells_what_is_there() {
         let directory = Directory::new();
-        fs::write(directory.path("data.json"), "12345").expect("writable");
+        directory.write("data.json", "12345");
         fs::create_dir(directory.path("folder")).expect("writable");
         symlink("data.json", directory.path("link")).expect("writable");
         symlink("nowhere", directory.path("dangling")).expect("writable");

@@ -116,7 +116,7 @@ mod tests {
         let directory = Directory::new();
         fs::create_dir_all(directory.path("src/deep")).expect("writable");
         for file in ["a.rs", "b.txt", ".hidden", "src/c.rs", "src/deep/d.rs"] {
-            fs::write(directory.path(file), "").expect("writable");
+            directory.write(file, "");
         }
         symlink("a.rs", directory.path("link.rs")).expect("writable");
         symlink("nowhere", directory.path("dangling.rs")).expect("writable");

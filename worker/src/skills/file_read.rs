@@ -82,8 +82,6 @@ fn execute(inputs: &str, _: &Context) -> Result<Value, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use serde_json::json;
 
     use crate::skills::testing::{Directory, bad_input, error, value};
@@ -91,7 +89,7 @@ mod tests {
     #[track_caller]
     fn check(content: &[u8], expected: &str) {
         let directory = Directory::new();
-        fs::write(directory.path("file"), content).expect("writable");
+        directory.write("file", content);
         value("file-read", &directory.inputs("file"), expected);
     }
 
@@ -105,7 +103,7 @@ mod tests {
     #[test]
     fn large_files_are_errors() {
         let directory = Directory::new();
-        fs::write(directory.path("file"), "12345").expect("writable");
+        directory.write("file", "12345");
         let inputs =
             |max_bytes| json!({ "path": directory.path("file"), "max_bytes": max_bytes }).to_string();
         value("file-read", &inputs(5), r#"{"content":"12345"}"#);

@@ -101,8 +101,6 @@ fn digest_by<D: Digest>(from: &mut dyn Read) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use serde_json::json;
 
     use crate::skills::testing::{Directory, bad_input, error, value};
@@ -134,7 +132,7 @@ mod tests {
     #[test]
     fn hashes_files() {
         let directory = Directory::new();
-        fs::write(directory.path("file"), "abc").expect("writable");
+        directory.write("file", "abc");
         directory.fifo("fifo");
         check(&directory.inputs("file"), ABC);
         error("hash", &directory.inputs("none"), "NOT_FOUND");

@@ -81,8 +81,6 @@ fn process(mut file: File) -> io::Result<Processed> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use crate::skills::testing::{Directory, bad_input, error, value};
 
     const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -90,7 +88,7 @@ mod tests {
     #[track_caller]
     fn check(content: &[u8], lines: u64, sha256: &str) {
         let directory = Directory::new();
-        fs::write(directory.path("file"), content).expect("writable");
+        directory.write("file", content);
         let expected =
             format!(r#"{{"exists":true,"lines":{lines},"bytes":{},"sha256":"{sha256}"}}"#, content.len());
         value("process-file", &directory.inputs("file"), &expected);

@@ -1,8 +1,5 @@
 //! The skills that are programs: `shell` and `exec`. The engine starts what [`Kind::program`] describes
-//! and puts what the program left into a result by [`result`]; nothing is executed here.
-
-use schemas::json::Json;
-use serde::Serialize;
+//! and makes a result of what the program left; nothing is executed here.
 
 pub use super::input::BadInput;
 use super::{exec, shell};
@@ -44,7 +41,7 @@ impl Kind {
     }
 }
 
-/// The JSON Schema of [`result`].
+/// The JSON Schema of the result that the engine makes of what the program left.
 pub(super) const OUTPUTS: &str = r#"{
     "type": "object",
     "properties": {
@@ -55,19 +52,6 @@ pub(super) const OUTPUTS: &str = r#"{
     "required": ["stdout", "stderr", "exit_code"],
     "additionalProperties": false
 }"#;
-
-/// What the program left, as the skill's result. Bytes that are not UTF-8 become U+FFFD.
-pub fn result(stdout: &[u8], stderr: &[u8], exit_code: i32) -> Json {
-    #[derive(Serialize)]
-    struct Left<'a> {
-        stdout: &'a str,
-        stderr: &'a str,
-        exit_code: i32,
-    }
-    let (stdout, stderr) = (String::from_utf8_lossy(stdout), String::from_utf8_lossy(stderr));
-    Json::from_serialize(&Left { stdout: &stdout, stderr: &stderr, exit_code })
-        .expect("texts and a number are JSON")
-}
 
 /// An argument ends at its first NUL character for the kernel, execve(2): refused before.
 pub(super) fn check_argument(argument: &str, pointer: impl FnOnce() -> String) -> Result<(), BadInput> {
@@ -154,12 +138,5 @@ mod tests {
         assert_eq!(Kind::from_name("shell"), Some(Kind::Shell));
         assert_eq!(Kind::from_name("exec"), Some(Kind::Exec));
         assert_eq!(Kind::from_name("echo"), None);
-    }
-
-    #[test]
-    fn puts_what_was_left_into_a_result() {
-        let result = result(b"a\n\xff", b"", -1);
-        assert_eq!(result.as_str(), "{\"stdout\":\"a\\n\u{fffd}\",\"stderr\":\"\",\"exit_code\":-1}");
-        fits(OUTPUTS, result.as_str());
     }
 }

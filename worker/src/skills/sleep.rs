@@ -49,6 +49,7 @@ fn execute(inputs: &str, _: &Context) -> Result<Value, Failure> {
     let inputs: Inputs = input::parse(inputs)?;
     let duration = input::required(inputs.duration, "duration")?.0;
     let start = Instant::now();
+    #[expect(clippy::disallowed_methods, reason = "to sleep is what this skill is for")]
     thread::sleep(duration);
     value(&Slept { slept_ms: whole_milliseconds(start.elapsed()) })
 }

@@ -92,6 +92,12 @@ impl Directory {
         self.0.path().join(name)
     }
 
+    /// Makes a file.
+    pub(super) fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) {
+        #[expect(clippy::disallowed_methods, reason = "a file of a test, which no other process reads")]
+        std::fs::write(self.path(name), content).expect("writable");
+    }
+
     /// Makes a fifo, at which a careless open waits for ever.
     pub(super) fn fifo(&self, name: &str) {
         mkfifo(&self.path(name), Mode::S_IRWXU).expect("a fifo");

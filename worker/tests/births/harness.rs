@@ -452,7 +452,10 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn leader(&self) -> (WaitStatus, u64) {
         match self.frames.as_slice() {
-            [FromWorker::Started { version: VERSION }, FromWorker::LeaderExited { status, leftovers }] => {
+            [
+                FromWorker::Started { version: VERSION },
+                FromWorker::LeaderExited { status, leftovers, .. },
+            ] => {
                 assert_eq!(self.status, WaitStatus::Exited(0), "the init ends well");
                 (*status, *leftovers)
             }

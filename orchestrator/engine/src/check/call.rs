@@ -43,23 +43,16 @@ impl<'a> Check<'a, '_> {
                 inputs,
                 env,
                 cwd,
-                limits: self.limits(root, &own_limits, entry),
+                limits: tightest(root, &own_limits, entry),
                 sandbox: sandbox(root, node, entry),
             })),
             outputs: outputs.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
             timeout: limits::least(own_timeout, entry.timeout),
-            idle_timeout: duration(node, "idle_timeout"),
-            grace: duration(node, "grace").unwrap_or(DEFAULT_GRACE),
+            idle_timeout: limits::least(duration(node, "idle_timeout"), entry.idle_timeout),
+            grace: duration(node, "grace").or(entry.grace).unwrap_or(DEFAULT_GRACE),
             on_crash: on_crash(node, entry),
             kill_mode: kill_mode(node),
         })
-    }
-
-    /// The tightest of step, manifest and, where one step can use up what all have together, the whole run.
-    fn limits(&self, root: &Node, own: &Limits, entry: &SkillEntry) -> Limits {
-        let whole = root.get("resource_limits").map(limits::read).unwrap_or_default();
-        let tightest = limits::tightest(&limits::tightest(own, &entry.limits), &whole);
-        Limits { max_concurrent_steps: None, ..tightest }
     }
 
     /// The skill that a step names; one that does not exist is reported.
@@ -128,6 +121,13 @@ impl<'a> Check<'a, '_> {
                 .hint("take what the skill gives, or leave `outputs` out to take every key");
         }
     }
+}
+
+/// The tightest of step, manifest and, where one step can use up what all have together, the whole run.
+fn tightest(root: &Node, own: &Limits, entry: &SkillEntry) -> Limits {
+    let whole = root.get("resource_limits").map(limits::read).unwrap_or_default();
+    let tightest = limits::tightest(&limits::tightest(own, &entry.limits), &whole);
+    Limits { max_concurrent_steps: None, ..tightest }
 }
 
 /// Step before manifest before definition before default.

@@ -33,6 +33,10 @@ pub struct SkillEntry {
     pub limits: Limits,
     /// Its own wall-clock limit.
     pub timeout: Option<Duration>,
+    /// Its own limit on silence.
+    pub idle_timeout: Option<Duration>,
+    /// Time between SIGTERM and kill, where the step gives none.
+    pub grace: Option<Duration>,
     /// The sandbox that it chose.
     pub sandbox: Option<Profile>,
     /// Whether it may run again after a crash.

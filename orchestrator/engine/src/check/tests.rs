@@ -46,6 +46,8 @@ fn catalog() -> Catalog {
         outputs: json(outputs),
         limits: Limits::default(),
         timeout: None,
+        idle_timeout: None,
+        grace: None,
         sandbox: None,
         idempotent: true,
     };

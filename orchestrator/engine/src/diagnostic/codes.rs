@@ -67,5 +67,6 @@ codes! {
     ALMOST_REFERENCE = "W002", "a text looks like a reference";
     SINGLE_CHILD = "W003", "a parallel group has one step";
     HIDDEN_SKILL = "W004", "a skill stands in two places";
+    IGNORED_SCHEDULE = "W005", "a schedule is ignored";
     TOO_MANY = "W099", "there are too many problems";
 }

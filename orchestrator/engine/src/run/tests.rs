@@ -34,6 +34,8 @@ fn plan(definition: &str) -> Arc<Plan> {
         outputs: None,
         limits: Limits::default(),
         timeout: None,
+        idle_timeout: None,
+        grace: None,
         sandbox: None,
         idempotent: true,
     };

@@ -1,5 +1,7 @@
 //! The run as people see it: a projection of the state, always recomputed, never read back.
 
+use std::sync::Arc;
+
 use schemas::{
     journal::{AttemptEnded, Outcome},
     view::{AttemptView, Isolation, RunView, SCHEMA_VERSION, StepStatus, StepView, StopReason},
@@ -103,7 +105,7 @@ impl Run {
             core_dumped: ended.core_dumped,
             usage: ended.usage.clone(),
             limits: ended.limits.clone(),
-            isolation: ended.isolation.clone().or_else(|| self.isolation.as_deref().cloned()),
+            isolation: ended.isolation.clone().map(Arc::new).or_else(|| self.isolation.clone()),
         }
     }
 
@@ -121,7 +123,7 @@ impl Run {
             core_dumped: None,
             usage: schemas::view::Usage::default(),
             limits: Vec::new(),
-            isolation: self.isolation.as_deref().cloned(),
+            isolation: self.isolation.clone(),
         }
     }
 

@@ -2,14 +2,10 @@
 
 use std::{fs::File, io, os::unix::fs::MetadataExt as _};
 
-use schemas::output::log::{LOG_VERSION, Level, LogLine, Stream};
+use schemas::output::log::LogLine;
 
 use super::tail::Lines;
-use crate::store::{
-    files,
-    home::RunDir,
-    run_log::{self, LogLine as Stored},
-};
+use crate::store::{files, home::RunDir, run_log};
 
 /// Reads the log from its oldest line on, and goes on wherever its end moves to.
 #[derive(Debug)]
@@ -44,7 +40,7 @@ impl EngineLog {
     fn read(&mut self, news: &mut Vec<LogLine>) -> io::Result<()> {
         let Some(file) = &mut self.current else { return Ok(()) };
         self.lines.read(file, |line| {
-            news.extend(serde_json::from_slice::<Stored>(line).ok().map(told));
+            news.extend(serde_json::from_slice::<LogLine>(line));
             Ok(())
         })
     }
@@ -76,31 +72,10 @@ fn inode(file: &File) -> io::Result<(u64, u64)> {
     Ok((data.dev(), data.ino()))
 }
 
-fn told(line: Stored) -> LogLine {
-    LogLine {
-        v: LOG_VERSION,
-        ts: line.ts,
-        run_id: line.run_id.to_string(),
-        step: line.step,
-        attempt: line.attempt,
-        stream: match line.stream {
-            run_log::Stream::Stdout => Stream::Stdout,
-            run_log::Stream::Stderr => Stream::Stderr,
-            run_log::Stream::Engine => Stream::Engine,
-        },
-        level: match line.level {
-            run_log::Level::Error => Level::Error,
-            run_log::Level::Warn => Level::Warn,
-            run_log::Level::Info => Level::Info,
-            run_log::Level::Debug => Level::Debug,
-        },
-        text: line.text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use schemas::output::log::Level;
 
     use super::*;
     use crate::store::{
@@ -122,8 +97,7 @@ mod tests {
 
     fn write(log: &mut RunLog, numbers: std::ops::Range<u32>) {
         for number in numbers {
-            let level = run_log::Level::Info;
-            log.write(Timestamp::UNIX_EPOCH, level, Some(("a", 1)), &number.to_string()).unwrap();
+            log.write(Timestamp::UNIX_EPOCH, Level::Info, Some(("a", 1)), &number.to_string()).unwrap();
         }
     }
 

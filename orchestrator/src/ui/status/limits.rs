@@ -65,7 +65,7 @@ fn painted(limit: &Limit, text: &str) -> String {
 
 /// A limit in the unit that its name stands for.
 fn amount(limit: &Limit) -> String {
-    match limit.name.as_str() {
+    match limit.name.as_ref() {
         "memory" | "scratch" | "output" | "file_size" => quantity::bytes(limit.value),
         "io_read_bps" | "io_write_bps" => format!("{}/s", quantity::bytes(limit.value)),
         "cpu_time" | "timeout" | "idle_timeout" | "max_execution_time" | "grace" => {

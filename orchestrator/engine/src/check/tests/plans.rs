@@ -189,7 +189,7 @@ fn the_top_level_is_read() {
         "error_handling": {"default": "halt"}, "sandbox": "none",
         "resource_limits": {"memory": "1GiB", "cpu": 1.5, "max_execution_time": "1h", "max_concurrent_steps": 3},
         "triggers": [{"type": "manual"}, {"type": "schedule", "cron": "0 9 * * *", "timezone": "UTC", "catch_up": "none",
-            "overlap": "skip", "enabled": true, "inputs": {}}],
+            "overlap": "skip", "enabled": false, "inputs": {}}],
         }"#,
     );
     assert_eq!((plan.name.as_str(), plan.version.as_str()), ("all.of-it_1", "1.2.3-rc.1+b"));
@@ -215,17 +215,28 @@ fn the_tightest_of_step_and_manifest_wins() {
     let entry = catalog.skills.get_mut("echo").unwrap();
     entry.limits = crate::plan::Limits { memory: Some(Bytes(100)), pids: Some(9), ..Default::default() };
     entry.timeout = Some(Duration::from_secs(10));
+    entry.idle_timeout = Some(Duration::from_secs(3));
+    entry.grace = Some(Duration::from_secs(2));
     entry.sandbox = Some(Profile::None);
     entry.idempotent = false;
     let text = with_steps(
-        r#"{"id":"s","type":"skill","skill":"echo","timeout":"20s","resource_limits":{"memory":200,"pids":3}},
-        {"id":"t","type":"skill","skill":"echo","timeout":"5s","sandbox":"standard","on_crash":"rerun"}"#,
+        r#"{"id":"s","type":"skill","skill":"echo","timeout":"20s","idle_timeout":"4s","resource_limits":{"memory":200,"pids":3}},
+        {"id":"t","type":"skill","skill":"echo","timeout":"5s","idle_timeout":"1s","grace":"9s","sandbox":"standard","on_crash":"rerun"}"#,
     );
     let definition = crate::load::load(text.as_bytes(), crate::load::Syntax::Json).unwrap();
     let plan = super::check(&definition, &catalog).0.unwrap();
     let (s, t) = (&plan.steps[1], &plan.steps[2]);
     assert_eq!((call(s).limits.memory, call(s).limits.pids), (Some(Bytes(100)), Some(3)));
     assert_eq!((s.timeout, t.timeout), (Some(Duration::from_secs(10)), Some(Duration::from_secs(5))));
+    assert_eq!(
+        (s.idle_timeout, t.idle_timeout),
+        (Some(Duration::from_secs(3)), Some(Duration::from_secs(1)))
+    );
+    assert_eq!(
+        (s.grace, t.grace),
+        (Duration::from_secs(2), Duration::from_secs(9)),
+        "the step's own, if any"
+    );
     assert_eq!((call(s).sandbox, call(t).sandbox), (Profile::None, Profile::Standard));
     assert_eq!((s.on_crash, t.on_crash), (OnCrash::Fail, OnCrash::Rerun));
 }
