@@ -363,7 +363,8 @@ impl<'a> Attempt<'a> {
                 self.heard(heard);
             }
             while streams.is_open() {
-                streams.read().await;
+                let read = streams.read().await;
+                self.read(&streams, read, &mut None);
             }
         });
         // Over the bound, what came until then is what counts.

@@ -117,6 +117,8 @@ fn top_level() {
       hint: one of `manual`, `schedule`
     E011 1:110-1:111 "/triggers/1" the key `cron` is missing
       hint: Cron expression of 5 fields (6 and 7 too).
+    W005 1:118-1:128 "/triggers/1/type" schedules are not supported by this version: the trigger is ignored
+      hint: `q workflow run` starts the workflow by hand, and so can cron(8) or a systemd timer
     E012 1:129-1:135 "/triggers/1/time" the key `time` is not known here
       hint: known keys: `catch_up`, `cron`, `enabled`, `inputs`, `jitter`, `max_lag`, `overlap`, `timezone`, `type`; keys that begin with `x-` are free
     E011 1:141-1:142 "/triggers/2" the key `type` is missing
