@@ -243,6 +243,7 @@ impl<'a> Dispatcher<'a> {
                     event.duration_ms = duration_ms;
                 });
             }
+            Notice::StepWaiting { id } => self.notice(now, EventType::StepWaiting, Some(&id), |_| {}),
             Notice::StepStarted { id } => self.notice(now, EventType::StepStarted, Some(&id), |_| {}),
             Notice::StepCompleted { id, duration_ms } => {
                 self.notice(now, EventType::StepCompleted, Some(&id), |event| {

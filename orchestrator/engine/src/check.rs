@@ -2,9 +2,11 @@
 
 mod call;
 mod catalog;
+mod control;
 mod limits;
 mod names;
 mod near;
+mod order;
 mod outline;
 mod reference;
 mod resolve;
@@ -20,6 +22,7 @@ use std::collections::BTreeMap;
 
 pub use catalog::{Catalog, SkillEntry};
 use names::Names;
+use order::Reader;
 use outline::Outline;
 use schema::Schemas;
 pub use text_skill::over_inputs;
@@ -27,7 +30,7 @@ pub use text_skill::over_inputs;
 use crate::{
     diagnostic::{Diagnostic, Problems},
     load::{Definition, Node},
-    plan::{InputDeclaration, InputType, Plan, Step},
+    plan::{InputDeclaration, InputType, Plan, Step, StepId},
     value::Template,
 };
 
@@ -45,6 +48,8 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
             schemas: Schemas::default(),
             outline: &outline,
             problems: &mut problems,
+            lists: outline.lists(),
+            awaits: Vec::new(),
         };
         check.plan(root)
     });
@@ -60,17 +65,22 @@ struct Check<'a, 'p> {
     names: Names<'a>,
     schemas: Schemas<'a>,
     problems: &'p mut Problems,
+    /// The steps that each step holds, by its number: of a conditional those of `then`, and those of `else`.
+    lists: (Vec<Vec<StepId>>, Vec<Vec<StepId>>),
+    /// Steps that the step which is looked at must wait for.
+    awaits: Vec<StepId>,
 }
 
 impl<'a> Check<'a, '_> {
     /// The plan as far as it can be made; everything is looked at all the same.
     fn plan(&mut self, root: &'a Node) -> Option<Plan> {
-        for step in self.outline.inner() {
+        let outline = self.outline;
+        for step in outline.beside() {
             self.skill_of(step.node);
         }
         let mut steps: Vec<Option<Step>> = Vec::new();
-        for (index, step) in self.outline.top().enumerate() {
-            steps.push(self.step(root, step.node, index));
+        for (step, spot) in outline.running() {
+            steps.push(self.step(root, step.node, spot));
         }
         let outputs = self.outputs(root);
         let limits = root.get("resource_limits");
@@ -78,7 +88,7 @@ impl<'a> Check<'a, '_> {
         Some(Plan {
             name: root.get("name")?.as_text()?.to_owned(),
             version: root.get("version")?.as_text()?.to_owned(),
-            root: self.outline.top_ids(),
+            root: self.outline.top(),
             steps,
             inputs: declared_inputs(root),
             readonly: values(root, "readonly"),
@@ -91,7 +101,10 @@ impl<'a> Check<'a, '_> {
 
     fn outputs(&mut self, root: &'a Node) -> Vec<(String, Template)> {
         let members = root.get("outputs").map_or(&[][..], Node::members);
-        members.iter().map(|member| (member.key.to_string(), self.template(&member.value, None))).collect()
+        members
+            .iter()
+            .map(|member| (member.key.to_string(), self.template(&member.value, Reader::Outputs)))
+            .collect()
     }
 }
 

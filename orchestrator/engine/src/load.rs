@@ -17,7 +17,7 @@ pub use node::{Member, Node, NodeKind, Span};
 pub use parse::{MAX_BYTES, MAX_DEPTH};
 pub(crate) use pointer::node_at;
 pub(crate) use scalar::shortened;
-pub(crate) use shape::each_step;
+pub(crate) use shape::{RESERVED, each_step};
 pub(crate) use suggest::in_words;
 pub use suggest::nearest;
 

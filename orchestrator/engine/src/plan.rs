@@ -1,10 +1,13 @@
 //! [`Plan`]: a checked definition in the form that runs. Steps stand in an arena, references are resolved
 //! to ids, limits and defaults are merged. Whoever holds a plan never looks at the definition again.
 
+mod control;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use schemas::{json::Json, skill::Protocol};
 
+pub use self::control::{Branch, Conditional, Loop, Parallel, Turns, WaitFor};
 use crate::{units::Bytes, value::Template};
 
 /// Index of a step in [`Plan::steps`].
@@ -117,6 +120,12 @@ pub struct Step {
     pub name: String,
     /// The composite that holds it.
     pub parent: Option<StepId>,
+    /// Its place among the steps of its parent (of its branch), from 0.
+    pub position: u32,
+    /// Whether what comes after it does not wait for it: `async`, or a child of a group that waits for none.
+    pub background: bool,
+    /// Steps that it refers to and that may still run when its turn comes: it waits for them.
+    pub awaits: Box<[StepId]>,
     /// What it does.
     pub kind: StepKind,
     /// Names of the outputs that later steps may use; empty: every key of the result.
@@ -133,11 +142,19 @@ pub struct Step {
     pub kill_mode: KillMode,
 }
 
-/// What a step does. Composites join with the issue that brings control flow.
+/// What a step does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepKind {
     /// Calls a skill.
     Skill(Box<SkillCall>),
+    /// Runs its steps in order.
+    Sequence(Vec<StepId>),
+    /// Runs its steps at once.
+    Parallel(Box<Parallel>),
+    /// Runs one of two branches.
+    Conditional(Box<Conditional>),
+    /// Runs its body again and again.
+    Loop(Box<Loop>),
 }
 
 impl StepKind {
@@ -145,6 +162,18 @@ impl StepKind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Skill(_) => "skill",
+            Self::Sequence(_) => "sequence",
+            Self::Parallel(_) => "parallel",
+            Self::Conditional(_) => "conditional",
+            Self::Loop(_) => "loop",
+        }
+    }
+
+    /// The call of a skill, if it is one: what runs as processes. All others only hold steps.
+    pub fn skill(&self) -> Option<&SkillCall> {
+        match self {
+            Self::Skill(call) => Some(call),
+            Self::Sequence(_) | Self::Parallel(_) | Self::Conditional(_) | Self::Loop(_) => None,
         }
     }
 }

@@ -5,29 +5,63 @@
 //! does not fit (an attempt that is long dead, a second start) moves nothing.
 
 mod action;
+mod advance;
+mod begin;
+mod end;
 mod finish;
+mod group;
+mod locate;
+mod outputs;
 mod scope;
-mod sequence;
 mod state;
+mod stop;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+};
 
 use schemas::{
-    failure::{Code, Details, Failure},
+    failure::Failure,
     journal::{AttemptEnded, AttemptId, Event, Now, RunCreated},
     view::{Isolation, StopReason},
 };
 
+use self::group::Group;
 pub use self::{
     action::{Action, Notice, Spawn, Timer},
-    state::{End, Phase, StepRun, StepState},
+    state::{End, InstanceId, Phase, StepResult, StepRun, StepState},
     view::StreamedSteps,
 };
-use crate::plan::{Plan, StepId};
+use crate::plan::{Plan, Step, StepKind};
+
+/// One call of [`Run::apply`].
+struct Moment<'a> {
+    now: Now,
+    actions: &'a mut Vec<Action>,
+    /// What is to be looked at before the call ends.
+    todo: VecDeque<Job>,
+}
+
+/// Something that may go on.
+#[derive(Debug, Clone, Copy)]
+enum Job {
+    /// A group.
+    Advance(Place),
+    /// A step that waited for another.
+    Wake(InstanceId),
+}
+
+/// A turn of a group; `None` is the run itself.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    owner: Option<InstanceId>,
+    turn: u32,
+}
 
 /// The state of one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,10 +70,20 @@ pub struct Run {
     created: Arc<RunCreated>,
     created_at: Now,
     phase: Phase,
-    /// Steps in start order.
-    steps: Vec<StepRun>,
-    /// Index into `steps` by step of the plan: its newest turn.
-    newest: Vec<Option<u32>>,
+    /// Turns of steps, in the order in which their turn came: each after the one that holds it.
+    instances: Vec<StepRun>,
+    /// Those that started, in start order.
+    order: Vec<InstanceId>,
+    /// The steps at the top.
+    root: Group,
+    /// Attempts in flight.
+    live: HashMap<AttemptId, InstanceId>,
+    /// Steps that only wait for a place, first come first.
+    places: VecDeque<InstanceId>,
+    /// Who waits for whom to settle.
+    waiters: BTreeMap<InstanceId, Vec<InstanceId>>,
+    /// The way to a step outside all loops, shared by all of them.
+    no_turn: Arc<[u32]>,
     /// The first failure.
     error: Option<Failure>,
     /// What the host gives by default.
@@ -51,14 +95,18 @@ pub struct Run {
 impl Run {
     /// A run that waits for its slot. `now` is the moment of its creation.
     pub fn new(plan: Arc<Plan>, created: RunCreated, now: Now) -> Self {
-        let newest = vec![None; plan.steps.len()];
         Self {
             plan,
             created: Arc::new(created),
             created_at: now,
             phase: Phase::Queued,
-            steps: Vec::new(),
-            newest,
+            instances: Vec::new(),
+            order: Vec::new(),
+            root: Group::with_turn(),
+            live: HashMap::new(),
+            places: VecDeque::new(),
+            waiters: BTreeMap::new(),
+            no_turn: Arc::from([]),
             error: None,
             isolation: None,
             outputs: None,
@@ -80,13 +128,17 @@ impl Run {
     /// Moves the run by one event, which the journal holds already, and says what is to be done now.
     pub fn apply(&mut self, event: &Event, now: Now) -> Vec<Action> {
         let mut actions = Vec::new();
+        let mut moment = Moment { now, actions: &mut actions, todo: VecDeque::new() };
         match event {
             Event::RunCreated(_) | Event::RunResumed => {}
-            Event::RunStarted { isolation } => self.start(isolation, now, &mut actions),
-            Event::AttemptEnded(ended) => self.attempt_ended(ended, now, &mut actions),
-            Event::AttemptStopping { id, reason } => self.attempt_stopping(id, *reason, now, &mut actions),
-            Event::RunTimedOut => self.timed_out(now, &mut actions),
-            Event::StopRequested { now: at_once, .. } => self.stop(*at_once, now, &mut actions),
+            Event::RunStarted { isolation } => self.start(isolation, &mut moment),
+            Event::AttemptEnded(ended) => self.attempt_ended(ended, &mut moment),
+            Event::AttemptStopping { id, reason } => self.attempt_stopping(id, *reason, &mut moment),
+            Event::RunTimedOut => self.timed_out(&mut moment),
+            Event::StopRequested { now: at_once, .. } => self.stop(*at_once, &mut moment),
+        }
+        if let Phase::Running { .. } | Phase::Stopping { .. } = self.phase {
+            self.advance(&mut moment);
         }
         actions
     }
@@ -111,101 +163,62 @@ impl Run {
         self.error.as_ref()
     }
 
-    /// Its steps, in start order.
-    pub fn steps(&self) -> &[StepRun] {
-        &self.steps
+    /// Its steps: those that started, in start order, then those that wait or never started.
+    pub fn steps(&self) -> impl Iterator<Item = &StepRun> {
+        self.ids().map(|id| &self.instances[id.index()])
     }
 
-    fn start(&mut self, isolation: &Isolation, now: Now, actions: &mut Vec<Action>) {
+    fn ids(&self) -> impl Iterator<Item = InstanceId> {
+        let others = self.instances.iter().enumerate().filter(|(_, run)| run.started.is_none());
+        self.order.iter().copied().chain(others.map(|(index, _)| InstanceId::at(index)))
+    }
+
+    fn start(&mut self, isolation: &Isolation, moment: &mut Moment<'_>) {
         if self.phase != Phase::Queued {
             return;
         }
         self.isolation = Some(Arc::new(isolation.clone()));
-        self.phase = Phase::Running { since: now };
-        actions.push(Action::Notice(Notice::RunStarted));
+        self.phase = Phase::Running { since: moment.now };
+        moment.actions.push(Action::Notice(Notice::RunStarted));
         let own = self.created.timeout_ms.map(std::time::Duration::from_millis);
         if let Some(after) = [own, self.plan.timeout].into_iter().flatten().min() {
-            actions.push(Action::ArmTimer { timer: Timer::Run, after });
+            moment.actions.push(Action::ArmTimer { timer: Timer::Run, after });
         }
-        self.advance(now, actions);
+        moment.todo.push_back(Job::Advance(Place { owner: None, turn: 0 }));
     }
 
-    fn attempt_stopping(&mut self, id: &AttemptId, reason: StopReason, now: Now, actions: &mut Vec<Action>) {
-        let Some(step) = self.live_step(id) else { return };
+    fn attempt_stopping(&mut self, id: &AttemptId, reason: StopReason, moment: &mut Moment<'_>) {
+        let Some(live) = self.live.get(id) else { return };
         // The first reason wins.
-        if let StepState::Running { since } = step.state {
-            step.state = StepState::Stopping { since, reason, asked: now };
-            actions.push(Action::Terminate { id: id.clone(), reason, now: false });
+        if self.instances[live.index()].stops(reason, moment.now) {
+            moment.actions.push(Action::Terminate { id: id.clone(), reason, now: false });
         }
     }
 
-    fn attempt_ended(&mut self, ended: &AttemptEnded, now: Now, actions: &mut Vec<Action>) {
-        let plan = Arc::clone(&self.plan);
-        let Some(step) = self.live_step(&ended.id) else { return };
-        let index = step.step;
-        step.end_attempt(ended, now, &plan.steps[index.index()], actions);
-        self.advance(now, actions);
-    }
-
-    fn timed_out(&mut self, now: Now, actions: &mut Vec<Action>) {
-        let Phase::Running { since } = self.phase else { return };
-        let limit = [self.created.timeout_ms, self.plan.timeout.map(crate::units::millis)];
-        let limit = limit.into_iter().flatten().min();
-        self.fail(Failure {
-            step: None,
-            code: Code::Timeout,
-            message: match limit {
-                Some(limit) => format!("the run took longer than its limit of {limit} ms"),
-                None => "the run took longer than its limit".to_owned(),
-            },
-            retryable: Code::Timeout.retryable(),
-            details: Details { limit, ..Details::default() },
-        });
-        self.phase = Phase::Stopping { since, end: End::Failed };
-        actions.push(Action::Notice(Notice::RunStopping));
-        self.terminate_all(StopReason::RunTimeout, false, now, actions);
-        self.advance(now, actions);
-    }
-
-    fn stop(&mut self, at_once: bool, now: Now, actions: &mut Vec<Action>) {
-        match self.phase {
-            Phase::Queued => self.finish(End::Cancelled, None, now, actions),
-            Phase::Running { since } => {
-                self.phase = Phase::Stopping { since, end: End::Cancelled };
-                actions.push(Action::Notice(Notice::RunStopping));
-                self.terminate_all(StopReason::Stop, at_once, now, actions);
-                self.advance(now, actions);
-            }
-            Phase::Stopping { .. } => self.terminate_all(StopReason::Stop, at_once, now, actions),
-            Phase::Ended { .. } => {}
+    fn attempt_ended(&mut self, ended: &AttemptEnded, moment: &mut Moment<'_>) {
+        if let Some(id) = self.live.remove(&ended.id) {
+            self.take_end(id, ended, moment);
         }
-    }
-
-    /// Ends every live attempt. One that is being ended already keeps its reason; it is only hurried.
-    fn terminate_all(&mut self, reason: StopReason, at_once: bool, now: Now, actions: &mut Vec<Action>) {
-        for step in &mut self.steps {
-            let reason = match step.state {
-                StepState::Running { since } => {
-                    step.state = StepState::Stopping { since, reason, asked: now };
-                    reason
-                }
-                StepState::Stopping { reason, .. } if at_once => reason,
-                StepState::Stopping { .. } | StepState::Ended { .. } => continue,
-            };
-            actions.push(Action::Terminate { id: step.attempt_id(&self.plan), reason, now: at_once });
-        }
-    }
-
-    fn live_step(&mut self, id: &AttemptId) -> Option<&mut StepRun> {
-        let plan = &self.plan;
-        self.steps.iter_mut().rev().find(|step| step.is_live() && step.is_attempt(id, plan))
     }
 
     fn fail(&mut self, failure: Failure) {
         self.error.get_or_insert(failure);
     }
 
-    fn newest(&self, step: StepId) -> Option<&StepRun> {
-        self.newest[step.index()].map(|index| &self.steps[index as usize])
+    fn step_of(&self, id: InstanceId) -> &Step {
+        &self.plan.steps[self.instances[id.index()].step.index()]
+    }
+
+    /// The turn of the group that holds an instance.
+    fn place_of(&self, id: InstanceId) -> (Option<InstanceId>, u32) {
+        let run = &self.instances[id.index()];
+        let is_loop = run.parent.is_some_and(|parent| matches!(self.step_of(parent).kind, StepKind::Loop(_)));
+        (run.parent, if is_loop { run.turn.last().copied().unwrap_or(0) } else { 0 })
+    }
+
+    fn group_mut(&mut self, owner: Option<InstanceId>) -> &mut Group {
+        let inner = owner.and_then(|owner| self.instances[owner.index()].group_mut());
+        // Only instances with steps inside hold any.
+        inner.unwrap_or(&mut self.root)
     }
 }

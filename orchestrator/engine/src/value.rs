@@ -3,6 +3,7 @@
 //! Values that flow are text all the way ([`Json`]): nothing here builds a tree of one, so that a hostile output
 //! of 16 MiB costs its text and no more. How references are read from a file is `check`'s part.
 
+mod condition;
 mod fill;
 mod outputs;
 mod select;
@@ -10,10 +11,11 @@ mod splice;
 
 use schemas::json::Json;
 
+pub use condition::{Condition, NoAnswer};
 pub use fill::{MissingReference, Scope};
 pub use outputs::{missing_output, output, outputs_object};
-pub use select::{select, single_member};
-pub use splice::{object, text_form};
+pub use select::{elements, select, single_member};
+pub use splice::{array, object, text_form};
 
 use crate::plan::StepId;
 
@@ -65,6 +67,10 @@ pub enum Root {
     Inputs,
     /// `run.…`: `id`, `attempt`, `scheduled_at`.
     Run,
+    /// The item of the turn of a loop around.
+    Item(StepId),
+    /// The 0-based number of the turn of a loop around.
+    Index(StepId),
 }
 
 /// One step of the way.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ipc::limits::{Bytes, ProcessLimits};
 use schemas::view::{Enforcer, Isolation, Limit};
 use workflow_engine::{
-    plan::{Limits, Profile, SkillCall, Step, StepKind},
+    plan::{Limits, Profile, SkillCall, Step},
     units,
     verdict::Bounds,
 };
@@ -54,10 +54,9 @@ pub(super) fn bounds(step: &Step, limits: &Limits) -> Bounds {
     }
 }
 
-/// Who would hold the limits of a step.
+/// Who would hold the limits of a step; one that holds others has none of its own.
 pub fn limits_of(host: &Host, step: &Step) -> Vec<Limit> {
-    let StepKind::Skill(call) = &step.kind;
-    record(host, &call.limits)
+    step.kind.skill().map_or_else(Vec::new, |call| record(host, &call.limits))
 }
 
 /// Who holds each limit that was asked for, and the default on processes.

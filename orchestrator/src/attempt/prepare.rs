@@ -19,7 +19,7 @@ use schemas::{
     view::{Isolation, Limit},
 };
 use workflow_engine::{
-    plan::{KillMode, Profile, SkillCall, StepKind},
+    plan::{KillMode, Profile, SkillCall},
     run::Spawn,
     verdict::{Bounds, SetupFailure, Speaks},
 };
@@ -97,7 +97,13 @@ impl Refused {
 /// Makes everything that the birth needs.
 pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), Refused> {
     let step = &host.plan.steps[spawn.step.index()];
-    let StepKind::Skill(call) = &step.kind;
+    let Some(call) = step.kind.skill() else {
+        return Err(Refused::Setup(SetupFailure {
+            stage: "plan".to_owned(),
+            errno: 0,
+            message: "the step runs no program".to_owned(),
+        }));
+    };
     let task = task(host, spawn, call)?;
     let namespaces = host.namespaces && call.sandbox == Profile::Standard;
     let ticket = host.ticket();

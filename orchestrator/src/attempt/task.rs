@@ -136,7 +136,12 @@ impl Scope for OnlyInputs<'_> {
     fn resolve(&self, root: &Root, path: &[Segment]) -> Option<Json> {
         match root {
             Root::Inputs => value::select(self.0, path),
-            Root::Step(_) | Root::StepRecord(_) | Root::Context | Root::Run => None,
+            Root::Step(_)
+            | Root::StepRecord(_)
+            | Root::Context
+            | Root::Run
+            | Root::Item(_)
+            | Root::Index(_) => None,
         }
     }
 }

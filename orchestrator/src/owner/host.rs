@@ -14,7 +14,7 @@ use schemas::{
     view::{Isolation, Limit},
 };
 use tokio::task::JoinHandle;
-use workflow_engine::plan::{Enforcement, Profile, Step, StepKind};
+use workflow_engine::plan::{Enforcement, Profile, Step};
 
 use super::Order;
 use crate::{
@@ -86,10 +86,7 @@ pub(super) fn isolation(host: &Host) -> Isolation {
 
 /// The most that a step of the plan keeps of the engine's capabilities.
 fn capabilities(order: &Order) -> Capabilities {
-    let bare = |step: &Step| {
-        let StepKind::Skill(call) = &step.kind;
-        call.sandbox == Profile::None
-    };
+    let bare = |step: &Step| step.kind.skill().is_some_and(|call| call.sandbox == Profile::None);
     if order.plan.steps.iter().any(bare) { Capabilities::Kept } else { Capabilities::Standard }
 }
 
@@ -120,17 +117,15 @@ pub fn survey(order: &Order) -> Result<Survey> {
 /// Refuses a run that requires limits which this host cannot hold; nothing of it exists yet.
 pub fn refuse_unheld(order: &Order) -> Result<()> {
     // The limits of the whole run are in those of each step.
-    let requires = |step: &Step| {
-        let StepKind::Skill(call) = &step.kind;
-        call.limits.enforcement == Enforcement::Required
-    };
+    let requires =
+        |step: &Step| step.kind.skill().is_some_and(|call| call.limits.enforcement == Enforcement::Required);
     if !order.plan.steps.iter().any(requires) {
         return Ok(());
     }
     let survey = survey(order)?;
     let mut unheld = Vec::new();
     for (step, limits) in order.plan.steps.iter().zip(&survey.limits).filter(|(step, _)| requires(step)) {
-        let StepKind::Skill(call) = &step.kind;
+        let Some(call) = step.kind.skill() else { continue };
         // The default on processes was not asked for.
         let asked = |limit: &&Limit| limit.name != "pids" || call.limits.pids.is_some();
         for limit in limits.iter().filter(asked).filter(|limit| !limit.held) {

@@ -34,7 +34,7 @@ pub fn cancel_interrupted(home: &Home, dir: &RunDir) -> Result<RunView> {
     let clock = Clock::starting_at(last.map(|now: Now| now.up()).unwrap_or_default());
     let mut events = vec![Event::StopRequested { now: true, by: StopSource::Command }];
     let plan = run.plan().clone();
-    let live = run.steps().iter().filter(|step| step.is_live());
+    let live = run.steps().filter(|step| step.is_live());
     events.extend(live.map(|step: &StepRun| died(step.attempt_id(&plan))));
     let now = clock.now();
     let events: Vec<_> = events.into_iter().map(|event| (now, event)).collect();

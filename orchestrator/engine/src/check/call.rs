@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Check, SkillEntry, duration, limits};
+use super::{Check, SkillEntry, duration, limits, order::Reader, outline::Spot};
 use crate::{
     diagnostic::codes::{BAD_MANIFEST, BAD_VALUE, HIDDEN_SKILL, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
     load::{Node, inside, nearest},
@@ -14,42 +14,59 @@ use crate::{
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 
 impl<'a> Check<'a, '_> {
-    /// A step at the top, as far as it can be planned.
-    pub(super) fn step(&mut self, root: &'a Node, node: &'a Node, index: usize) -> Option<Step> {
+    /// A step that runs, as far as it can be planned.
+    pub(super) fn step(&mut self, root: &'a Node, node: &'a Node, spot: Spot) -> Option<Step> {
+        self.awaits.clear();
         if node.get("type").and_then(Node::as_text) != Some("skill") {
-            return None;
+            let kind = self.composite(node, spot);
+            self.impossible_parts(node);
+            return self.planned(node, spot, kind?, None);
         }
+        let reader = Reader::Step(spot.step);
         let entry = self.skill_of(node);
-        let inputs = self.inputs(node, entry, index);
+        let inputs = self.inputs(node, entry, reader);
         let env = node.get("env").map_or(&[][..], Node::members);
-        let env =
-            env.iter().map(|member| (member.key.to_string(), self.template(&member.value, Some(index))));
+        let env = env.iter().map(|member| (member.key.to_string(), self.template(&member.value, reader)));
         let env = env.collect();
-        let cwd = node.get("cwd").map(|cwd| self.template(cwd, Some(index)));
+        let cwd = node.get("cwd").map(|cwd| self.template(cwd, reader));
         self.impossible_outputs(node);
 
         let entry = entry?;
+        let own_limits = node.get("resource_limits").map(limits::read).unwrap_or_default();
+        let call = SkillCall {
+            skill: node.get("skill")?.as_text()?.to_owned(),
+            target: entry.target.clone(),
+            inputs,
+            env,
+            cwd,
+            limits: tightest(root, &own_limits, entry),
+            sandbox: sandbox(root, node, entry),
+        };
+        self.planned(node, spot, StepKind::Skill(Box::new(call)), Some(entry))
+    }
+
+    /// What steps of all kinds have.
+    fn planned(&self, node: &Node, spot: Spot, kind: StepKind, entry: Option<&SkillEntry>) -> Option<Step> {
         let own = node.get("resource_limits");
-        let own_limits = own.map(limits::read).unwrap_or_default();
         let own_timeout =
             limits::least(duration(node, "timeout"), own.and_then(|own| duration(own, "max_execution_time")));
         let outputs = node.get("outputs").map_or(&[][..], Node::elements);
         Some(Step {
             name: node.get("id")?.as_text()?.to_owned(),
-            parent: None,
-            kind: StepKind::Skill(Box::new(SkillCall {
-                skill: node.get("skill")?.as_text()?.to_owned(),
-                target: entry.target.clone(),
-                inputs,
-                env,
-                cwd,
-                limits: tightest(root, &own_limits, entry),
-                sandbox: sandbox(root, node, entry),
-            })),
+            parent: spot.parent,
+            position: spot.position,
+            background: spot.background,
+            awaits: self.awaits.as_slice().into(),
+            kind,
             outputs: outputs.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
-            timeout: limits::least(own_timeout, entry.timeout),
-            idle_timeout: limits::least(duration(node, "idle_timeout"), entry.idle_timeout),
-            grace: duration(node, "grace").or(entry.grace).unwrap_or(DEFAULT_GRACE),
+            timeout: limits::least(own_timeout, entry.and_then(|entry| entry.timeout)),
+            idle_timeout: limits::least(
+                duration(node, "idle_timeout"),
+                entry.and_then(|entry| entry.idle_timeout),
+            ),
+            grace: duration(node, "grace")
+                .or_else(|| entry.and_then(|entry| entry.grace))
+                .unwrap_or(DEFAULT_GRACE),
             on_crash: on_crash(node, entry),
             kill_mode: kill_mode(node),
         })
@@ -91,10 +108,10 @@ impl<'a> Check<'a, '_> {
     }
 
     /// The inputs as an object template, checked against the skill's schema where they are known.
-    fn inputs(&mut self, step: &'a Node, entry: Option<&'a SkillEntry>, index: usize) -> Template {
+    fn inputs(&mut self, step: &'a Node, entry: Option<&'a SkillEntry>, reader: Reader) -> Template {
         let node = step.get("inputs");
         let template = match node {
-            Some(node) => self.template(node, Some(index)),
+            Some(node) => self.template(node, reader),
             None => Template::Object(Vec::new()),
         };
         if let (Some(node), Template::Literal(value)) = (node, &template)
@@ -123,6 +140,18 @@ impl<'a> Check<'a, '_> {
     }
 }
 
+impl Check<'_, '_> {
+    /// Outputs that a step which holds others lists but does not have.
+    fn impossible_parts(&mut self, node: &Node) {
+        for output in super::names::impossible_parts(node) {
+            let name = output.as_text().unwrap_or_default();
+            self.problems
+                .report(UNKNOWN_OUTPUT, output.span.range(), format!("the step gives no `{name}`"))
+                .hint("leave `outputs` out to take all that it gives");
+        }
+    }
+}
+
 /// The tightest of step, manifest and, where one step can use up what all have together, the whole run.
 fn tightest(root: &Node, own: &Limits, entry: &SkillEntry) -> Limits {
     let whole = root.get("resource_limits").map(limits::read).unwrap_or_default();
@@ -145,11 +174,11 @@ fn profile(sandbox: &Node) -> Option<Profile> {
     }
 }
 
-fn on_crash(step: &Node, entry: &SkillEntry) -> OnCrash {
+fn on_crash(step: &Node, entry: Option<&SkillEntry>) -> OnCrash {
     match step.get("on_crash").and_then(Node::as_text) {
         Some("fail") => OnCrash::Fail,
         Some(_) => OnCrash::Rerun,
-        None if entry.idempotent => OnCrash::Rerun,
+        None if entry.is_none_or(|entry| entry.idempotent) => OnCrash::Rerun,
         None => OnCrash::Fail,
     }
 }

@@ -71,19 +71,23 @@ impl<'a> Names<'a> {
     pub(super) fn is_known_output(&self, step: &StepPlace<'_>, name: &str) -> bool {
         match self.declared_by(step) {
             Some(declared) => declared.contains(name),
+            None if holds_steps(step.node) => has_part(step.node, name),
             None => self.result_of(step.node).is_some_and(|results| results.keys.contains(name)),
         }
     }
 
     /// Whether a step may have outputs that are not known.
     pub(super) fn has_others(&self, step: &StepPlace<'_>) -> bool {
-        self.declared_by(step).is_none() && self.result_of(step.node).is_none_or(|results| results.open)
+        self.declared_by(step).is_none()
+            && !holds_steps(step.node)
+            && self.result_of(step.node).is_none_or(|results| results.open)
     }
 
     /// The outputs that are known of a step.
-    pub(super) fn known_outputs(&self, step: &StepPlace<'_>) -> Vec<&str> {
+    pub(super) fn known_outputs<'s>(&'s self, step: &'s StepPlace<'_>) -> Vec<&'s str> {
         match self.declared_by(step) {
             Some(declared) => declared.iter().copied().collect(),
+            None if holds_steps(step.node) => parts(step.node).collect(),
             None => self
                 .result_of(step.node)
                 .map_or_else(Vec::new, |results| results.keys.iter().map(String::as_str).collect()),
@@ -114,6 +118,41 @@ impl<'a> Names<'a> {
         }
         step.get("skill").and_then(Node::as_text).and_then(|skill| self.results.get(skill))
     }
+}
+
+/// Declared outputs that a step which holds others can never give.
+pub(super) fn impossible_parts<'s>(step: &'s Node) -> Vec<&'s Node> {
+    if !holds_steps(step) {
+        return Vec::new();
+    }
+    let declared = step.get("outputs").map_or(&[][..], Node::elements);
+    let possible = |name: &str| matches!(name, "data" | "text") || has_part(step, name);
+    declared.iter().filter(|node| node.as_text().is_some_and(|name| !possible(name))).collect()
+}
+
+/// Whether a step is a group, a branching or a loop: what it gives is known.
+fn holds_steps(step: &Node) -> bool {
+    let kind = step.get("type").and_then(Node::as_text);
+    matches!(kind, Some("sequence" | "parallel" | "conditional" | "loop"))
+}
+
+fn has_part(step: &Node, name: &str) -> bool {
+    parts(step).any(|part| part == name)
+}
+
+/// The keys of the result of a step that holds others.
+fn parts(step: &Node) -> impl Iterator<Item = &str> {
+    let kind = step.get("type").and_then(Node::as_text).unwrap_or_default();
+    let own: &[&str] = match kind {
+        "loop" => &["iterations", "results", "last"],
+        "conditional" => &["branch"],
+        "parallel" if step.get("wait_for").and_then(Node::as_text) == Some("any") => &["winner"],
+        _ => &[],
+    };
+    let lists = ["steps", "then", "else"].into_iter().filter(move |_| kind != "loop");
+    let children = lists.filter_map(|list| step.get(list)).flat_map(Node::elements);
+    let ids = children.filter_map(|child| child.get("id").and_then(Node::as_text));
+    own.iter().copied().chain(ids)
 }
 
 /// The keys that a schema of results names.

@@ -5,13 +5,14 @@ use std::ops::Range;
 use super::{
     Check,
     names::{RECORD_FIELDS, RUN_FIELDS},
-    outline::{StepPlace, step_id},
+    order::{Reader, Relation, is_concurrent, relation},
+    outline::{Spot, StepPlace},
     reference::Path,
 };
 use crate::{
     diagnostic::codes::{
-        ALMOST_REFERENCE, Code, FORWARD_REFERENCE, SELF_REFERENCE, UNKNOWN_CONTEXT, UNKNOWN_FIELD,
-        UNKNOWN_INPUT, UNKNOWN_OUTPUT, UNKNOWN_STEP, UNSUPPORTED,
+        ALMOST_REFERENCE, Code, FORWARD_REFERENCE, NOT_BEFORE, SELF_REFERENCE, UNGUARDED_REFERENCE,
+        UNKNOWN_CONTEXT, UNKNOWN_FIELD, UNKNOWN_INPUT, UNKNOWN_OUTPUT, UNKNOWN_STEP, UNSUPPORTED,
     },
     load::{Node, in_words, nearest},
     value::{Reference, Root, Segment},
@@ -25,8 +26,8 @@ struct Use<'u> {
     text: &'u str,
     /// Where its text starts in the content of the string.
     start: usize,
-    /// The step whose value it is in; `None`: the run's outputs.
-    from: Option<usize>,
+    /// Who reads it.
+    from: Reader,
 }
 
 /// Where the names are that a name should have been one of.
@@ -45,9 +46,12 @@ impl<'a> Check<'a, '_> {
         node: &Node,
         text: &str,
         path: &Path<'_>,
-        from: Option<usize>,
+        from: Reader,
     ) -> Option<Reference> {
         let at = Use { node, text, start: 0, from };
+        if let Some(root) = self.loop_name(from, path.head) {
+            return Some(from_loop(root, text, path));
+        }
         if is_root(path.head) || self.outline.by_id(path.head).is_some() {
             return self.reference(&at, path);
         }
@@ -62,9 +66,12 @@ impl<'a> Check<'a, '_> {
         text: &str,
         path: &Path<'_>,
         start: usize,
-        from: Option<usize>,
+        from: Reader,
     ) -> Option<Reference> {
         let at = Use { node, text, start, from };
+        if let Some(root) = self.loop_name(from, path.head) {
+            return Some(from_loop(root, text, path));
+        }
         if is_root(path.head) || self.outline.by_id(path.head).is_some() {
             return self.reference(&at, path);
         }
@@ -158,36 +165,75 @@ impl<'a> Check<'a, '_> {
         Some(number)
     }
 
-    /// A step can be referred to by what runs after it.
+    /// A step can be referred to by what runs after it on every path.
     fn comes_before(
         &mut self,
         at: &Use<'_>,
         step: &StepPlace<'_>,
         range: &Range<usize>,
     ) -> Option<crate::plan::StepId> {
-        // Steps that are not at the top belong to what is not supported; that is an error of its own.
-        let top = step.top?;
+        // Steps beside the run belong to what is not supported; that is an error of its own.
+        let spot = step.spot?;
         let name = step.id.unwrap_or_default();
-        match at.from {
-            Some(from) if from == top => {
-                let place = self.place(at, range);
-                self.problems
-                    .report(SELF_REFERENCE, place, format!("the step `{name}` refers to itself"))
-                    .hint("its own outputs are there only after it has run");
-                None
+        let relation = relation(self.outline, at.from, spot.step);
+        let (code, message, hint) = match relation {
+            Relation::Before => return Some(self.awaited(spot)),
+            Relation::Previous(around) if !is_concurrent(self.outline, around) => {
+                return Some(self.awaited(spot));
             }
-            Some(from) if from < top => {
-                let place = self.place(at, range);
-                let report =
-                    self.problems.report(FORWARD_REFERENCE, place, format!("the step `{name}` comes later"));
-                report.hint("a step can use outputs of the steps before it");
-                if let Some(id) = step.node.get("id") {
-                    report.note(id.span.range(), "the step is here");
-                }
-                None
-            }
-            Some(_) | None => Some(step_id(top)),
+            Relation::InBranch => (
+                UNGUARDED_REFERENCE,
+                format!("the step `{name}` may not have run: it stands in a branch"),
+                "use the outputs of the conditional step, or guard it with `has()` in an expression",
+            ),
+            Relation::Previous(_) => (
+                NOT_BEFORE,
+                format!("there is no turn before for `{name}`: several turns run at once"),
+                "values of the turn before are there only with `max_concurrent` 1",
+            ),
+            Relation::Later => (
+                FORWARD_REFERENCE,
+                format!("the step `{name}` comes later"),
+                "a step can use outputs of the steps before it",
+            ),
+            Relation::Itself => (
+                SELF_REFERENCE,
+                format!("the step `{name}` refers to itself"),
+                "its own outputs are there only after it has run",
+            ),
+            Relation::Around => (
+                NOT_BEFORE,
+                format!("the step `{name}` holds this one, and ends after it"),
+                "its outputs are there only after it has run",
+            ),
+            Relation::Beside => (
+                NOT_BEFORE,
+                format!("the step `{name}` runs at the same time"),
+                "children of a parallel group cannot use outputs of each other",
+            ),
+            Relation::OtherBranch => (
+                NOT_BEFORE,
+                format!("the step `{name}` stands in the other branch"),
+                "of two branches one runs",
+            ),
+        };
+        let place = self.place(at, range);
+        let report = self.problems.report(code, place, message);
+        report.hint(hint);
+        if let (false, Some(id)) = (relation == Relation::Itself, step.node.get("id")) {
+            report.note(id.span.range(), "the step is here");
         }
+        None
+    }
+
+    /// Remembers a step that may still run in the background when it is read.
+    fn awaited(&mut self, spot: Spot) -> crate::plan::StepId {
+        let outline = self.outline;
+        let is_background = |step| outline.spot(step).is_some_and(|spot: Spot| spot.background);
+        if spot.leaves_background || outline.upwards(Some(spot.step)).any(is_background) {
+            self.awaits.push(spot.step);
+        }
+        spot.step
     }
 
     fn step_output(&mut self, at: &Use<'_>, step: &StepPlace<'a>, path: &Path<'_>) -> Option<()> {
@@ -353,6 +399,12 @@ impl<'a> Check<'a, '_> {
     fn place(&self, at: &Use<'_>, range: &Range<usize>) -> Range<usize> {
         self.place_in(at.node, at.start + range.start..at.start + range.end)
     }
+}
+
+/// A reference to the item of a loop around, or to its number.
+fn from_loop(root: Root, text: &str, path: &Path<'_>) -> Reference {
+    let path = path.segments.iter().map(|(segment, _)| segment.clone()).collect();
+    Reference { root, path, text: text.to_owned() }
 }
 
 fn is_root(head: &str) -> bool {

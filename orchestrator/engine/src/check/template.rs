@@ -1,6 +1,6 @@
 //! Values of a file as [`Template`]s: which strings are references, which hold them, which are literals.
 
-use super::{Check, reference};
+use super::{Check, order::Reader, reference};
 use crate::{
     diagnostic::codes::{BAD_LITERAL, BAD_TEMPLATE, UNSUPPORTED},
     load::{Node, NodeKind},
@@ -13,15 +13,14 @@ const MAX_EXACT: usize = 64 << 10;
 const LITERAL: &str = "$literal";
 
 impl<'a> Check<'a, '_> {
-    /// A value whose strings may hold references. `from` is the step that it belongs to; `None` for values of the
-    /// finished run.
-    pub(super) fn template(&mut self, node: &'a Node, from: Option<usize>) -> Template {
+    /// A value whose strings may hold references. `from` is who reads them.
+    pub(super) fn template(&mut self, node: &'a Node, from: Reader) -> Template {
         self.piece(node, from).unwrap_or_else(|| Template::Literal(node.to_json()))
     }
 
     /// The template of a value; `None` where it is itself as it stands. So literals, however deep, are written
     /// as JSON once.
-    fn piece(&mut self, node: &'a Node, from: Option<usize>) -> Option<Template> {
+    fn piece(&mut self, node: &'a Node, from: Reader) -> Option<Template> {
         match &node.kind {
             NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(_) => None,
             NodeKind::Text(text) => self.string(node, text, from),
@@ -45,7 +44,7 @@ impl<'a> Check<'a, '_> {
     }
 
     /// The pieces of those values that are not themselves, with their numbers; few, where there may be millions.
-    fn made(&mut self, nodes: impl Iterator<Item = &'a Node>, from: Option<usize>) -> Vec<(usize, Template)> {
+    fn made(&mut self, nodes: impl Iterator<Item = &'a Node>, from: Reader) -> Vec<(usize, Template)> {
         nodes.enumerate().filter_map(|(index, node)| Some((index, self.piece(node, from)?))).collect()
     }
 
@@ -59,16 +58,20 @@ impl<'a> Check<'a, '_> {
         }
     }
 
-    fn string(&mut self, node: &Node, text: &str, from: Option<usize>) -> Option<Template> {
+    fn string(&mut self, node: &Node, text: &str, from: Reader) -> Option<Template> {
         if text.contains("${") {
             return Some(self.parts(node, text, from));
+        }
+        if let Some(root) = self.loop_name(from, text) {
+            // Inside a loop the item and its number are references, alone as they stand.
+            return Some(Template::Reference(Reference { root, path: Vec::new(), text: text.to_owned() }));
         }
         let path = reference::bare(text)?;
         self.bare_reference(node, text, &path, from).map(Template::Reference)
     }
 
     /// A text with `${…}` in it. After a problem the text goes on as a literal: no plan comes of it.
-    fn parts(&mut self, node: &Node, text: &str, from: Option<usize>) -> Template {
+    fn parts(&mut self, node: &Node, text: &str, from: Reader) -> Template {
         let mut parts: Vec<Part> = Vec::new();
         let mut plain = String::new();
         let mut at = 0;
@@ -108,7 +111,7 @@ impl<'a> Check<'a, '_> {
         node: &Node,
         text: &str,
         range: std::ops::Range<usize>,
-        from: Option<usize>,
+        from: Reader,
     ) -> Option<Reference> {
         let inner = &text[range.clone()];
         let trimmed = inner.trim();

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Kinds of steps.
-const KINDS: &[&str] = &["agent", "sequence", "parallel", "conditional", "loop", "workflow"];
+const KINDS: &[&str] = &["agent", "workflow"];
 
 /// Keys at the top, each with the values (compact JSON) that ask for nothing.
 const TOP_KEYS: &[(&str, &[&str])] = &[
@@ -28,13 +28,27 @@ const TOP_KEYS: &[(&str, &[&str])] = &[
 const STEP_KEYS: &[(&str, &[&str])] = &[
     ("when", &[]),
     ("assign", &["{}"]),
-    ("async", &["false"]),
     ("rollback", &["[]"]),
     ("error_handling", &[r#""halt""#, r#"{"strategy":"halt"}"#]),
     ("secrets", &["[]"]),
     ("sandbox", PROFILES),
     ("trust", &[r#""trusted""#]),
 ];
+
+/// Keys of steps that hold others, likewise: they belong to what runs as processes.
+const GROUP_KEYS: &[(&str, &[&str])] = &[
+    ("inputs", &["{}"]),
+    ("timeout", &[]),
+    ("idle_timeout", &[]),
+    ("grace", &[]),
+    ("env", &["{}"]),
+    ("cwd", &[]),
+    ("kill_mode", &[]),
+    ("on_crash", &[]),
+];
+
+/// The limits that such steps may have.
+const GROUP_LIMITS: &[&str] = &["max_concurrent_steps"];
 
 /// Keys of declared inputs, likewise.
 const INPUT_KEYS: &[(&str, &[&str])] = &[("secret", &["false"])];
@@ -60,9 +74,20 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
                 kind.span.range(),
                 format!("`{word}` steps are not supported by this version"),
             );
-        } else if step.top.is_some() {
+        } else if step.spot.is_some() {
             keys(step.node, STEP_KEYS, problems);
+            if word != "skill" {
+                keys(step.node, GROUP_KEYS, problems);
+                group_limits(step.node, problems);
+            }
         }
+    }
+}
+
+fn group_limits(step: &Node, problems: &mut Problems) {
+    let limits = step.get("resource_limits").map_or(&[][..], Node::members);
+    for member in limits.iter().filter(|member| !GROUP_LIMITS.contains(&&*member.key)) {
+        one(member, problems);
     }
 }
 

@@ -58,6 +58,8 @@ codes! {
     UNKNOWN_INPUT = "E035", "the workflow declares no such input";
     BAD_TEMPLATE = "E036", "a template is not valid";
     UNKNOWN_FIELD = "E037", "a record has no such field";
+    NOT_BEFORE = "E038", "a reference names a step that has not ended";
+    UNGUARDED_REFERENCE = "E039", "a reference names a step of a branch";
     UNKNOWN_SKILL = "E040", "a skill does not exist";
     MISSING_SKILL_INPUT = "E041", "an input of the skill is missing";
     BAD_SKILL_INPUT = "E042", "an input does not fit the skill";

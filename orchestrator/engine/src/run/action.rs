@@ -82,7 +82,12 @@ pub enum Notice {
         /// By the run's own clock; absent when it never started.
         duration_ms: Option<u64>,
     },
-    /// An attempt starts.
+    /// A step's turn has come, but it waits: for what it refers to, or for a free place.
+    StepWaiting {
+        /// Its first attempt.
+        id: AttemptId,
+    },
+    /// An attempt starts, or a step that holds others does.
     StepStarted {
         /// Which.
         id: AttemptId,
@@ -103,7 +108,7 @@ pub enum Notice {
         /// From the start of its first attempt.
         duration_ms: u64,
     },
-    /// A step was ended because the run stops.
+    /// A step was ended because the run stops, or a group around it goes on without it.
     StepCancelled {
         /// Its last attempt.
         id: AttemptId,

@@ -1,21 +1,62 @@
 //! The end of a run.
 
-use schemas::journal::Now;
-
-use super::{
-    Run,
-    action::{Action, Notice},
-    state::{End, Phase},
+use schemas::{
+    failure::{Code, Details, Failure},
+    journal::Now,
 };
 
+use super::{
+    Moment, Run,
+    action::{Action, Notice},
+    locate::Reader,
+    state::{End, Phase},
+};
+use crate::value::{self, MissingReference};
+
 impl Run {
-    pub(super) fn finish(&mut self, end: End, since: Option<Now>, now: Now, actions: &mut Vec<Action>) {
-        self.phase = Phase::Ended { since, at: now, end };
-        actions.push(Action::Notice(Notice::RunEnded {
+    /// Ends the run when nothing is left to wait for: what runs in the background is waited for too.
+    pub(super) fn conclude(&mut self, moment: &mut Moment<'_>) {
+        if self.root.unsettled > 0 {
+            return;
+        }
+        match self.phase {
+            Phase::Running { since } => self.complete(since, moment),
+            Phase::Stopping { since, end } => self.finish(end, Some(since), moment),
+            Phase::Queued | Phase::Ended { .. } => {}
+        }
+    }
+
+    pub(super) fn finish(&mut self, end: End, since: Option<Now>, moment: &mut Moment<'_>) {
+        self.phase = Phase::Ended { since, at: moment.now, end };
+        moment.actions.push(Action::Notice(Notice::RunEnded {
             status: end.status(),
             error: self.error.clone().map(Box::new),
-            duration_ms: since.map(|since| now.millis_since(&since)),
+            duration_ms: since.map(|since| moment.now.millis_since(&since)),
         }));
-        actions.push(Action::Finish { status: end.status() });
+        moment.actions.push(Action::Finish { status: end.status() });
+    }
+
+    fn complete(&mut self, since: Now, moment: &mut Moment<'_>) {
+        let outputs: Result<Vec<_>, MissingReference> = {
+            let scope = self.scope(Reader::Run);
+            let outputs = self.plan.outputs.iter();
+            outputs.map(|(name, value)| Ok((name.as_str(), value.fill(&scope)?))).collect()
+        };
+        match outputs {
+            Ok(outputs) => {
+                self.outputs = Some(value::object(&outputs));
+                self.finish(End::Completed, Some(since), moment);
+            }
+            Err(missing) => {
+                self.fail(Failure {
+                    step: None,
+                    code: Code::MissingReference,
+                    message: missing.to_string(),
+                    retryable: Code::MissingReference.retryable(),
+                    details: Details::default(),
+                });
+                self.finish(End::Failed, Some(since), moment);
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@ use schemas::{json::Json, view::StepStatus};
 
 use super::{
     Run,
+    locate::Reader,
     state::{StepResult, StepRun, StepState},
 };
 use crate::{
@@ -15,17 +16,21 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct RunScope<'a> {
     run: &'a Run,
+    reader: Reader,
 }
 
 impl Run {
-    pub(super) fn scope(&self) -> RunScope<'_> {
-        RunScope { run: self }
+    pub(super) fn scope(&self, reader: Reader) -> RunScope<'_> {
+        RunScope { run: self, reader }
     }
 
     pub(super) fn step_status(step: &StepRun) -> StepStatus {
         match &step.state {
+            StepState::Waiting => StepStatus::Waiting,
             StepState::Running { .. } | StepState::Stopping { .. } => StepStatus::Running,
-            StepState::Ended { result: StepResult::Completed(_), .. } => StepStatus::Completed,
+            StepState::Ended { result: StepResult::Completed(_) | StepResult::Grouped, .. } => {
+                StepStatus::Completed
+            }
             StepState::Ended { result: StepResult::Failed(_), .. } => StepStatus::Failed,
             StepState::Ended { result: StepResult::Cancelled, .. } => StepStatus::Cancelled,
         }
@@ -54,36 +59,46 @@ impl RunScope<'_> {
     }
 
     fn step_output(&self, step: StepId, name: &str) -> Option<Json> {
-        let result = self.run.newest(step)?.completed()?;
-        value::output(result, &self.run.plan.steps[step.index()].outputs, name)
+        self.run.output(self.run.locate(self.reader, step)?, name)
     }
 
     fn step_record(&self, step: StepId, member: &str) -> Option<Json> {
-        let newest = self.run.newest(step)?;
-        let outputs = &self.run.plan.steps[step.index()].outputs;
+        let id = self.run.locate(self.reader, step)?;
+        let newest = &self.run.instances[id.index()];
         match member {
             "status" => Json::from_serialize(&Run::step_status(newest)).ok(),
-            "outputs" => newest.completed().map(|result| value::outputs_object(result, outputs)),
+            "outputs" => self.run.outputs_of(id),
             "attempts" => Json::from_serialize(&newest.attempt()).ok(),
             "error" => match &newest.state {
                 StepState::Ended { result: StepResult::Failed(failure), .. } => {
                     Json::from_serialize(failure).ok()
                 }
-                StepState::Ended { .. } | StepState::Running { .. } | StepState::Stopping { .. } => {
-                    Some(Json::null())
-                }
+                StepState::Ended { .. }
+                | StepState::Waiting
+                | StepState::Running { .. }
+                | StepState::Stopping { .. } => Some(Json::null()),
             },
-            "started_at" => Json::from_serialize(&newest.started.wall).ok(),
+            "started_at" => Json::from_serialize(&newest.started.map(|now| now.wall)).ok(),
             "finished_at" | "duration_ms" => {
                 let StepState::Ended { at, .. } = &newest.state else { return Some(Json::null()) };
                 if member == "finished_at" {
                     Json::from_serialize(&at.wall).ok()
                 } else {
-                    Json::from_serialize(&at.millis_since(&newest.started)).ok()
+                    Json::from_serialize(&newest.started.map(|started| at.millis_since(&started))).ok()
                 }
             }
             _ => None,
         }
+    }
+
+    fn item(&self, of: StepId) -> Option<Json> {
+        let (id, turn) = self.run.turn_in(self.reader, of)?;
+        self.run.group(Some(id)).turn(turn)?.item.clone()
+    }
+
+    fn turn_number(&self, of: StepId) -> Option<Json> {
+        let (_, turn) = self.run.turn_in(self.reader, of)?;
+        Json::from_serialize(&turn).ok()
     }
 
     fn run_value(&self, name: &str) -> Option<Json> {
@@ -107,6 +122,11 @@ impl Scope for RunScope<'_> {
                 self.run.created.inputs.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
             return Some(value::object(&inputs));
         }
+        match root {
+            Root::Item(of) => return value::select(&self.item(*of)?, path),
+            Root::Index(of) => return self.turn_number(*of).filter(|_| path.is_empty()),
+            Root::Step(_) | Root::StepRecord(_) | Root::Context | Root::Inputs | Root::Run => {}
+        }
         let (Segment::Key(first), rest) = path.split_first()? else { return None };
         let value = match root {
             Root::Step(step) => self.step_output(*step, first)?,
@@ -114,6 +134,8 @@ impl Scope for RunScope<'_> {
             Root::Context => self.context_value(first)?,
             Root::Inputs => self.run.created.inputs.get(first)?.clone(),
             Root::Run => self.run_value(first)?,
+            // Above.
+            Root::Item(_) | Root::Index(_) => return None,
         };
         value::select(&value, rest)
     }

@@ -1,5 +1,7 @@
 //! The states of a run and of its steps. Times live in the variants.
 
+use std::{num::NonZeroU32, sync::Arc};
+
 use schemas::{
     failure::{Code, Details, Failure},
     journal::{AttemptEnded, AttemptId, Now, Outcome, Output},
@@ -7,7 +9,7 @@ use schemas::{
     view::{RunStatus, StopReason},
 };
 
-use super::action::{Action, Notice};
+use super::group::Group;
 use crate::{
     plan::{Plan, Step, StepId},
     value,
@@ -75,32 +77,61 @@ impl End {
     }
 }
 
-/// One turn of a step that has started.
+/// Number of one turn of a step in its run, in the order in which their turns came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InstanceId(NonZeroU32);
+
+impl InstanceId {
+    /// The one at an index of the run's list.
+    pub(super) fn at(index: usize) -> Self {
+        let number = u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1);
+        Self(NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX))
+    }
+
+    /// Its index in the run's list.
+    pub(super) fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// One turn of a step whose turn has come.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepRun {
     /// Which step.
     pub step: StepId,
+    /// What holds it; `None`: the run.
+    pub(super) parent: Option<InstanceId>,
     /// Indices of the loops around it, outermost first.
-    pub turn: Vec<u32>,
-    /// When its first attempt started.
-    pub started: Now,
+    pub turn: Arc<[u32]>,
+    /// When it started.
+    pub started: Option<Now>,
     /// Where it stands.
     pub state: StepState,
+    pub(super) body: Body,
+}
+
+/// What a turn of a step consists of.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Body {
     /// Attempts that ended, oldest first.
-    pub attempts: Vec<AttemptEnded>,
+    Attempts(Vec<AttemptEnded>),
+    /// Steps inside.
+    Group(Box<Group>),
 }
 
 /// Where one turn of a step stands.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepState {
-    /// An attempt runs.
+    /// It waits for what it refers to, or for a free place.
+    Waiting,
+    /// An attempt runs, or the steps inside do.
     Running {
         /// Since when.
         since: Now,
     },
-    /// The attempt is being ended.
+    /// The attempt, or what runs inside, is being ended.
     Stopping {
-        /// When the attempt started.
+        /// When it started.
         since: Now,
         /// Why it is ended.
         reason: StopReason,
@@ -121,24 +152,34 @@ pub enum StepState {
 pub enum StepResult {
     /// Well, with this result.
     Completed(Json),
+    /// Well; the result is put together from the steps inside.
+    Grouped,
     /// Badly.
     Failed(Box<Failure>),
-    /// It was ended because the run stops.
+    /// It was ended because the run stops, or a group around it does without it.
     Cancelled,
 }
 
 impl StepRun {
+    /// Attempts that ended, oldest first; a step that holds others has none.
+    pub fn attempts(&self) -> &[AttemptEnded] {
+        match &self.body {
+            Body::Attempts(attempts) => attempts,
+            Body::Group(_) => &[],
+        }
+    }
+
     /// Number of the attempt that runs, or of the last one.
     pub fn attempt(&self) -> u32 {
-        let ended = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX);
-        if self.is_live() { ended.saturating_add(1) } else { ended.max(1) }
+        let ended = u32::try_from(self.attempts().len()).unwrap_or(u32::MAX);
+        if self.is_over() { ended.max(1) } else { ended.saturating_add(1) }
     }
 
     /// The identity of that attempt.
     pub fn attempt_id(&self, plan: &Plan) -> AttemptId {
         AttemptId {
             step: plan.steps[self.step.index()].name.clone(),
-            turn: self.turn.clone(),
+            turn: self.turn.to_vec(),
             attempt: self.attempt(),
         }
     }
@@ -146,34 +187,49 @@ impl StepRun {
     /// Whether an attempt is in flight.
     pub fn is_live(&self) -> bool {
         match self.state {
-            StepState::Running { .. } | StepState::Stopping { .. } => true,
-            StepState::Ended { .. } => false,
+            StepState::Running { .. } | StepState::Stopping { .. } => self.group().is_none(),
+            StepState::Waiting | StepState::Ended { .. } => false,
         }
     }
 
-    pub(super) fn is_attempt(&self, id: &AttemptId, plan: &Plan) -> bool {
-        self.attempt() == id.attempt && self.turn == id.turn && plan.steps[self.step.index()].name == id.step
-    }
-
-    /// The result of a step that completed.
-    pub fn completed(&self) -> Option<&Json> {
-        match &self.state {
-            StepState::Ended { result: StepResult::Completed(value), .. } => Some(value),
-            StepState::Ended { .. } | StepState::Running { .. } | StepState::Stopping { .. } => None,
+    pub(super) fn is_over(&self) -> bool {
+        match self.state {
+            StepState::Ended { .. } => true,
+            StepState::Waiting | StepState::Running { .. } | StepState::Stopping { .. } => false,
         }
     }
 
-    pub(super) fn end_attempt(
-        &mut self,
-        ended: &AttemptEnded,
-        now: Now,
-        step: &Step,
-        actions: &mut Vec<Action>,
-    ) {
-        let id = ended.id.clone();
-        let duration_ms = now.millis_since(&self.started);
+    pub(super) fn group(&self) -> Option<&Group> {
+        match &self.body {
+            Body::Group(group) => Some(group),
+            Body::Attempts(_) => None,
+        }
+    }
+
+    pub(super) fn group_mut(&mut self) -> Option<&mut Group> {
+        match &mut self.body {
+            Body::Group(group) => Some(group),
+            Body::Attempts(_) => None,
+        }
+    }
+
+    /// It is to be ended. Says whether it was running until now: the first reason wins.
+    pub(super) fn stops(&mut self, reason: StopReason, now: Now) -> bool {
+        match self.state {
+            StepState::Running { since } => {
+                self.state = StepState::Stopping { since, reason, asked: now };
+                true
+            }
+            StepState::Waiting | StepState::Stopping { .. } | StepState::Ended { .. } => false,
+        }
+    }
+
+    /// Takes the report on its attempt in; how the step ends by it.
+    pub(super) fn takes(&mut self, ended: &AttemptEnded, step: &Step) -> StepResult {
         let mut ended = ended.clone();
         let result = match std::mem::replace(&mut ended.outcome, Outcome::Cancelled) {
+            // What was ended for the sake of another step is not wanted any more, whatever it still said.
+            Outcome::Completed(_) if self.lost() => StepResult::Cancelled,
             Outcome::Completed(Output::Inline(value)) => match value::missing_output(&value, &step.outputs) {
                 None => StepResult::Completed(value),
                 Some(name) => StepResult::Failed(missing_output(&step.name, &name).into()),
@@ -185,39 +241,33 @@ impl StepRun {
             Outcome::Failed(failure) => StepResult::Failed(failure),
             Outcome::Cancelled => StepResult::Cancelled,
         };
-        let notice = match &result {
-            StepResult::Completed(_) => Notice::StepCompleted { id, duration_ms },
-            StepResult::Failed(error) => Notice::StepFailed { id, error: error.clone(), duration_ms },
-            StepResult::Cancelled => Notice::StepCancelled { id, duration_ms },
-        };
-        actions.push(Action::Notice(notice));
         // The value itself is kept once, in the state of the step.
         if let StepResult::Failed(failure) = &result {
             ended.outcome = Outcome::Failed(failure.clone());
         } else if let StepResult::Completed(_) = &result {
             ended.outcome = Outcome::Completed(Output::Inline(Json::null()));
         }
-        self.attempts.push(ended);
-        self.state = StepState::Ended { at: now, result };
+        if let Body::Attempts(attempts) = &mut self.body {
+            attempts.push(ended);
+        }
+        result
+    }
+
+    fn lost(&self) -> bool {
+        matches!(self.state, StepState::Stopping { reason: StopReason::Sibling, .. })
     }
 }
 
-fn missing_output(step: &str, name: &str) -> Failure {
-    Failure {
-        step: Some(step.to_owned()),
-        code: Code::MissingOutput,
-        message: format!("the result has no output `{name}`, which the step names"),
-        retryable: Code::MissingOutput.retryable(),
-        details: Details::default(),
-    }
+pub(super) fn missing_output(step: &str, name: &str) -> Failure {
+    failure(step, Code::MissingOutput, format!("the result has no output `{name}`, which the step names"))
 }
 
 fn unreadable_output(step: &str, path: &str) -> Failure {
-    Failure {
-        step: Some(step.to_owned()),
-        code: Code::BadOutput,
-        message: format!("the stored output {path} could not be read"),
-        retryable: Code::BadOutput.retryable(),
-        details: Details::default(),
-    }
+    failure(step, Code::BadOutput, format!("the stored output {path} could not be read"))
+}
+
+/// A failure of a step of which there is no more to say.
+pub(super) fn failure(step: &str, code: Code, message: String) -> Failure {
+    let details = Details::default();
+    Failure { step: Some(step.to_owned()), code, message, retryable: code.retryable(), details }
 }

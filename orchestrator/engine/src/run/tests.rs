@@ -1,6 +1,7 @@
 //! Tests of `Run::apply`: what they share. Runs are made from definitions as people write them, moved by
 //! events, and told as text.
 
+mod control;
 mod crash_points;
 mod data;
 mod pairs;
@@ -188,12 +189,14 @@ fn state(run: &Run) -> String {
     let mut steps = Vec::new();
     for step in run.steps() {
         let word = match &step.state {
+            StepState::Waiting => "waiting".to_owned(),
             StepState::Running { .. } => "running".to_owned(),
             StepState::Stopping { reason, .. } => format!("stopping:{reason}"),
             StepState::Ended { result: StepResult::Completed(value), .. } => format!("completed {value:?}"),
             StepState::Ended { result: StepResult::Failed(failure), .. } => {
                 format!("failed:{}", failure.code.as_str())
             }
+            StepState::Ended { result: StepResult::Grouped, .. } => "completed".to_owned(),
             StepState::Ended { result: StepResult::Cancelled, .. } => "cancelled".to_owned(),
         };
         steps.push(format!("{} {word}", attempt(&step.attempt_id(run.plan()))));
@@ -229,6 +232,7 @@ fn told_notice(notice: &Notice) -> String {
             let duration = duration_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms}ms"));
             format!("(run ended {status} {error} {duration})").replace("  ", " ")
         }
+        Notice::StepWaiting { id } => format!("({} waiting)", attempt(id)),
         Notice::StepStarted { id } => format!("({} started)", attempt(id)),
         Notice::StepCompleted { id, duration_ms } => format!("({} completed {duration_ms}ms)", attempt(id)),
         Notice::StepFailed { id, error, duration_ms } => {

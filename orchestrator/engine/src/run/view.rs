@@ -11,7 +11,7 @@ use schemas::{
 
 use super::{
     Run,
-    state::{Phase, StepResult, StepRun, StepState},
+    state::{InstanceId, Phase, StepResult, StepRun, StepState},
 };
 use crate::{plan::StepId, value};
 
@@ -62,34 +62,37 @@ impl Run {
         }
     }
 
-    /// Steps that started, in start order, then those at the top that are still to come.
+    /// Steps that started, in start order, then those that wait, then those at the top that are still to come.
     fn step_views(&self) -> impl Iterator<Item = StepView> {
-        let pending = self.plan.root.iter().filter(|step| self.newest(**step).is_none());
-        let pending = pending.map(|step| self.step_view(*step, None));
-        self.steps.iter().map(|run| self.step_view(run.step, Some(run))).chain(pending)
+        let begun = self.root.turn(0).map_or(0, |turn| turn.children.len());
+        let pending = self.plan.root.iter().skip(begun).map(|step| self.step_view(*step, None));
+        self.ids().map(|id| self.step_view(self.instances[id.index()].step, Some(id))).chain(pending)
     }
 
-    fn step_view(&self, id: StepId, run: Option<&StepRun>) -> StepView {
-        let step = &self.plan.steps[id.index()];
+    fn step_view(&self, step: StepId, id: Option<InstanceId>) -> StepView {
+        let step = &self.plan.steps[step.index()];
+        let run = id.map(|id| &self.instances[id.index()]);
         let ended_at = run.and_then(|run| match run.state {
             StepState::Ended { at, .. } => Some(at),
-            StepState::Running { .. } | StepState::Stopping { .. } => None,
+            StepState::Waiting | StepState::Running { .. } | StepState::Stopping { .. } => None,
         });
+        let started = run.and_then(|run| run.started);
         StepView {
             id: step.name.clone(),
             kind: step.kind.name().to_owned(),
             status: run.map_or(StepStatus::Pending, Self::step_status),
-            iteration: run.map(|run| run.turn.clone()).unwrap_or_default(),
+            iteration: run.map(|run| run.turn.to_vec()).unwrap_or_default(),
             parent: step.parent.map(|parent| self.plan.steps[parent.index()].name.clone()),
-            started_at: run.map(|run| run.started.wall),
+            started_at: started.map(|started| started.wall),
             finished_at: ended_at.map(|at| at.wall),
-            duration_ms: run.zip(ended_at).map(|(run, at)| at.millis_since(&run.started)),
-            outputs: run
-                .and_then(StepRun::completed)
-                .map(|result| value::outputs_object(result, &step.outputs)),
+            duration_ms: started.zip(ended_at).map(|(started, at)| at.millis_since(&started)),
+            outputs: id.and_then(|id| self.outputs_of(id)),
             error: run.and_then(|run| match &run.state {
                 StepState::Ended { result: StepResult::Failed(failure), .. } => Some((**failure).clone()),
-                StepState::Ended { .. } | StepState::Running { .. } | StepState::Stopping { .. } => None,
+                StepState::Ended { .. }
+                | StepState::Waiting
+                | StepState::Running { .. }
+                | StepState::Stopping { .. } => None,
             }),
             skip_reason: None,
             attempts: run.map(|run| self.attempt_views(run)).unwrap_or_default(),
@@ -97,9 +100,10 @@ impl Run {
     }
 
     fn attempt_views(&self, run: &StepRun) -> Vec<AttemptView> {
-        let mut attempts: Vec<_> = run.attempts.iter().map(|ended| self.ended_attempt(ended)).collect();
+        let mut attempts: Vec<_> = run.attempts().iter().map(|ended| self.ended_attempt(ended)).collect();
         let stopping = match run.state {
-            StepState::Ended { .. } => return attempts,
+            StepState::Waiting | StepState::Ended { .. } => return attempts,
+            StepState::Running { .. } | StepState::Stopping { .. } if !run.is_live() => return attempts,
             StepState::Running { .. } => None,
             StepState::Stopping { reason, .. } => Some(reason),
         };
@@ -150,7 +154,7 @@ impl Run {
 
     /// What holds for the whole run is what held for the weakest of its attempts.
     fn weakest_isolation(&self) -> Option<Isolation> {
-        let attempts = self.steps.iter().flat_map(|step| &step.attempts);
+        let attempts = self.instances.iter().flat_map(StepRun::attempts);
         let mut weakest = self.isolation.as_deref()?.clone();
         for other in attempts.filter_map(|attempt| attempt.isolation.as_ref()) {
             weakest.memory = weakest.memory.max(other.memory);

@@ -30,6 +30,12 @@ pub fn single_member(value: &Json, key: &str) -> Option<Json> {
     Json::parse(only.get()).ok()
 }
 
+/// The elements of an array; `None`: it is none.
+pub fn elements(array: &Json) -> Option<Vec<Json>> {
+    let raw: Vec<&RawValue> = serde_json::from_str(array.as_str()).ok()?;
+    raw.into_iter().map(|element| Json::parse(element.get()).ok()).collect()
+}
+
 /// The text of a member of an object.
 pub(super) fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
     let mut reader = serde_json::Deserializer::from_str(object);

@@ -19,6 +19,12 @@ pub fn object(members: &[(&str, Json)]) -> Json {
     spliced(&text)
 }
 
+/// An array of the given elements.
+pub fn array(elements: &[Json]) -> Json {
+    let texts: Vec<_> = elements.iter().map(Json::as_str).collect();
+    spliced(&format!("[{}]", texts.join(",")))
+}
+
 /// The text form of a value: a string as it is, any other value as compact JSON.
 pub fn text_form(value: &Json) -> Cow<'_, str> {
     let text = value.as_str();

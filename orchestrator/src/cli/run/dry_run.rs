@@ -10,7 +10,7 @@ use schemas::{
 };
 use serde::Serialize;
 use workflow_engine::{
-    plan::StepKind,
+    plan::Step,
     units,
     value::{self, Part, Template},
 };
@@ -35,8 +35,13 @@ struct PlannedStep<'a> {
     id: &'a str,
     #[serde(rename = "type")]
     kind: &'a str,
-    skill: &'a str,
-    inputs: Json,
+    /// The step that holds it.
+    parent: Option<&'a str>,
+    /// How many steps hold it.
+    #[serde(skip)]
+    depth: usize,
+    skill: Option<&'a str>,
+    inputs: Option<Json>,
     timeout_ms: Option<u64>,
     limits: &'a [Limit],
 }
@@ -55,16 +60,19 @@ pub(super) fn show(order: &Order, json: bool) -> Result {
 }
 
 fn describe<'a>(order: &'a Order, survey: &'a Survey) -> DryRun<'a> {
-    let steps = order.plan.root.iter().map(|id| {
-        let step = &order.plan.steps[id.index()];
-        let StepKind::Skill(call) = &step.kind;
+    let plan = &order.plan;
+    let parent = |step: &Step| step.parent.map(|parent| &plan.steps[parent.index()]);
+    let steps = plan.steps.iter().zip(&survey.limits).map(|(step, limits)| {
+        let call = step.kind.skill();
         PlannedStep {
             id: &step.name,
             kind: step.kind.name(),
-            skill: &call.skill,
-            inputs: inputs(&call.inputs),
+            parent: parent(step).map(|parent| parent.name.as_str()),
+            depth: std::iter::successors(parent(step), |step| parent(step)).count(),
+            skill: call.map(|call| call.skill.as_str()),
+            inputs: call.map(|call| inputs(&call.inputs)),
             timeout_ms: step.timeout.map(units::millis),
-            limits: survey.limits.get(id.index()).map(Vec::as_slice).unwrap_or_default(),
+            limits,
         }
     });
     DryRun {
@@ -112,14 +120,18 @@ fn table(plan: &DryRun<'_>) -> String {
     };
     write(format_args!("{} {}\n", plan.workflow, plan.version));
     for (index, step) in plan.steps.iter().enumerate() {
-        write(format_args!("{:>3}. {} ({} {})\n", index + 1, step.id, step.kind, step.skill));
-        write(format_args!("     inputs {}\n", ui::text::escape(step.inputs.as_str())));
+        let indent = "  ".repeat(step.depth);
+        let skill = step.skill.map(|skill| format!(" {skill}")).unwrap_or_default();
+        write(format_args!("{:>3}. {indent}{} ({}{skill})\n", index + 1, step.id, step.kind));
+        if let Some(inputs) = &step.inputs {
+            write(format_args!("     {indent}inputs {}\n", ui::text::escape(inputs.as_str())));
+        }
         if let Some(timeout) = step.timeout_ms {
-            write(format_args!("     timeout {} (engine)\n", ui::quantity::millis(timeout)));
+            write(format_args!("     {indent}timeout {} (engine)\n", ui::quantity::millis(timeout)));
         }
         for limit in step.limits {
             let why = limit.why.as_deref().map(|why| format!(": not held: {why}")).unwrap_or_default();
-            write(format_args!("     {} {} ({}{why})\n", limit.name, limit.value, limit.by));
+            write(format_args!("     {indent}{} {} ({}{why})\n", limit.name, limit.value, limit.by));
         }
     }
     write(format_args!(

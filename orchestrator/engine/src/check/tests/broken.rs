@@ -225,7 +225,6 @@ fn ids() {
     E017 4:7-4:10 "/steps/1/id" the id `p` is given to two steps
       hint: ids are unique in the whole file, inner steps included
       note: 4:89 first given here
-    E090 4:18-4:28 "/steps/1/type" `parallel` steps are not supported by this version
     E017 4:44-4:51 "/steps/1/steps/0/id" the id `first` is given to two steps
       hint: ids are unique in the whole file, inner steps included
       note: 3:16 first given here
@@ -463,7 +462,6 @@ fn skills() {
       hint: take what the skill gives, or leave `outputs` out to take every key
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"parallel","steps":[{"id":"t","type":"skill","skill":"ecko"}]}"#), @r#"
-    E090 4:18-4:28 "/steps/1/type" `parallel` steps are not supported by this version
     W003 4:37-4:79 "/steps/1/steps" this parallel group has only one step
       hint: nothing runs at the same time: the step can stand alone
     E040 4:71-4:77 "/steps/1/steps/0/skill" the skill `ecko` does not exist
@@ -476,8 +474,6 @@ fn skills() {
 fn not_supported() {
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","when":"true","async":true,"assign":{"a":1},"rollback":{"id":"u","type":"skill","skill":"echo"},"error_handling":{"strategy":"retry"},"secrets":["A"],"sandbox":"strict","trust":"untrusted"}"#), @r#"
     E090 4:41-4:47 "/steps/1/when" `when` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
-    E090 4:55-4:62 "/steps/1/async" `async` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E090 4:68-4:76 "/steps/1/assign" `assign` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
@@ -513,16 +509,15 @@ fn not_supported() {
 {"id":"l","type":"loop","for_each":"x","condition":"y"},
 {"id":"w","type":"workflow"},
 {"id":"i","type":"conditional","condition":1,"then":[]}"#), @r#"
-    E090 4:18-4:28 "/steps/1/type" `sequence` steps are not supported by this version
     E011 5:1-5:2 "/steps/2" one of `steps` and `body` is missing
-    E090 5:18-5:24 "/steps/2/type" `loop` steps are not supported by this version
     E020 5:40-5:51 "/steps/2/condition" `condition` and `for_each` exclude each other
       hint: keep one of them
       note: 5:25 the other one is here
+    E030 5:53-5:54 "/steps/2/condition" `y` is not known here
+      hint: `{"$literal": "…"}` takes a text as it is
     E011 6:1-6:2 "/steps/3" the key `workflow` is missing
       hint: Name or path of the workflow.
     E090 6:18-6:28 "/steps/3/type" `workflow` steps are not supported by this version
-    E090 7:18-7:31 "/steps/4/type" `conditional` steps are not supported by this version
     E010 7:44-7:45 "/steps/4/condition" `condition` must be a string, this is a number
     "#);
     assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"agent","agent":"x","guardrails":{"max_iteration":1}}],"error_handling":{"default":"retry","per_step":{"a":{"strategy":"retry","on":["exit_cod","skill_error:X"],"backof":"fixed"}}}}"#), @r#"

@@ -14,7 +14,7 @@ fn second(steps: &str) -> Step {
 }
 
 fn call(step: &Step) -> &SkillCall {
-    let StepKind::Skill(call) = &step.kind;
+    let StepKind::Skill(call) = &step.kind else { panic!("{step:?}") };
     call
 }
 

@@ -61,7 +61,7 @@ fn check(members: &str, events: Vec<Event>) -> String {
         assert_eq!(run, alive.run, "after {} lines", lines.len());
         let view = legal_view(&run);
         assert_eq!(view, alive.run.view());
-        let live = run.steps().iter().filter(|step| step.is_live());
+        let live = run.steps().filter(|step| step.is_live());
         let live: Vec<_> = live.map(|step| attempt(&step.attempt_id(&plan))).collect();
         let steps: Vec<_> = view.steps.iter().map(|step| step.status.as_str()).collect();
         story.push(format!("{} [{}] {}", view.status, steps.join(" "), live.join(" ")).trim_end().to_owned());

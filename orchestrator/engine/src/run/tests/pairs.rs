@@ -116,6 +116,7 @@ fn place(run: &Run) -> String {
         }
     };
     let step = run.steps().last().map_or("no step", |step| match step.state {
+        StepState::Waiting => "step waits",
         StepState::Running { .. } => "step runs",
         StepState::Stopping { .. } => "step stops",
         StepState::Ended { .. } => "step ended",

@@ -135,11 +135,7 @@ fn replay(driven: &Driven, plan: &Arc<Plan>) -> Run {
 }
 
 fn live_attempts(run: &Run) -> Vec<AttemptId> {
-    run.steps()
-        .iter()
-        .filter(|step| step.is_live())
-        .map(|step: &StepRun| step.attempt_id(run.plan()))
-        .collect()
+    run.steps().filter(|step| step.is_live()).map(|step: &StepRun| step.attempt_id(run.plan())).collect()
 }
 
 proptest! {

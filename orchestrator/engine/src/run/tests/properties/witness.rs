@@ -138,6 +138,7 @@ impl Witness {
         match notice {
             Notice::RunStarted => assert!(self.live.is_none() && self.ended.is_empty(), "a run starts once"),
             Notice::RunStopping => assert!(self.over, "a run stops when something stops it"),
+            Notice::StepWaiting { id } => panic!("{id:?} waits, but nothing runs beside it"),
             Notice::StepStarted { id } => assert_eq!(id.step, self.steps[self.ended.len()]),
             Notice::StepCompleted { id, .. } => self.step_ends(id, StepStatus::Completed),
             Notice::StepFailed { id, .. } => self.step_ends(id, StepStatus::Failed),
@@ -180,7 +181,9 @@ impl Witness {
         }
         let stopping = run.steps().last().and_then(|step| match step.state {
             crate::run::StepState::Stopping { reason, .. } => Some(reason),
-            crate::run::StepState::Running { .. } | crate::run::StepState::Ended { .. } => None,
+            crate::run::StepState::Waiting
+            | crate::run::StepState::Running { .. }
+            | crate::run::StepState::Ended { .. } => None,
         });
         assert_eq!(stopping, self.reason);
     }

@@ -1,0 +1,214 @@
+//! Steps that hold others: groups, branches and loops, and the conditions that decide over them.
+
+use schemas::{definition::step::MAX_TURNS, json::Json};
+
+use super::{
+    Check,
+    limits::{self, least},
+    order::Reader,
+    outline::Spot,
+    reference,
+};
+use crate::{
+    diagnostic::codes::{BAD_TEMPLATE, BAD_VALUE, MISPLACED_KEY, UNSUPPORTED},
+    load::{Node, NodeKind, RESERVED},
+    plan::{Conditional, Loop, Parallel, StepId, StepKind, Turns, WaitFor},
+    value::{Condition, Reference, Root, Template},
+};
+
+/// Turns of a loop with a condition where the file says nothing.
+const DEFAULT_TURNS: u32 = 100;
+
+impl<'a> Check<'a, '_> {
+    /// What a step does that holds others; `None` for other steps, and where it is wrong.
+    pub(super) fn composite(&mut self, node: &'a Node, spot: Spot) -> Option<StepKind> {
+        let steps = |check: &Self| check.children(spot.step, false);
+        match node.get("type").and_then(Node::as_text)? {
+            "sequence" => Some(StepKind::Sequence(steps(self))),
+            "parallel" => Some(StepKind::Parallel(Box::new(Parallel {
+                steps: steps(self),
+                wait_for: match node.get("wait_for").and_then(Node::as_text) {
+                    Some("any") => WaitFor::Any,
+                    Some("none") => WaitFor::None,
+                    Some(_) | None => WaitFor::All,
+                },
+                max_concurrent: max_concurrent(node),
+                fail_fast: node.get("fail_fast").and_then(Node::as_bool).unwrap_or(true),
+            }))),
+            "conditional" => {
+                let condition = self.condition(node.get("condition")?, Reader::Step(spot.step));
+                Some(StepKind::Conditional(Box::new(Conditional {
+                    condition: condition?,
+                    then: steps(self),
+                    otherwise: self.children(spot.step, true),
+                    has_else: node.get("else").is_some(),
+                })))
+            }
+            "loop" => {
+                self.item_name(node);
+                let turns = self.turns(node, spot.step);
+                Some(StepKind::Loop(Box::new(Loop { steps: steps(self), turns: turns? })))
+            }
+            _ => None,
+        }
+    }
+
+    fn children(&self, step: StepId, in_else: bool) -> Vec<StepId> {
+        let lists = if in_else { &self.lists.1 } else { &self.lists.0 };
+        lists.get(step.index()).cloned().unwrap_or_default()
+    }
+
+    fn turns(&mut self, node: &'a Node, step: StepId) -> Option<Turns> {
+        let most = node.get("max_iterations").and_then(Node::as_number).and_then(|most| most.parse().ok());
+        if let Some(condition) = node.get("condition") {
+            self.only_for_each(node, "max_concurrent");
+            self.only_for_each(node, "as");
+            let condition = self.condition(condition, Reader::Condition(step))?;
+            return Some(Turns::While { condition, most: most.unwrap_or(DEFAULT_TURNS) });
+        }
+        let items = node.get("for_each")?;
+        let items = match &items.kind {
+            NodeKind::Text(text) => self.given_items(items, text, step)?,
+            NodeKind::Null
+            | NodeKind::Bool(_)
+            | NodeKind::Number(_)
+            | NodeKind::Array(_)
+            | NodeKind::Object(_) => self.template(items, Reader::Step(step)),
+        };
+        let cap = u32::try_from(MAX_TURNS).unwrap_or(u32::MAX);
+        Some(Turns::ForEach {
+            items,
+            most: most.unwrap_or(cap),
+            max_concurrent: max_concurrent(node).unwrap_or(1),
+        })
+    }
+
+    /// Keys that say nothing to a loop with a condition.
+    fn only_for_each(&mut self, node: &Node, key: &str) {
+        if let Some(member) = node.member(key) {
+            self.problems
+                .report(
+                    MISPLACED_KEY,
+                    member.key_span.range(),
+                    format!("`{key}` has no meaning in a loop with a condition"),
+                )
+                .hint("it belongs to a loop with `for_each`");
+        }
+    }
+
+    /// The name of a loop's item is one that can be written, and hides nothing.
+    fn item_name(&mut self, node: &Node) {
+        let Some(name) = node.get("as") else { return };
+        let Some(text) = name.as_text() else { return };
+        let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let taken = text != "item" && RESERVED.contains(&text);
+        let problem = if !is_name {
+            "letters, digits and underscores make a name of an item, a digit not first"
+        } else if taken {
+            "the name has a meaning of its own"
+        } else if self.outline.by_id(text).is_some() {
+            "a step has this id"
+        } else {
+            return;
+        };
+        self.problems
+            .report(BAD_VALUE, name.span.range(), format!("`{text}` cannot be the name of an item"))
+            .hint(problem);
+    }
+
+    /// `for_each` as text: an expression that gives an array.
+    fn given_items(&mut self, node: &Node, text: &str, step: StepId) -> Option<Template> {
+        let (start, inner) = unwrapped(text);
+        self.path(node, inner, start, Reader::Step(step)).map(Template::Reference)
+    }
+
+    /// A condition: `true`, `false`, a reference, or a reference compared with a constant.
+    pub(super) fn condition(&mut self, node: &Node, reader: Reader) -> Option<Condition> {
+        // What is no text was reported with its shape.
+        let text = node.as_text()?;
+        let (start, inner) = unwrapped(text);
+        if let Ok(answer) = inner.parse() {
+            return Some(Condition::Always(answer));
+        }
+        let Some((value, constant, answer)) = comparison(inner) else {
+            return self.path(node, inner, start, reader).map(Condition::Value);
+        };
+        let reference = self.path(node, value, start, reader)?;
+        Some(Condition::Equals { value: reference, constant, answer })
+    }
+
+    /// An expression that is a path.
+    fn path(&mut self, node: &Node, text: &str, start: usize, reader: Reader) -> Option<Reference> {
+        if text.is_empty() {
+            self.problems.report(BAD_TEMPLATE, node.span.range(), "the expression is empty");
+            return None;
+        }
+        let path = reference::expression(text, |id| self.outline.by_id(id).is_some());
+        let Some(path) = path else {
+            let place = self.place_in(node, start..start + text.len());
+            self.problems
+                .report(UNSUPPORTED, place, "this expression is not supported by this version")
+                .hint("a reference is, and one compared with a constant: `fetch.status == 200`");
+            return None;
+        };
+        self.expression_reference(node, text, &path, start, reader)
+    }
+
+    /// The names that the loops around give to their item and its number.
+    pub(super) fn loop_name(&self, reader: Reader, name: &str) -> Option<Root> {
+        let outline = self.outline;
+        let mut is_innermost = true;
+        for around in super::order::loops_around(outline, reader) {
+            let node = outline.step(around).node;
+            if name == "index" && is_innermost {
+                return Some(Root::Index(around));
+            }
+            is_innermost = false;
+            if node.get("for_each").is_none() || reader == Reader::Condition(around) {
+                continue;
+            }
+            let item = node.get("as").and_then(Node::as_text).unwrap_or("item");
+            if name == item {
+                return Some(Root::Item(around));
+            }
+            if name.strip_suffix("_index") == Some(item) {
+                return Some(Root::Index(around));
+            }
+        }
+        None
+    }
+}
+
+/// How many children or turns run at once, at most.
+fn max_concurrent(node: &Node) -> Option<u32> {
+    let own = node.get("max_concurrent").and_then(Node::as_number).and_then(|most| most.parse().ok());
+    let limits = node.get("resource_limits").map(limits::read);
+    least(own, limits.and_then(|limits| limits.max_concurrent_steps))
+}
+
+/// An expression without white space and a surrounding `${}`, and where it starts.
+fn unwrapped(text: &str) -> (usize, &str) {
+    let trimmed = text.trim();
+    let inner = trimmed.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or(trimmed);
+    let inner = inner.trim();
+    (text.find(inner).unwrap_or(0), inner)
+}
+
+/// `value == constant` or `value != constant`.
+fn comparison(text: &str) -> Option<(&str, Json, bool)> {
+    let at = text.find("==").or_else(|| text.find("!="))?;
+    let constant = constant(text[at + 2..].trim())?;
+    Some((text[..at].trim(), constant, text[at..].starts_with("==")))
+}
+
+fn constant(text: &str) -> Option<Json> {
+    if let Some(inner) = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        let plain = !inner.contains(['\'', '\\']);
+        return plain.then(|| Json::from_serialize(&inner).ok()).flatten();
+    }
+    let is_constant = matches!(text, "true" | "false" | "null")
+        || text.parse::<i64>().is_ok()
+        || serde_json::from_str::<String>(text).is_ok();
+    is_constant.then(|| Json::parse(text).ok()).flatten()
+}

@@ -1,0 +1,114 @@
+//! What has ended when a step reads: the order that the structure of a file gives to its steps.
+
+use super::outline::Outline;
+use crate::{load::Node, plan::StepId};
+
+/// Who reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// The finished run.
+    Outputs,
+    /// A step, for its own values.
+    Step(StepId),
+    /// A loop, for the condition of its next turn.
+    Condition(StepId),
+}
+
+/// How a step stands to who reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Relation {
+    /// It has ended on every path (or is in the background, and is waited for).
+    Before,
+    /// It has ended if its branch was taken.
+    InBranch,
+    /// It comes later in the body of this loop: its value is that of the turn before.
+    Previous(StepId),
+    /// It comes later.
+    Later,
+    /// It is the reader.
+    Itself,
+    /// It holds the reader.
+    Around,
+    /// It runs at the same time.
+    Beside,
+    /// It is in the other branch.
+    OtherBranch,
+}
+
+/// How `source` stands to `reader`.
+pub(super) fn relation(outline: &Outline<'_>, reader: Reader, source: StepId) -> Relation {
+    let to_source: Vec<StepId> = outline.upwards(Some(source)).collect();
+    // The innermost step that holds both, and the reader's side below it.
+    let (mut own, mut holder) = match reader {
+        Reader::Outputs => (None, None),
+        Reader::Step(step) => (Some(step), outline.spot(step).and_then(|spot| spot.parent)),
+        Reader::Condition(step) => (None, Some(step)),
+    };
+    if own == Some(source) {
+        return later(outline, holder, Relation::Itself);
+    }
+    while let Some(around) = holder {
+        if around == source {
+            return Relation::Around;
+        }
+        if to_source.contains(&around) {
+            break;
+        }
+        own = Some(around);
+        holder = outline.spot(around).and_then(|spot| spot.parent);
+    }
+    // The source's side below it.
+    let Some(below) =
+        to_source.iter().position(|step| Some(*step) == holder).unwrap_or(to_source.len()).checked_sub(1)
+    else {
+        return Relation::Around;
+    };
+    let side = outline.spot(to_source[below]);
+    let own_side = own.and_then(|own| outline.spot(own));
+    if let (Some(side), Some(own_side), Some(holder)) = (side, own_side, holder) {
+        match outline.kind(holder) {
+            "parallel" if side.step != own_side.step => return Relation::Beside,
+            "conditional" if side.in_else != own_side.in_else => return Relation::OtherBranch,
+            _ => {}
+        }
+    }
+    let comes_before = match (reader, side, own_side) {
+        (Reader::Outputs, ..) => true,
+        (_, Some(side), Some(own)) => side.position < own.position,
+        // The condition of a loop comes before its body.
+        (_, _, None) | (_, None, _) => false,
+    };
+    if !comes_before {
+        return later(outline, holder, Relation::Later);
+    }
+    let branches = to_source[1..=below].iter().any(|step| outline.kind(*step) == "conditional");
+    if branches { Relation::InBranch } else { Relation::Before }
+}
+
+/// What has not run in this turn may have in the turn before.
+fn later(outline: &Outline<'_>, holder: Option<StepId>, otherwise: Relation) -> Relation {
+    let around = outline.upwards(holder).find(|step| outline.kind(*step) == "loop");
+    around.map_or(otherwise, Relation::Previous)
+}
+
+/// Whether several turns of a loop run at once.
+pub(super) fn is_concurrent(outline: &Outline<'_>, of: StepId) -> bool {
+    let node = outline.step(of).node;
+    let limits = node.get("resource_limits").and_then(|limits| limits.get("max_concurrent_steps"));
+    let count = |node: Option<&Node>| node.and_then(Node::as_number).and_then(|n| n.parse::<u32>().ok());
+    let most = count(node.get("max_concurrent")).unwrap_or(1);
+    most.min(count(limits).unwrap_or(u32::MAX)) > 1
+}
+
+/// The loops around a reader, from the inside out.
+pub(super) fn loops_around<'o>(
+    outline: &'o Outline<'_>,
+    reader: Reader,
+) -> impl Iterator<Item = StepId> + 'o {
+    let start = match reader {
+        Reader::Outputs => None,
+        Reader::Condition(step) => Some(step),
+        Reader::Step(step) => outline.spot(step).and_then(|spot| spot.parent),
+    };
+    outline.upwards(start).filter(|step| outline.kind(*step) == "loop")
+}

@@ -1,0 +1,105 @@
+//! The steps that hold others: what the plan knows of groups, branches and loops.
+
+use super::StepId;
+use crate::value::{Condition, Template};
+
+/// Steps that run at once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parallel {
+    /// The children.
+    pub steps: Vec<StepId>,
+    /// When the group completes.
+    pub wait_for: WaitFor,
+    /// Most children at once.
+    pub max_concurrent: Option<u32>,
+    /// Whether the first failure stops the others.
+    pub fail_fast: bool,
+}
+
+/// When a parallel group completes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WaitFor {
+    /// When every child has.
+    #[default]
+    All,
+    /// When the first child has; the others are stopped.
+    Any,
+    /// At once; the children go on in the background.
+    None,
+}
+
+/// One of two branches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conditional {
+    /// Which branch is taken.
+    pub condition: Condition,
+    /// When it is true.
+    pub then: Vec<StepId>,
+    /// When it is false; empty when there is none.
+    pub otherwise: Vec<StepId>,
+    /// Whether there is an `else`.
+    pub has_else: bool,
+}
+
+/// A branch of a conditional.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Branch {
+    /// The condition was true.
+    Then,
+    /// The condition was false.
+    Else,
+    /// The condition was false, and there is no `else`.
+    None,
+}
+
+impl Branch {
+    /// The word in the outputs of the conditional.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Then => "then",
+            Self::Else => "else",
+            Self::None => "none",
+        }
+    }
+}
+
+impl Conditional {
+    /// The steps of a branch.
+    pub fn steps(&self, branch: Branch) -> &[StepId] {
+        match branch {
+            Branch::Then => &self.then,
+            Branch::Else => &self.otherwise,
+            Branch::None => &[],
+        }
+    }
+}
+
+/// A body that runs again and again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loop {
+    /// The body, run in order.
+    pub steps: Vec<StepId>,
+    /// How often.
+    pub turns: Turns,
+}
+
+/// How often a loop runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Turns {
+    /// As long as a condition, checked before each turn, is true.
+    While {
+        /// The condition.
+        condition: Condition,
+        /// Turns after which the condition must have become false.
+        most: u32,
+    },
+    /// Once for each item.
+    ForEach {
+        /// The items: what must give an array.
+        items: Template,
+        /// Most items.
+        most: u32,
+        /// Most turns at once.
+        max_concurrent: u32,
+    },
+}

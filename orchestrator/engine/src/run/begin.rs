@@ -1,0 +1,251 @@
+//! The beginning of a turn of a step: it waits for what it refers to and for a free place, then it starts.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use schemas::{
+    failure::{Code, Details, Failure},
+    journal::{AttemptEnded, AttemptId, Outcome},
+    json::Json,
+    view::Usage,
+};
+
+use super::{
+    Job, Moment, Place, Run,
+    action::{Action, Notice, Spawn},
+    group::{Closing, Group, Turn},
+    locate::Reader,
+    state::{Body, InstanceId, StepResult, StepRun, StepState, failure},
+};
+use crate::{
+    plan::{Branch, Conditional, StepId, StepKind, Turns},
+    value::{self, MissingReference, NoAnswer, Template},
+};
+
+impl Run {
+    /// The turn of a step has come.
+    pub(super) fn begin_child(&mut self, place: Place, step: StepId, moment: &mut Moment<'_>) {
+        let id = InstanceId::at(self.instances.len());
+        let body = match &self.plan.steps[step.index()].kind {
+            // Nearly all steps have one attempt; a vector that grows by itself starts with room for four.
+            StepKind::Skill(_) => Body::Attempts(Vec::with_capacity(1)),
+            StepKind::Sequence(_) | StepKind::Parallel(_) | StepKind::Conditional(_) => {
+                Body::Group(Box::new(Group::with_turn()))
+            }
+            StepKind::Loop(_) => Body::Group(Box::default()),
+        };
+        let turn = self.turn_path(place);
+        let state = StepState::Waiting;
+        self.instances.push(StepRun { step, parent: place.owner, turn, started: None, state, body });
+        self.group_mut(place.owner).child_begins(place.turn, id);
+        self.begin(id, moment);
+        if self.instances[id.index()].state == StepState::Waiting {
+            let id = self.instances[id.index()].attempt_id(&self.plan);
+            moment.actions.push(Action::Notice(Notice::StepWaiting { id }));
+        }
+    }
+
+    fn turn_path(&self, place: Place) -> Arc<[u32]> {
+        let Some(owner) = place.owner else { return Arc::clone(&self.no_turn) };
+        let around = &self.instances[owner.index()].turn;
+        if let StepKind::Loop(_) = self.step_of(owner).kind {
+            around.iter().copied().chain([place.turn]).collect()
+        } else {
+            Arc::clone(around)
+        }
+    }
+
+    /// Starts a step that waits, if it can start.
+    pub(super) fn begin(&mut self, id: InstanceId, moment: &mut Moment<'_>) {
+        if self.instances[id.index()].state != StepState::Waiting {
+            return;
+        }
+        let plan = Arc::clone(&self.plan);
+        let step = &plan.steps[self.instances[id.index()].step.index()];
+        if let Some(source) = self.unsettled(Reader::Step(id), &step.awaits) {
+            self.waiters.entry(source).or_default().push(id);
+            return;
+        }
+        match &step.kind {
+            StepKind::Skill(_) if self.places.is_empty() && self.has_place() => self.launch(id, moment),
+            StepKind::Skill(_) => self.places.push_back(id),
+            StepKind::Sequence(_) | StepKind::Parallel(_) => self.open(id, moment),
+            StepKind::Conditional(conditional) => self.open_conditional(id, conditional, moment),
+            StepKind::Loop(over) => self.open_loop(id, &over.turns, moment),
+        }
+    }
+
+    /// Starts the steps that wait for a place, as far as there is one. Says whether there was any.
+    pub(super) fn take_places(&mut self, moment: &mut Moment<'_>) -> bool {
+        let mut any = false;
+        while self.has_place()
+            && let Some(id) = self.places.pop_front()
+        {
+            any = true;
+            if self.instances[id.index()].state == StepState::Waiting {
+                self.launch(id, moment);
+            }
+        }
+        any
+    }
+
+    fn has_place(&self) -> bool {
+        let most = [self.created.max_concurrent_steps, self.plan.limits.max_concurrent_steps];
+        most.into_iter().flatten().min().is_none_or(|most| self.live.len() < most as usize)
+    }
+
+    fn start_instance(&mut self, id: InstanceId, moment: &Moment<'_>) {
+        let run = &mut self.instances[id.index()];
+        run.started = Some(moment.now);
+        run.state = StepState::Running { since: moment.now };
+        self.order.push(id);
+    }
+
+    fn launch(&mut self, id: InstanceId, moment: &mut Moment<'_>) {
+        let spawn = self.spawn(id);
+        self.start_instance(id, moment);
+        match spawn {
+            Ok(spawn) => {
+                self.live.insert(spawn.id.clone(), id);
+                moment.actions.push(Action::Notice(Notice::StepStarted { id: spawn.id.clone() }));
+                moment.actions.push(Action::Spawn(Box::new(spawn)));
+            }
+            Err(missing) => self.fail_unstarted(id, &missing, moment),
+        }
+    }
+
+    fn spawn(&self, id: InstanceId) -> Result<Spawn, MissingReference> {
+        let run = &self.instances[id.index()];
+        let scope = self.scope(Reader::Step(id));
+        let call = self.plan.steps[run.step.index()].kind.skill();
+        let env = call.map_or(&[][..], |call| &call.env).iter();
+        let cwd = call.and_then(|call| call.cwd.as_ref());
+        Ok(Spawn {
+            id: run.attempt_id(&self.plan),
+            step: run.step,
+            inputs: call.map_or_else(|| Ok(value::object(&[])), |call| call.inputs.fill(&scope))?,
+            context: scope.context(),
+            env: env
+                .map(|(name, value)| Ok((name.clone(), value.fill_text(&scope)?)))
+                .collect::<Result<_, MissingReference>>()?,
+            cwd: cwd.map(|cwd| cwd.fill_text(&scope)).transpose()?,
+        })
+    }
+
+    /// A step whose inputs cannot be filled in fails before anything of it starts.
+    fn fail_unstarted(&mut self, id: InstanceId, missing: &MissingReference, moment: &mut Moment<'_>) {
+        let attempt = self.instances[id.index()].attempt_id(&self.plan);
+        let failure = Failure {
+            details: Details { started: Some(false), ..Details::default() },
+            ..failure(&attempt.step, Code::MissingReference, missing.to_string())
+        };
+        let ended = never_started(attempt, failure);
+        self.take_end(id, &ended, moment);
+    }
+
+    /// A step that holds others starts.
+    fn open(&mut self, id: InstanceId, moment: &mut Moment<'_>) {
+        self.start_instance(id, moment);
+        let attempt = self.instances[id.index()].attempt_id(&self.plan);
+        moment.actions.push(Action::Notice(Notice::StepStarted { id: attempt }));
+        moment.todo.push_back(Job::Advance(Place { owner: Some(id), turn: 0 }));
+    }
+
+    fn open_conditional(&mut self, id: InstanceId, conditional: &Conditional, moment: &mut Moment<'_>) {
+        let holds = conditional.condition.holds(&self.scope(Reader::Step(id)));
+        self.open(id, moment);
+        match holds {
+            Ok(holds) => {
+                let branch = match (holds, conditional.has_else) {
+                    (true, _) => Branch::Then,
+                    (false, true) => Branch::Else,
+                    (false, false) => Branch::None,
+                };
+                self.group_mut(Some(id)).branch = Some(branch);
+            }
+            Err(error) => self.fail_group(id, no_answer(&self.step_of(id).name, &error), moment),
+        }
+    }
+
+    fn open_loop(&mut self, id: InstanceId, turns: &Turns, moment: &mut Moment<'_>) {
+        let items = match turns {
+            Turns::While { .. } => Ok(VecDeque::new()),
+            Turns::ForEach { items, most, .. } => self.items(id, items, *most),
+        };
+        self.open(id, moment);
+        match items {
+            Ok(items) => self.group_mut(Some(id)).items = items,
+            Err(failure) => self.fail_group(id, *failure, moment),
+        }
+    }
+
+    fn items(&self, id: InstanceId, items: &Template, most: u32) -> Result<VecDeque<Json>, Box<Failure>> {
+        let step = &self.step_of(id).name;
+        let scope = self.scope(Reader::Step(id));
+        let value = items
+            .fill(&scope)
+            .map_err(|missing| failure(step, Code::MissingReference, missing.to_string()))?;
+        let Some(items) = value::elements(&value) else {
+            return Err(failure(step, Code::ExpressionError, "`for_each` is no array".to_owned()).into());
+        };
+        if items.len() > most as usize {
+            let message =
+                format!("{} items are more than the {most} turns that the loop may have", items.len());
+            let details =
+                Details { limit: Some(most.into()), peak: Some(items.len() as u64), ..Details::default() };
+            let failure = failure(step, Code::MaxIterationsExceeded, message);
+            return Err(Failure { details, ..failure }.into());
+        }
+        Ok(items.into())
+    }
+
+    /// A step that holds others cannot go on.
+    pub(super) fn fail_group(&mut self, id: InstanceId, failure: Failure, moment: &mut Moment<'_>) {
+        self.group_mut(Some(id)).failure = Some(failure.into());
+        self.close(id, Closing::Failed, moment);
+    }
+
+    /// A further turn of a loop.
+    pub(super) fn new_turn(&mut self, id: InstanceId, item: Option<Json>) -> Place {
+        let group = self.group_mut(Some(id));
+        let turn = group.count();
+        group.turns.push(Turn { item, ..Turn::default() });
+        group.open_turns += 1;
+        Place { owner: Some(id), turn }
+    }
+}
+
+/// What comes of a condition without an answer.
+pub(super) fn no_answer(step: &str, error: &NoAnswer) -> Failure {
+    let code = match error {
+        NoAnswer::Missing(_) => Code::MissingReference,
+        NoAnswer::NoBool { .. } => Code::ExpressionError,
+    };
+    failure(step, code, error.to_string())
+}
+
+fn never_started(id: AttemptId, failure: Failure) -> AttemptEnded {
+    AttemptEnded {
+        id,
+        outcome: Outcome::Failed(failure.into()),
+        started: false,
+        exit_code: None,
+        signal: None,
+        stop_reason: None,
+        leftovers_killed: None,
+        pids_denied: None,
+        core_dumped: None,
+        usage: Usage::default(),
+        limits: Vec::new(),
+        isolation: None,
+    }
+}
+
+impl Run {
+    /// Takes the report on an attempt in.
+    pub(super) fn take_end(&mut self, id: InstanceId, ended: &AttemptEnded, moment: &mut Moment<'_>) {
+        let plan = Arc::clone(&self.plan);
+        let run = &mut self.instances[id.index()];
+        let result: StepResult = run.takes(ended, &plan.steps[run.step.index()]);
+        self.end(id, result, moment);
+    }
+}
