@@ -121,7 +121,7 @@ impl<'a> Names<'a> {
 }
 
 /// Declared outputs that a step which holds others can never give.
-pub(super) fn impossible_parts<'s>(step: &'s Node) -> Vec<&'s Node> {
+pub(super) fn impossible_parts(step: &Node) -> Vec<&Node> {
     if !holds_steps(step) {
         return Vec::new();
     }
