@@ -93,7 +93,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Validate(arguments) => validate::run(&arguments, &home()?),
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),
-        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments, home),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

@@ -18,7 +18,7 @@ mod unsupported;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub use catalog::{Catalog, SkillEntry};
 use names::Names;
@@ -30,7 +30,7 @@ pub use text_skill::over_inputs;
 use crate::{
     diagnostic::{Diagnostic, Problems},
     load::{Definition, Node},
-    plan::{InputDeclaration, InputType, Plan, Step, StepId},
+    plan::{InputDeclaration, InputType, Limits, Plan, Step, StepId},
     value::Template,
 };
 
@@ -46,6 +46,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
             catalog,
             names: Names::new(root, &outline, catalog),
             schemas: Schemas::default(),
+            limits: None,
             outline: &outline,
             problems: &mut problems,
             lists: outline.lists(),
@@ -64,6 +65,8 @@ struct Check<'a, 'p> {
     outline: &'p Outline<'a>,
     names: Names<'a>,
     schemas: Schemas<'a>,
+    /// Those of the step before.
+    limits: Option<Arc<Limits>>,
     problems: &'p mut Problems,
     /// The steps that each step holds, by its number: of a conditional those of `then`, and those of `else`.
     lists: (Vec<Vec<StepId>>, Vec<Vec<StepId>>),
