@@ -7,6 +7,7 @@ mod data;
 mod pairs;
 mod properties;
 mod shape;
+mod trees;
 mod view;
 
 use std::{collections::BTreeMap, sync::Arc};
