@@ -100,6 +100,22 @@ fn isolation_shows_what_a_step_sees() {
 }
 
 #[test]
+fn control_flow_has_the_forms_of_the_guide() {
+    let shown = completed("control-flow.json", &[]);
+    let greeting = |index: u32, name: &str| json!({"greet": {"line": format!("{index}: hello {name}")}});
+    assert_eq!(
+        shown,
+        json!({
+            "winner": "near",
+            "greetings": [greeting(0, "ann"), greeting(1, "bob"), greeting(2, "eve")],
+            "last": "2: hello eve",
+            "branch": "then",
+            "note": "in the background",
+        })
+    );
+}
+
+#[test]
 fn timeout_ends_a_stubborn_tree() {
     let fixture = Fixture::new();
     let view = run(&fixture, "timeout.json", &[]).exits(1).json();
