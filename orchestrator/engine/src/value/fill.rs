@@ -11,6 +11,12 @@ use super::{
 pub trait Scope {
     /// The value at `path` from `root`; `None` where there is none.
     fn resolve(&self, root: &Root, path: &[Segment]) -> Option<Json>;
+
+    /// How many bytes must be read for that, as far as it is known: what is read counts against the bounds of an
+    /// expression.
+    fn weight(&self, _root: &Root, _path: &[Segment]) -> usize {
+        0
+    }
 }
 
 /// A reference leads to no value.
