@@ -12,7 +12,7 @@ use std::{path::PathBuf, rc::Rc, sync::Arc, time::Duration};
 use schemas::{
     exit_code::ExitCode,
     journal::{Event, RunCreated, StopSource},
-    view::{RunStatus, RunView},
+    view::RunStatus,
 };
 use tokio::sync::mpsc;
 use workflow_engine::{plan::Plan, run::Run};
@@ -41,8 +41,6 @@ use crate::{
 pub struct Order {
     /// The checked definition.
     pub plan: Arc<Plan>,
-    /// Its text, frozen with the run.
-    pub definition: Vec<u8>,
     /// Inputs, context and options.
     pub created: RunCreated,
     /// `--cgroup-base`.
@@ -54,8 +52,8 @@ pub struct Order {
 /// How a run ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// The whole run.
-    pub view: RunView,
+    /// Its last state.
+    pub run: Run,
     /// What the shell sees.
     pub exit: ExitCode,
 }
@@ -83,10 +81,10 @@ async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watc
     let dispatcher = Dispatcher::new(run, journal, clock, Rc::clone(&host), vec![watcher, &mut log]);
     let (run, journal, stopped_by) =
         dispatcher.drive(first, &mut stops).await.map_err(|error| interrupted(&error))?;
-    let ended = settle(home, &dir, &run, journal, stopped_by)?;
+    let exit = settle(home, &dir, &run, journal, stopped_by)?;
     host::close(host, launcher).await;
     drop(lock);
-    Ok(ended)
+    Ok(Ended { run, exit })
 }
 
 /// Writes what follows from an ended run.
@@ -96,16 +94,15 @@ fn settle(
     run: &Run,
     journal: journal::Writer,
     stopped_by: Option<StopSource>,
-) -> Result<Ended> {
-    let whole = run.view();
+) -> Result<ExitCode> {
+    let whole = run.streamed_view();
     // The journal holds the end: whatever fails from here on is derived again.
     journal.finish().map_err(|error| CommandError::from_error(error.exit_code(), &error))?;
     let _derived_again = view::write(dir, &whole);
     if let Some(entry) = Entry::of(&whole) {
         let _derived_again = Index::new(home).changed(&entry);
     }
-    let exit = exit_code(whole.status, stopped_by);
-    Ok(Ended { view: whole, exit })
+    Ok(exit_code(whole.status, stopped_by))
 }
 
 /// The exit code of a run that ended.

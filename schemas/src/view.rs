@@ -235,7 +235,8 @@ pub struct AttemptView {
     pub usage: Usage,
     /// Its limits.
     pub limits: Vec<Limit>,
-    /// Who enforced what; shared, since it is the same for nearly all attempts of a run.
+    /// Who enforced what.
+    // Shared, since it is the same for nearly all attempts of a run.
     pub isolation: Option<Arc<Isolation>>,
 }
 
@@ -284,7 +285,7 @@ pub struct RollbackView {
 
 /// The whole run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RunView {
+pub struct RunView<Steps = Vec<StepView>> {
     /// Version of this shape.
     pub schema_version: u32,
     /// Id of the run.
@@ -313,8 +314,8 @@ pub struct RunView {
     pub error: Option<Failure>,
     /// Who enforced what; `null` before the first attempt.
     pub isolation: Option<Isolation>,
-    /// The steps in start order.
-    pub steps: Vec<StepView>,
+    /// The steps in start order. A writer may give something that makes them one by one.
+    pub steps: Steps,
     /// The undo steps in the order in which they ran.
     pub rollback: Vec<RollbackView>,
 }

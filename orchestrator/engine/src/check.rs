@@ -16,7 +16,7 @@ mod unsupported;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub use catalog::{Catalog, SkillEntry};
 use names::Names;
@@ -27,7 +27,7 @@ pub use text_skill::over_inputs;
 use crate::{
     diagnostic::{Diagnostic, Problems},
     load::{Definition, Node},
-    plan::{InputDeclaration, InputType, Plan, Step},
+    plan::{InputDeclaration, InputType, Limits, Plan, Step},
     value::Template,
 };
 
@@ -43,6 +43,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
             catalog,
             names: Names::new(root, &outline, catalog),
             schemas: Schemas::default(),
+            limits: None,
             outline: &outline,
             problems: &mut problems,
         };
@@ -59,6 +60,8 @@ struct Check<'a, 'p> {
     outline: &'p Outline<'a>,
     names: Names<'a>,
     schemas: Schemas<'a>,
+    /// Those of the step before.
+    limits: Option<Arc<Limits>>,
     problems: &'p mut Problems,
 }
 

@@ -162,8 +162,8 @@ pub struct SkillCall {
     pub env: Vec<(String, Template)>,
     /// Working directory, relative to the run's base.
     pub cwd: Option<Template>,
-    /// Limits of one attempt: the tightest of step and manifest.
-    pub limits: Limits,
+    /// Limits of one attempt: the tightest of step, manifest and run. Shared, since most steps have the same.
+    pub limits: Arc<Limits>,
     /// Profile of the sandbox.
     pub sandbox: Profile,
 }

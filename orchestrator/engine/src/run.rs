@@ -25,6 +25,7 @@ use schemas::{
 pub use self::{
     action::{Action, Notice, Spawn, Timer},
     state::{End, Phase, StepRun, StepState},
+    view::StreamedSteps,
 };
 use crate::plan::{Plan, StepId};
 

@@ -84,7 +84,7 @@ pub(super) fn record(host: &Host, limits: &Limits) -> Vec<Limit> {
     let held = |name: &'static str, value: Option<u64>, by: Enforcer| {
         value.map(|value| Limit { name: Cow::Borrowed(name), value, by, held: true, why: None })
     };
-    [
+    let all = [
         cgroup("memory", limits.memory.map(|bytes| bytes.0), controllers.memory),
         cgroup("cpu", limits.cpu_millis.map(u64::from), controllers.cpu),
         cgroup("pids", Some(u64::from(limits.pids.unwrap_or(PIDS))), controllers.pids),
@@ -99,10 +99,11 @@ pub(super) fn record(host: &Host, limits: &Limits) -> Vec<Limit> {
         ),
         held("scratch", limits.scratch.map(|bytes| bytes.0), Enforcer::Tmpfs),
         held("output", limits.output.map(|bytes| bytes.0), Enforcer::Engine),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    ];
+    // The record of each attempt is kept as long as the run: no more room than needed.
+    let mut record = Vec::with_capacity(all.iter().flatten().count());
+    record.extend(all.into_iter().flatten());
+    record
 }
 
 /// Who enforces what, where it differs from the run's.

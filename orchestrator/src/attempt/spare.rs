@@ -43,8 +43,10 @@ impl Spares {
 /// Makes spares once there is nothing more urgent. What cannot be made ahead is made when it is needed, and
 /// its failure told there.
 pub(super) fn refill_later(host: &Rc<Host>) {
-    let host = Rc::clone(host);
+    let host = Rc::downgrade(host);
     tokio::task::spawn_local(async move {
+        // The run may have ended before its turn came.
+        let Some(host) = host.upgrade() else { return };
         let spares = &host.spares;
         if spares.leaf.borrow().is_none() {
             *spares.leaf.borrow_mut() = fresh_leaf(&host).ok().flatten();

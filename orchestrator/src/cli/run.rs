@@ -84,7 +84,6 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     let created = created(arguments, &source, &plan, id, checked.skills)?;
     let order = Order {
         plan: Arc::new(plan),
-        definition: source.text,
         created,
         cgroup_base: arguments.cgroup_base.clone(),
         detached: arguments.detached,
@@ -93,13 +92,14 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         return dry_run::show(&order, arguments.json);
     }
     owner::refuse_unheld(&order)?;
-    let created = owner::create(home, &order)?;
+    let created = owner::create(home, &order, &source.text)?;
+    drop(source);
     if arguments.detached {
         detach::let_go(id)?;
     }
     let mut progress = progress::Progress::new(arguments, order.plan.name.clone(), arguments.detached);
     let ended = owner::drive(home, created, &order, &mut progress)?;
-    progress.end(&ended.view)?;
+    progress.end(&ended.run)?;
     Ok(ended.exit)
 }
 

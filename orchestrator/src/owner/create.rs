@@ -23,11 +23,11 @@ pub struct Created {
     pub run: Run,
 }
 
-/// Creates the run that `order` describes.
-pub fn create(home: &Home, order: &Order) -> Result<Created> {
+/// Creates the run that `order` describes; the text of its definition is frozen with it.
+pub fn create(home: &Home, order: &Order, definition: &[u8]) -> Result<Created> {
     let now = schemas::journal::Now { wall: crate::clock::wall(), up_us: 0 };
     home.ensure().map_err(|fault| unusable(home, &fault))?;
-    let owned = run::create(home, &order.definition, now, order.created.clone());
+    let owned = run::create(home, definition, now, order.created.clone());
     let owned = owned.map_err(|error| match &error {
         run::Error::Fault(fault) => unusable(home, fault),
         run::Error::Id(_) | run::Error::Lock(_) | run::Error::Journal(_) | run::Error::Index(_) => {

@@ -4,7 +4,7 @@
 use std::io::BufReader;
 
 use schemas::view::{RunView, SCHEMA_VERSION};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     files::{self, Durability, Fault, Trouble, fault},
@@ -20,7 +20,7 @@ struct Version {
 }
 
 /// Replaces the view as a whole. It is not synced: after a loss of power it is derived again.
-pub fn write(run: &RunDir, view: &RunView) -> Result<(), Fault> {
+pub fn write<Steps: Serialize>(run: &RunDir, view: &RunView<Steps>) -> Result<(), Fault> {
     files::replace(&run.state(), Durability::Derived, |file| {
         serde_json::to_writer(&mut *file, view)?;
         std::io::Write::write_all(file, b"\n")

@@ -1,6 +1,6 @@
 //! A `skill` step: the skill that it calls, and everything that its start needs.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Check, SkillEntry, duration, limits};
 use crate::{
@@ -43,7 +43,7 @@ impl<'a> Check<'a, '_> {
                 inputs,
                 env,
                 cwd,
-                limits: tightest(root, &own_limits, entry),
+                limits: self.shared(tightest(root, &own_limits, entry)),
                 sandbox: sandbox(root, node, entry),
             })),
             outputs: outputs.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
@@ -53,6 +53,14 @@ impl<'a> Check<'a, '_> {
             on_crash: on_crash(node, entry),
             kill_mode: kill_mode(node),
         })
+    }
+
+    /// Limits that are those of the step before are kept once.
+    fn shared(&mut self, limits: Limits) -> Arc<Limits> {
+        if self.limits.as_deref() != Some(&limits) {
+            self.limits = Some(Arc::new(limits));
+        }
+        self.limits.get_or_insert_default().clone()
     }
 
     /// The skill that a step names; one that does not exist is reported.

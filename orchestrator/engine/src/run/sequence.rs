@@ -69,7 +69,8 @@ impl Run {
             turn: Vec::new(),
             started: now,
             state: StepState::Running { since: now },
-            attempts: Vec::new(),
+            // Nearly all steps have one; a vector that grows by itself starts with room for four.
+            attempts: Vec::with_capacity(1),
         };
         let id = run.attempt_id(&self.plan);
         self.steps.push(run);

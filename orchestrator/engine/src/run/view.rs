@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Serialize, Serializer};
+
 use schemas::{
     journal::{AttemptEnded, Outcome},
     view::{AttemptView, Isolation, RunView, SCHEMA_VERSION, StepStatus, StepView, StopReason},
@@ -13,9 +15,28 @@ use super::{
 };
 use crate::{plan::StepId, value};
 
+/// The steps of a run, each made when it is written: the view of a long run is larger than its state.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamedSteps<'a>(&'a Run);
+
+impl Serialize for StreamedSteps<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.step_views())
+    }
+}
+
 impl Run {
     /// The whole run.
     pub fn view(&self) -> RunView {
+        self.view_with(self.step_views().collect())
+    }
+
+    /// The whole run, to be written.
+    pub fn streamed_view(&self) -> RunView<StreamedSteps<'_>> {
+        self.view_with(StreamedSteps(self))
+    }
+
+    fn view_with<Steps>(&self, steps: Steps) -> RunView<Steps> {
         let (started, finished) = match self.phase {
             Phase::Queued => (None, None),
             Phase::Running { since } | Phase::Stopping { since, .. } => (Some(since), None),
@@ -36,16 +57,16 @@ impl Run {
             outputs: self.outputs.clone().unwrap_or_else(|| value::object(&[])),
             error: self.error.clone(),
             isolation: self.weakest_isolation(),
-            steps: self.step_views(),
+            steps,
             rollback: Vec::new(),
         }
     }
 
     /// Steps that started, in start order, then those at the top that are still to come.
-    fn step_views(&self) -> Vec<StepView> {
+    fn step_views(&self) -> impl Iterator<Item = StepView> {
         let pending = self.plan.root.iter().filter(|step| self.newest(**step).is_none());
         let pending = pending.map(|step| self.step_view(*step, None));
-        self.steps.iter().map(|run| self.step_view(run.step, Some(run))).chain(pending).collect()
+        self.steps.iter().map(|run| self.step_view(run.step, Some(run))).chain(pending)
     }
 
     fn step_view(&self, id: StepId, run: Option<&StepRun>) -> StepView {

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use schemas::{
     events::{EventType, RunEvent},
     exit_code::ExitCode,
-    view::RunView,
 };
+use workflow_engine::run::Run;
 
 use super::Arguments;
 use crate::{
@@ -46,10 +46,11 @@ impl Progress {
     }
 
     /// The end: data on stdout.
-    pub(super) fn end(&self, view: &RunView) -> Result<()> {
+    pub(super) fn end(&self, run: &Run) -> Result<()> {
+        let view = run.streamed_view();
         let text = match self.shape {
             Shape::Silent | Shape::Events => return Ok(()),
-            Shape::View => serde_json::to_string_pretty(view).map(|text| text + "\n"),
+            Shape::View => serde_json::to_string_pretty(&view).map(|text| text + "\n"),
             Shape::Lines if view.outputs.as_str() == "{}" => return Ok(()),
             Shape::Lines => serde_json::to_string_pretty(&view.outputs).map(|text| text + "\n"),
         };

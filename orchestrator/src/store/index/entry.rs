@@ -32,7 +32,7 @@ pub struct Entry {
 
 impl Entry {
     /// The row of a run view; `None` if its id is none.
-    pub fn of(view: &RunView) -> Option<Self> {
+    pub fn of<Steps>(view: &RunView<Steps>) -> Option<Self> {
         Some(Self {
             run_id: view.run_id.parse().ok()?,
             workflow: view.workflow.clone(),

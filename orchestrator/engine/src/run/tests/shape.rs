@@ -27,11 +27,11 @@ fn full_end() -> Event {
         throttled_us: Some(0),
     };
     let limit = Limit {
-        name: "memory".to_owned(),
+        name: "memory".into(),
         value: 1 << 29,
         by: Enforcer::None,
         held: false,
-        why: Some("no controller".to_owned()),
+        why: Some("no controller".into()),
     };
     Event::AttemptEnded(Box::new(AttemptEnded {
         leftovers_killed: Some(2),

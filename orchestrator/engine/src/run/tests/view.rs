@@ -89,7 +89,9 @@ fn isolation_of_a_run_is_that_of_its_weakest_attempt() {
 fn an_attempt_shows_the_isolation_of_the_host_unless_it_had_its_own() {
     let own = Isolation { filesystem: FilesystemBy::None, ..isolation() };
     let mut driven = two(created()).apply_all([started()]);
-    let shown = |driven: &Driven, step: usize| driven.run.view().steps[step].attempts[0].isolation.clone();
+    let shown = |driven: &Driven, step: usize| {
+        driven.run.view().steps[step].attempts[0].isolation.as_deref().cloned()
+    };
     assert_eq!(shown(&driven, 0), Some(isolation()));
     let plain = report(id("a", 1), completed(r#"{"message":1}"#));
     driven.apply(Event::AttemptEnded(Box::new(AttemptEnded { isolation: Some(own.clone()), ..plain })));

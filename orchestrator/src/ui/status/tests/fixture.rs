@@ -39,8 +39,8 @@ pub(super) fn view(status: RunStatus) -> RunView {
 
 pub(super) fn limit(name: &str, value: u64, by: Enforcer) -> Limit {
     let held = by != Enforcer::None;
-    let why = (!held).then(|| format!("no cgroup v2 controller for {name} on this host"));
-    Limit { name: name.to_owned(), value, by, held, why }
+    let why = (!held).then(|| format!("no cgroup v2 controller for {name} on this host").into());
+    Limit { name: name.to_owned().into(), value, by, held, why }
 }
 
 pub(super) fn attempt(number: u32, status: StepStatus) -> AttemptView {
