@@ -190,15 +190,17 @@ impl Program {
     pub fn evaluate(&self, scope: &impl Scope) -> Result<Json, Error> {
         let mut evaluation = Evaluation::new(self, scope);
         let value = evaluation.value(&self.root)?;
-        value.into_json(&mut evaluation.budget)
+        value.into_json(&mut evaluation.budget).map_err(|error| error.at(self.root.at))
     }
 
     /// Its value as a condition; anything but a bool is an error.
     pub fn condition(&self, scope: &impl Scope) -> Result<bool, Error> {
-        match Evaluation::new(self, scope).value(&self.root)? {
-            value::Value::Bool(holds) => Ok(holds),
-            other => Err(Error::wrong(format!("a condition gives a bool, this gives {}", other.type_name()))),
+        let value = Evaluation::new(self, scope).value(&self.root)?;
+        if let value::Value::Bool(holds) = value {
+            return Ok(holds);
         }
+        let message = format!("a condition gives a bool, this gives {}", value.type_name());
+        Err(Error::wrong(message).at(self.root.at))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs::File,
     io::{self, BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
@@ -182,11 +183,8 @@ impl Scope for Variables {
     }
 
     fn weight(&self, _: &Root, path: &[Segment]) -> usize {
-        match path {
-            [Segment::Key(_)] | [] => 0,
-            [Segment::Key(name), ..] => self.0.get(name).map_or(0, Json::len),
-            [Segment::Index(_), ..] => 0,
-        }
+        let [Segment::Key(name), _, ..] = path else { return 0 };
+        self.0.get(name).map_or(0, Json::len)
     }
 }
 
@@ -236,7 +234,7 @@ fn drawn(expression: &str, wrong: &Wrong) -> String {
     if let Some(column) = wrong.column.filter(|_| shown == expression && shown.len() <= 120) {
         let before: String = expression.chars().take(column - 1).collect();
         let indent = " ".repeat(unicode_width::UnicodeWidthStr::width(before.as_str()));
-        drawn.push_str(&format!("  {shown}\n  {indent}^\n"));
+        let _infallible = writeln!(drawn, "  {shown}\n  {indent}^");
     }
     drawn
 }

@@ -5,8 +5,8 @@ use super::Error;
 
 /// Steps of one evaluation: about 50 ms at the worst.
 const MAX_STEPS: u64 = 400_000;
-/// Bytes that one evaluation may make, what it dropped again included.
-const MAX_BYTES: u64 = 12 << 20;
+/// Bytes that one evaluation may make, what it dropped again included. The result is copied once more.
+const MAX_BYTES: u64 = 8 << 20;
 /// Bytes of text that are read in the time of one step.
 const BYTES_A_STEP: usize = 128;
 

@@ -1,5 +1,7 @@
 //! Evaluates an expression within its budget.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a value of any other type is an error of types")]
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use schemas::json::Json;
@@ -83,7 +85,7 @@ impl<'e, S: Scope> Evaluation<'e, S> {
                 }
                 let mut values = values.into_iter();
                 let first = values.next().unwrap_or(Value::Null);
-                function.call(first, values.next(), &mut self.budget)
+                function.call(first, values.next().as_ref(), &mut self.budget)
             }
             Kind::Matches(text, pattern) => match self.value(text)? {
                 Value::Text(text) => functions::is_match(pattern, &text, &mut self.budget).map(Value::Bool),

@@ -1,5 +1,7 @@
 //! The functions of the language.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a value of any other type is an error of types")]
+
 use jiff::civil::Weekday;
 
 use super::{
@@ -129,24 +131,22 @@ impl Function {
     pub(super) fn call(
         self,
         first: Value,
-        second: Option<Value>,
+        second: Option<&Value>,
         budget: &mut Budget,
     ) -> Result<Value, Error> {
         match self {
             Self::Size => size(first, budget),
             Self::Contains | Self::StartsWith | Self::EndsWith | Self::Matches => {
-                self.on_texts(&first, second.as_ref(), budget)
+                self.on_texts(&first, second, budget)
             }
             Self::Int => to_int(&first).ok_or_else(|| self.cannot(&first)).map(Value::Int),
             Self::Uint => to_uint(&first).ok_or_else(|| self.cannot(&first)).map(Value::Uint),
             Self::Double => to_double(&first).ok_or_else(|| self.cannot(&first)).map(Value::Double),
-            Self::Text => match &first {
-                Value::Text(_) => Ok(first),
-                _ => {
-                    let text = to_text(&first).ok_or_else(|| self.cannot(&first))?;
-                    Value::text(&text, budget)
-                }
-            },
+            Self::Text if matches!(first, Value::Text(_)) => Ok(first),
+            Self::Text => {
+                let text = to_text(&first).ok_or_else(|| self.cannot(&first))?;
+                Value::text(&text, budget)
+            }
             Self::Bytes => match first {
                 Value::Bytes(_) => Ok(first),
                 Value::Text(text) => {
@@ -171,7 +171,7 @@ impl Function {
                 _ => None,
             }
             .ok_or_else(|| self.cannot(&first)),
-            Self::Part(part) => part.of(&first, second.as_ref()),
+            Self::Part(part) => part.of(&first, second),
         }
     }
 
@@ -186,7 +186,7 @@ impl Function {
             Self::Contains => text.contains(&**other),
             Self::StartsWith => text.starts_with(&**other),
             Self::EndsWith => text.ends_with(&**other),
-            _ => {
+            _is_matches => {
                 budget.steps(PATTERN_STEPS)?;
                 is_match(&pattern(other).map_err(Error::wrong)?, text, budget)?
             }

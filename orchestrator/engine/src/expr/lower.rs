@@ -1,5 +1,7 @@
 //! The parser's tree to ours: names are looked up, paths gathered, functions found, patterns compiled.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a value of any other type is an error of types")]
+
 use std::{ops::Range, sync::Arc};
 
 use cel::{
@@ -94,11 +96,7 @@ impl<'a, N: Names> Lowering<'a, N> {
             }
             Expr::Unspecified => return Err(CompileError::new("this is not an expression", place)),
         };
-        Ok(self.placed(place.start, kind))
-    }
-
-    fn placed(&self, at: usize, kind: Kind) -> Node {
-        Node { at: u32::try_from(at).unwrap_or(u32::MAX), kind }
+        Ok(placed(place.start, kind))
     }
 
     /// The bytes of a part: of an operator its own, of a path those of its head.
@@ -164,14 +162,13 @@ impl<'a, N: Names> Lowering<'a, N> {
             (names::LOGICAL_NOT, 1) => Kind::Not(Box::new(arguments.remove(0))),
             (names::NOT_STRICTLY_FALSE, 1) => Kind::NotFalse(Box::new(arguments.remove(0))),
             (names::NEGATE, 1) => Kind::Negate(Box::new(arguments.remove(0))),
-            (names::INDEX, 2) => Kind::Index(two(arguments)),
+            (names::INDEX, 2) => Kind::Index(Box::new(two(arguments))),
             (names::CONDITIONAL, 3) => match <[Node; 3]>::try_from(arguments) {
                 Ok(parts) => Kind::Choice(Box::new(parts)),
                 Err(_) => return Err(CompileError::new("this is not an expression", place.clone())),
             },
-            (name, 2) if Operator::named(name).is_some() => {
-                Operator::named(name).map_or(Kind::Unknown(name.into()), |o| Kind::Binary(o, two(arguments)))
-            }
+            (name, 2) if Operator::named(name).is_some() => Operator::named(name)
+                .map_or(Kind::Unknown(name.into()), |o| Kind::Binary(o, Box::new(two(arguments)))),
             (name, _) => return self.function(name, call, arguments, place),
         };
         Ok(kind)
@@ -291,7 +288,7 @@ impl<'a, N: Names> Lowering<'a, N> {
             let is_type = TYPES.contains(&text.as_str()) && text != "dyn";
             let names = TYPES.iter().filter(|_| is_type).chain(&MESSAGE_TYPES);
             if let Some(name) = names.into_iter().find(|name| **name == text) {
-                return self.placed(at, Kind::Literal(Value::Type(name)));
+                return placed(at, Kind::Literal(Value::Type(name)));
             }
         }
         let kind = match self.names.bind(path) {
@@ -309,12 +306,16 @@ impl<'a, N: Names> Lowering<'a, N> {
             Bound::Unknown(message) => self.unknown(path.head_range.clone(), message),
             Bound::Reported => Kind::Unknown("this was reported".into()),
         };
-        self.placed(at, kind)
+        placed(at, kind)
     }
 }
 
-fn two(arguments: Vec<Node>) -> Box<[Node; 2]> {
-    Box::new(<[Node; 2]>::try_from(arguments).expect("the caller counted two arguments"))
+fn placed(at: usize, kind: Kind) -> Node {
+    Node { at: u32::try_from(at).unwrap_or(u32::MAX), kind }
+}
+
+fn two(arguments: Vec<Node>) -> [Node; 2] {
+    <[Node; 2]>::try_from(arguments).expect("the caller counted two arguments")
 }
 
 /// An index that is known ahead.

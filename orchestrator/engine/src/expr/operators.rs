@@ -1,6 +1,8 @@
 //! Equality, order and arithmetic. Numbers compare by their exact value, whatever their types; arithmetic does not
 //! mix types.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a value of any other type is an error of types")]
+
 use std::{cmp::Ordering, sync::Arc};
 
 use super::{

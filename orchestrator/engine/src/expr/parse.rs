@@ -45,9 +45,11 @@ fn readable(error: &ParseError, text: &str) -> CompileError {
     let message = if message.contains("<EOF>") {
         "the expression ends too early".to_owned()
     } else if let Some(what) = message.split_once(" input '").and_then(|(_, rest)| rest.strip_suffix('\'')) {
-        format!("`{}` is not expected here", shortened(what))
+        format!("`{}` is not expected here", shortened(what.trim()))
     } else if let Some(what) = message.strip_prefix("token recognition error at: '") {
-        format!("`{}` is not expected here", shortened(what.trim_end_matches('\'')))
+        format!("`{}` is not expected here", shortened(what.trim_end_matches('\'').trim()))
+    } else if message == "invalid argument to has() macro" {
+        "`has` asks for a part of something: `has(a.b)`".to_owned()
     } else if let Some(name) = message.strip_prefix("reserved identifier: ") {
         format!("`{name}` is a reserved word: a step of this id is `steps[\"{name}\"]`")
     } else {

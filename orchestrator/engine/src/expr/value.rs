@@ -132,12 +132,11 @@ impl Value {
             Self::Text(_) => "string",
             Self::Bytes(_) => "bytes",
             Self::List(_) => "list",
-            Self::Map(_) => "map",
             Self::Timestamp(_) => "google.protobuf.Timestamp",
             Self::Duration(_) => "google.protobuf.Duration",
             Self::Type(_) => "type",
             Self::Json(json) if json.as_str().starts_with('[') => "list",
-            Self::Json(_) => "map",
+            Self::Map(_) | Self::Json(_) => "map",
         }
     }
 
@@ -157,11 +156,11 @@ impl Value {
             b'f' => Ok(Self::Bool(false)),
             b'"' => {
                 budget.bytes(text.len())?;
-                let unquoted = match text.contains('\\') {
-                    false => text[1..text.len() - 1].into(),
-                    true => serde_json::from_str::<String>(text)
-                        .map_err(|_| Error::wrong("a string has no form in UTF-8"))?
-                        .into(),
+                let unquoted = if text.contains('\\') {
+                    let unescaped = serde_json::from_str::<String>(text);
+                    unescaped.map_err(|_| Error::wrong("a string has no form in UTF-8"))?.into()
+                } else {
+                    text[1..text.len() - 1].into()
                 };
                 Ok(Self::Text(unquoted))
             }

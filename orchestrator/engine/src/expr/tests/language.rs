@@ -101,7 +101,7 @@ fn errors_point_at_the_original_text() {
     check_refused("fetch-data.status = 1", "`=`", 18);
     check_refused("'ä' + ", "too early", 7);
     check_refused("1 +\n * 2", "`*`", 5);
-    check_refused("has(n)", "has()", 4);
+    check_refused("has(n)", "`has(a.b)`", 4);
     check_refused("as.b", "steps[\"as\"]", 0);
     check_refused("", "too early", 0);
 }
