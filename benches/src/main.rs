@@ -1,6 +1,6 @@
 //! What a step costs, beside what the machine itself takes for a process and for a durable record. All
-//! subjects run in turn, round after round; what is told is the median over the rounds and ratios within
-//! one run, since the machine is noisy.
+//! subjects run in turn, round after round; what is told is the tenth percentile over the rounds and
+//! ratios within one run, since machines are noisy.
 //!
 //! `cargo run --release -p benchmarks -- [--rounds N] [--quick]`, after `cargo build --release --bin q`.
 
@@ -22,7 +22,7 @@ fn main() -> Result<()> {
     let rounds = match value("--rounds") {
         Some(at) => arguments.get(at + 1).context("--rounds needs a number")?.parse()?,
         None if quick => 3,
-        None => 9,
+        None => 15,
     };
     let subjects = Subjects::find(quick)?;
     let mut table: Vec<(String, Vec<Cost>)> = Vec::new();

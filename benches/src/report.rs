@@ -4,20 +4,21 @@ use anyhow::{Context as _, Result};
 
 use crate::{measure::Cost, subjects::Once};
 
-/// Prints medians, ratios to S, and the figures that are taken once.
+/// Prints the tenth percentile over the rounds (what the machine does when nothing disturbs it), ratios to S, and the figures that are taken once.
 #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
 pub(crate) fn print(table: &[(String, Vec<Cost>)], once: &Once) -> Result<()> {
-    let median = |costs: &[Cost], of: fn(&Cost) -> f64| {
+    let undisturbed = |costs: &[Cost], of: fn(&Cost) -> f64| {
         let mut figures: Vec<f64> = costs.iter().map(of).collect();
         figures.sort_by(f64::total_cmp);
-        figures.get(figures.len() / 2).copied().context("no figure")
+        figures.get(figures.len() / 10).copied().context("no figure")
     };
     let (_, spawn) = table.first().context("no subject")?;
-    let (wall, cpu) = (median(spawn, |cost| cost.wall_us)?, median(spawn, |cost| cost.cpu_us)?);
-    println!("| subject (per step, median of {} rounds) | wall µs | × S | CPU µs | × S |", spawn.len());
+    let (wall, cpu) = (undisturbed(spawn, |cost| cost.wall_us)?, undisturbed(spawn, |cost| cost.cpu_us)?);
+    println!("| subject (per step, p10 of {} rounds) | wall µs | × S | CPU µs | × S |", spawn.len());
     println!("|---|---:|---:|---:|---:|");
     for (name, costs) in table {
-        let (own_wall, own_cpu) = (median(costs, |cost| cost.wall_us)?, median(costs, |cost| cost.cpu_us)?);
+        let (own_wall, own_cpu) =
+            (undisturbed(costs, |cost| cost.wall_us)?, undisturbed(costs, |cost| cost.cpu_us)?);
         println!("| {name} | {own_wall:.0} | {:.2} | {own_cpu:.0} | {:.2} |", own_wall / wall, own_cpu / cpu);
     }
     println!();

@@ -13,6 +13,7 @@ mod prepare;
 mod spare;
 mod streams;
 mod task;
+mod walk;
 
 use std::{
     cell::{Cell, OnceCell},
@@ -37,9 +38,10 @@ use workflow_engine::{
 
 use self::{
     control::{Control, Leader},
-    ladder::Ladder,
+    ladder::{Ladder, Members},
     prepare::{Launch, Prepared},
     streams::Streams,
+    walk::Walk,
 };
 pub use self::{
     host::{Host, isolation},
@@ -163,6 +165,8 @@ struct Attempt<'a> {
     /// When its CPU time is looked at next, if it has a limit and a leaf that counts.
     cpu_check: Option<Instant>,
     ladder: Ladder,
+    /// How its processes are found, where it has no leaf.
+    walk: Option<Walk>,
 }
 
 impl<'a> Attempt<'a> {
@@ -173,7 +177,7 @@ impl<'a> Attempt<'a> {
         news: &'a mpsc::UnboundedSender<News>,
         watch: Rc<Watch>,
     ) -> Self {
-        let ladder = Ladder::new(prepared.grace, prepared.kill_mode);
+        let ladder = Ladder::new(prepared.grace, prepared.kill_mode, prepared.root);
         let began = Instant::now();
         let cpu_check = prepared.cpu_left().map(|left| began + left);
         Self {
@@ -194,6 +198,7 @@ impl<'a> Attempt<'a> {
             asked: false,
             cpu_check,
             ladder,
+            walk: None,
         }
     }
 
@@ -232,8 +237,11 @@ impl<'a> Attempt<'a> {
 
     fn birth_news(&mut self, news: Option<launcher::News>) {
         match news {
-            Some(launcher::News::Born(process)) => {
+            Some(launcher::News::Born { process, pid }) => {
                 self.born = true;
+                if self.prepared.leaf.is_none() {
+                    self.walk = Some(Walk::new(pid, self.host.run.id(), &self.spawn.id));
+                }
                 let _set_once = self.watch.process.set(process);
                 self.climb();
             }
@@ -252,8 +260,10 @@ impl<'a> Attempt<'a> {
 
     /// Does what the ladder has come to; nothing before the birth.
     fn climb(&mut self) {
-        if let Some(process) = self.watch.process.get() {
-            self.ladder.climb(process, self.prepared.leaf.as_ref());
+        if let (Some(process), Some(members)) =
+            (self.watch.process.get(), members(&self.prepared, self.walk.as_ref()))
+        {
+            self.ladder.climb(process, members);
         }
     }
 
@@ -345,6 +355,11 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    async fn end_leftovers(&self) -> Option<u64> {
+        let members = members(&self.prepared, self.walk.as_ref())?;
+        self.ladder.end_leftovers(self.watch.process.get(), members).await
+    }
+
     /// The last process of the step that we know of is gone: ends what is left in the leaf, drains the
     /// pipes, judges.
     async fn finish(
@@ -355,8 +370,7 @@ impl<'a> Attempt<'a> {
     ) -> AttemptEnded {
         // A leader that was alone leaves nothing behind but a process of ours that is about to end.
         let alone = self.leader.is_some_and(|leader| leader.leftovers == 0);
-        let leftovers =
-            if alone { Some(0) } else { ladder::end_leftovers(self.prepared.leaf.as_ref()).await };
+        let leftovers = if alone { Some(0) } else { self.end_leftovers().await };
         let drained = tokio::time::timeout(DRAIN, async {
             while self.leader.is_none() && control.is_open() {
                 let heard = control.hear().await;
@@ -374,4 +388,9 @@ impl<'a> Attempt<'a> {
         }
         self.ended(&streams, leftovers, births)
     }
+}
+
+/// By what the processes of an attempt are found; `None` before the birth of one without a leaf.
+fn members<'a>(prepared: &'a Prepared, walk: Option<&'a Walk>) -> Option<Members<'a>> {
+    prepared.leaf.as_ref().map(Members::Leaf).or(walk.map(Members::Walk))
 }

@@ -68,6 +68,8 @@ pub struct Dispatcher<'a> {
     finished: Option<RunStatus>,
     seq: u64,
     watchers: Vec<&'a mut dyn Watcher>,
+    /// What they have not heard yet, oldest first.
+    untold: Vec<RunEvent>,
 }
 
 impl std::fmt::Debug for Dispatcher<'_> {
@@ -96,6 +98,7 @@ impl<'a> Dispatcher<'a> {
             finished: None,
             seq: 0,
             watchers,
+            untold: Vec::new(),
         }
     }
 
@@ -113,12 +116,19 @@ impl<'a> Dispatcher<'a> {
             let now = self.clock.now();
             let events = batch.drain(..).map(|event| (now, event)).collect();
             if let Err(error) = self.commit(events) {
+                self.tell();
                 self.abandon().await;
                 return Err(error);
             }
             if self.finished.is_some() {
+                self.tell();
                 return Ok((self.run, self.journal, stopped_by));
             }
+            // Births first: the tasks that were started ask the launcher for theirs while the watchers hear.
+            for _ in 0..2 {
+                tokio::task::yield_now().await;
+            }
+            self.tell();
             let deadline = self.deadline;
             tokio::select! {
                 Some(news) = self.news.1.recv() => self.take(news, &mut batch),
@@ -291,8 +301,15 @@ impl<'a> Dispatcher<'a> {
             progress: None,
         };
         fill(&mut event);
-        for watcher in &mut self.watchers {
-            watcher.event(&event);
+        self.untold.push(event);
+    }
+
+    /// Tells the watchers what they have not heard yet.
+    fn tell(&mut self) {
+        for event in self.untold.drain(..) {
+            for watcher in &mut self.watchers {
+                watcher.event(&event);
+            }
         }
     }
 }

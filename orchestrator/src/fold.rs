@@ -16,7 +16,7 @@ use crate::{
     store::{
         files,
         home::RunDir,
-        journal::{Reader, Record},
+        journal::{self, Reader, Record},
         lock, output, view,
     },
 };
@@ -38,15 +38,8 @@ pub fn current_view(dir: &RunDir) -> Result<RunView> {
 
 /// The run as its journal tells it.
 pub fn fold(dir: &RunDir) -> Result<Run> {
-    let wrong = |error: &crate::store::journal::Error| {
-        let shown = CommandError::from_error(error.exit_code(), error);
-        match error.hint() {
-            Some(hint) => shown.hint(hint),
-            None => shown,
-        }
-    };
-    let mut reader = Reader::open(dir).map_err(|error| wrong(&error))?;
-    let first = reader.next().transpose().map_err(|error| wrong(&error))?;
+    let mut reader = Reader::open(dir).map_err(|error| told(&error))?;
+    let first = reader.next().transpose().map_err(|error| told(&error))?;
     let Some(Record { now, event: Event::RunCreated(created), .. }) = first else {
         return Err(CommandError::new(
             ExitCode::Engine,
@@ -56,10 +49,19 @@ pub fn fold(dir: &RunDir) -> Result<Run> {
     let plan = frozen_plan(dir, &created)?;
     let mut run = Run::new(plan, *created, now);
     for record in reader {
-        let Record { now, event, .. } = record.map_err(|error| wrong(&error))?;
+        let Record { now, event, .. } = record.map_err(|error| told(&error))?;
         apply(dir, &mut run, event, now);
     }
     Ok(run)
+}
+
+/// What is wrong with a journal, as a command says it.
+pub fn told(error: &journal::Error) -> CommandError {
+    let shown = CommandError::from_error(error.exit_code(), error);
+    match error.hint() {
+        Some(hint) => shown.hint(hint),
+        None => shown,
+    }
 }
 
 /// The core wants values, not files.

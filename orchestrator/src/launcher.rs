@@ -46,7 +46,12 @@ pub enum Error {
 #[derive(Debug)]
 pub enum News {
     /// The process exists.
-    Born(Process),
+    Born {
+        /// The process.
+        process: Process,
+        /// Its number at birth; another process may have it once this one is reaped.
+        pid: i32,
+    },
     /// It could not be made.
     NotBorn {
         /// Where it failed.
@@ -228,14 +233,14 @@ impl Line {
     fn deliver(&mut self, message: &FromLauncher, mut descriptors: Vec<OwnedFd>) {
         let (ticket, news) = match *message {
             FromLauncher::Ready { .. } => return,
-            FromLauncher::Born { ticket, .. } => {
+            FromLauncher::Born { ticket, pid } => {
                 let Some(pidfd) = descriptors.pop() else { return };
-                (ticket, News::Born(Process::from_pidfd(pidfd)))
+                (ticket, News::Born { process: Process::from_pidfd(pidfd), pid })
             }
             FromLauncher::NotBorn { ticket, stage, errno } => (ticket, News::NotBorn { stage, errno }),
             FromLauncher::Exited { ticket, status, usage } => (ticket, News::Exited { status, usage }),
         };
-        let last = !matches!(news, News::Born(_));
+        let last = !matches!(news, News::Born { .. });
         if let Some(birth) = self.births.get(&ticket) {
             let _nobody_waits = birth.send(news);
         }

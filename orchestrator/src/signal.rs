@@ -9,6 +9,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
+use tokio::io::{Interest, unix::AsyncFd};
 
 /// A process that stays the same process however long we hold it (pidfd_open(2)).
 #[derive(Debug)]
@@ -37,6 +38,16 @@ impl Process {
     /// Ends it.
     pub fn kill(&self) -> io::Result<()> {
         Ok(pidfd_send_signal(&self.pidfd, Signal::KILL)?)
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&self) -> io::Result<()> {
+        #[expect(
+            deprecated,
+            reason = "the new form is unsafe for types that may change their descriptor; a borrowed one cannot"
+        )]
+        let pidfd = AsyncFd::with_interest(self.pidfd.as_fd(), Interest::READABLE)?;
+        pidfd.readable().await.map(drop)
     }
 
     /// Whether it has ended, reaped or not: a pidfd is readable from then on.

@@ -130,6 +130,53 @@ fn lost_doubled_moved_and_foreign_lines_are_named() {
 }
 
 #[test]
+fn damaged_journal_is_cut_on_order() {
+    let recorded = Recorded::new();
+    let (fixture, id, lines) = (&recorded.fixture, &recorded.id, recorded.lines());
+    let good = lines[..3].concat();
+    let damaged = format!("{good}garbage\n{}", lines[3..].concat());
+    let command = format!("doctor --run {id} --truncate-at 4");
+    recorded.status(damaged.as_bytes()).exits(9).says(&["journal.jsonl:4", &command]);
+
+    let cut = |line: &str| fixture.workflow(["doctor", "--run", id, "--truncate-at", line]);
+    cut("5").exits(9).says(&["journal.jsonl:4"]);
+    let lost = format!("lost: {} lines", lines.len() - 2);
+    cut("4").exits(0).says(&["cut before line 4", &lost, "journal.cut-4", "the run is interrupted"]);
+    let run = fixture.run_dir(id);
+    assert_eq!(read_file(&run.join("journal.jsonl")), good);
+    assert_eq!(read_file(&run.join("journal.cut-4")), damaged[good.len()..]);
+    cut("4").exits(0).says(&["nothing is lost", "the run is interrupted"]);
+
+    let listed = fixture.workflow(["list", "--runs", "--json"]).exits(0).json();
+    assert_eq!(listed["runs"][0]["status"], "interrupted");
+    fixture.workflow(["stop", id]).exits(0);
+    assert_eq!(fixture.view(id)["status"], "cancelled");
+}
+
+#[test]
+fn journal_of_a_living_run_is_not_cut() {
+    let fixture = Fixture::new();
+    let running = fixture.spawn_run(&workflow(&[gate("a")]));
+    fixture.wait_for("a.started");
+    let id = fixture.only_run();
+    fixture.workflow(["doctor", "--run", &id, "--truncate-at", "2"]).exits(9).says(&["another q owns it"]);
+    fixture.write("a.go", "");
+    running.finish().exits(0);
+}
+
+#[test]
+fn cuts_that_make_no_sense_are_refused() {
+    let recorded = Recorded::new();
+    let id = recorded.id.as_str();
+    let doctor = |arguments: &[&str]| recorded.fixture.workflow([&["doctor"], arguments].concat());
+    doctor(&["--run", id]).exits(2);
+    doctor(&["--truncate-at", "4"]).exits(2);
+    doctor(&["--run", id, "--truncate-at", "1"]).exits(2);
+    doctor(&["--run", id, "--truncate-at", "4", "--json"]).exits(2);
+    doctor(&["--run", "nobody", "--truncate-at", "4"]).exits(4);
+}
+
+#[test]
 fn newer_format_is_left_alone() {
     let recorded = Recorded::new();
     let newer = recorded.journal.replacen("\"format_version\":1", "\"format_version\":2", 1);
@@ -187,11 +234,7 @@ fn engine_killed_anywhere_leaves_an_answer() {
             let count = journal.map(|journal| String::from_utf8_lossy(&journal).matches('\n').count());
             count >= Some(lines) || running.has_ended()
         });
-        if running.has_ended() {
-            running.finish().exits(0);
-        } else {
-            fixture.kill_engine(running);
-        }
+        fixture.kill_engine_or_meet_its_end(running);
         fixture.assert_nothing_left();
         for id in fixture.run_ids() {
             let status = fixture.workflow(["status", &id, "--json"]);

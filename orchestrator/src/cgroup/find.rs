@@ -153,7 +153,9 @@ fn own_path(text: &str) -> Option<&str> {
 fn below(mount: &Path, own: &str) -> Option<PathBuf> {
     let relative = Path::new(own.strip_prefix('/')?);
     let plain = relative.components().all(|part| matches!(part, std::path::Component::Normal(_)));
-    plain.then(|| mount.join(relative))
+    // Joining nothing would add a slash.
+    let root = relative.as_os_str().is_empty();
+    plain.then(|| if root { mount.to_owned() } else { mount.join(relative) })
 }
 
 /// Only a root has no `cgroup.type`... and no `cgroup.events` (cgroup-v2.rst: "exists on non-root cgroups").
@@ -189,7 +191,7 @@ mod tests {
     #[test]
     fn a_path_that_climbs_is_not_below_the_mount() {
         assert_eq!(below(Path::new("/m"), "/../x"), None);
-        assert_eq!(below(Path::new("/m"), "/"), Some(PathBuf::from("/m/")));
+        assert_eq!(below(Path::new("/m"), "/").unwrap().as_os_str(), "/m");
         assert_eq!(below(Path::new("/m"), "/a/b"), Some(PathBuf::from("/m/a/b")));
     }
 

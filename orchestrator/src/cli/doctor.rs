@@ -1,6 +1,8 @@
-//! `doctor`: what this machine can enforce, found by trying it, and how to mend what it cannot.
+//! `doctor`: what this machine can enforce, found by trying it, and how to mend what it cannot. And the mending
+//! of a run's journal.
 
 mod cgroups;
+mod cut;
 mod gaps;
 mod kernel;
 mod namespaces;
@@ -18,14 +20,15 @@ use schemas::{
 };
 
 use super::output;
-use crate::{cgroup::Controllers, errors::Result, ui::terminal};
+use crate::{cgroup::Controllers, errors::Result, store::home::Home, ui::terminal};
 
-/// Show what this machine can enforce, and the command that mends each gap.
+/// Show what this machine can enforce, and the command that mends each gap; mend a damaged journal.
 #[derive(Debug, clap::Parser)]
 #[command(after_help = "Examples:\n  \
     q workflow doctor\n  \
     q workflow doctor --json\n  \
-    systemd-run --user --scope -p Delegate=yes q workflow doctor --require")]
+    systemd-run --user --scope -p Delegate=yes q workflow doctor --require\n  \
+    q workflow doctor --run 01997b1c --truncate-at 12")]
 pub(super) struct Arguments {
     /// Print one JSON document.
     #[arg(long)]
@@ -36,14 +39,23 @@ pub(super) struct Arguments {
     /// A cgroup v2 directory that is ours to use, as for `run`.
     #[arg(long, value_name = "PATH")]
     cgroup_base: Option<PathBuf>,
+    /// Mend the journal of this run: its id, or a unique beginning of it.
+    #[arg(long, value_name = "ID", requires = "truncate_at", conflicts_with_all = ["json", "require", "cgroup_base"])]
+    run: Option<String>,
+    /// Cut that journal before this line, which an error has named; what is cut off is kept beside it.
+    #[arg(long, value_name = "LINE", requires = "run", value_parser = clap::value_parser!(u64).range(2..))]
+    truncate_at: Option<u64>,
     /// Makes one namespace and exits: what the tries run.
-    #[arg(long, hide = true, value_enum, conflicts_with_all = ["json", "require", "cgroup_base"])]
+    #[arg(long, hide = true, value_enum, conflicts_with_all = ["json", "require", "cgroup_base", "run"])]
     try_namespace: Option<namespaces::Kind>,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result {
+pub(super) fn run(arguments: &Arguments, home: impl FnOnce() -> Result<Home>) -> Result {
     if let Some(kind) = arguments.try_namespace {
         return Ok(namespaces::attempt(kind));
+    }
+    if let (Some(id), Some(line)) = (&arguments.run, arguments.truncate_at) {
+        return cut::run(&home()?, id, line);
     }
     let doctor = examine(arguments)?;
     if arguments.json {

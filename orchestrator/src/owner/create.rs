@@ -35,7 +35,7 @@ pub fn create(home: &Home, order: &Order, definition: &[u8]) -> Result<Created> 
         }
     })?;
     let run = Run::new(order.plan.clone(), order.created.clone(), now);
-    if let Some(entry) = Entry::of(&run.view()) {
+    if let Some(entry) = Entry::of(&run.streamed_view()) {
         // The index is derived: a run that is missing in it is found again when it is rebuilt.
         let _derived_again = Index::new(home).created(&entry);
     }

@@ -129,7 +129,8 @@ fn escape_lines(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use workflow_engine::diagnostic::codes;
+    use proptest::prelude::*;
+    use workflow_engine::{diagnostic::codes, load};
 
     use super::*;
     use crate::ui::style::plain;
@@ -266,6 +267,35 @@ mod tests {
         1 | a�b
           |  ^
         ");
+    }
+
+    proptest! {
+        /// Files are what they are, and places are those of the bytes.
+        #[test]
+        fn whatever_a_file_holds_it_is_drawn(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    prop::collection::vec(any::<u8>(), 0..6),
+                    prop::sample::select(vec![
+                        &b"\xff"[..], b"\xc3", b"\xe2\x82", b"\xf0\x9f\x98", b"\n", b"\r\n", b"\t", b"{\"a\":", b"\0",
+                        "漢字".as_bytes(), "é".as_bytes(), "👩‍👩‍👧".as_bytes(), "\u{202e}".as_bytes(), b"                    ",
+                    ]).prop_map(<[u8]>::to_vec),
+                    "[é漢 ]".prop_map(|part| part.repeat(300).into_bytes()),
+                ],
+                0..40,
+            ),
+            (start, length) in (0..2000_usize, 0..500_usize),
+            (note, note_length) in (0..2000_usize, 0..500_usize),
+            columns in 1..140_usize,
+        ) {
+            let bytes = parts.concat();
+            let text = load::display_text(&bytes);
+            let mut found = Diagnostic::new(codes::NOT_UTF8, start..start + length, "wrong");
+            let plainly = render_to(columns, "a.json", &text, std::slice::from_ref(&found));
+            prop_assert!(!plainly.is_empty());
+            found.note(note..note + note_length, "and here").hint("mend it");
+            prop_assert!(!render_to(columns, "a.json", &text, &[found]).is_empty());
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use caps::{CapSet, Capability};
 use ipc::message::{Capabilities, Sandbox};
 use nix::errno::Errno;
+use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
 /// What the profile `standard` keeps: enough to install files and to become another user, as build and
 /// deploy steps of root do.
@@ -66,12 +67,20 @@ pub(crate) fn lower(bounding: &Bounding, sandbox: &Sandbox) -> nix::Result<()> {
         }
     }
     caps::clear(None, CapSet::Ambient).map_err(reason)?;
-    for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
-        let held = caps::read(None, set).map_err(reason)?;
-        let stays = held.into_iter().filter(|capability| keep.contains(capability)).collect();
-        caps::set(None, set, &stays).map_err(reason)?;
-    }
-    Ok(())
+    // All three sets by one call: each call of its own would make new credentials.
+    let stays =
+        CapabilitySet::from_bits_retain(keep.iter().fold(0, |bits, capability| bits | capability.bitmask()));
+    let held = thread::capabilities(None).map_err(errno)?;
+    let lowered = CapabilitySets {
+        effective: held.effective & stays,
+        permitted: held.permitted & stays,
+        inheritable: held.inheritable & stays,
+    };
+    thread::set_capabilities(None, lowered).map_err(errno)
+}
+
+fn errno(refused: rustix::io::Errno) -> Errno {
+    Errno::from_raw(refused.raw_os_error())
 }
 
 /// What a choice keeps; `None`: everything.

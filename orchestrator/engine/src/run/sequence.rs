@@ -3,7 +3,6 @@
 use schemas::{
     failure::{Details, Failure},
     journal::{AttemptEnded, AttemptId, Now, Outcome},
-    view::Usage,
 };
 
 use super::{
@@ -133,20 +132,7 @@ impl Run {
             retryable: error.code().retryable(),
             details: Details { started: Some(false), ..Details::default() },
         };
-        let ended = AttemptEnded {
-            id,
-            outcome: Outcome::Failed(failure.into()),
-            started: false,
-            exit_code: None,
-            signal: None,
-            stop_reason: None,
-            leftovers_killed: None,
-            pids_denied: None,
-            core_dumped: None,
-            usage: Usage::default(),
-            limits: Vec::new(),
-            isolation: None,
-        };
+        let ended = AttemptEnded::new(id, Outcome::Failed(failure.into()));
         let plan = std::sync::Arc::clone(&self.plan);
         if let Some(step) = self.steps.last_mut() {
             step.end_attempt(&ended, now, &plan.steps[step.step.index()], actions);

@@ -74,6 +74,8 @@ fn inode(file: &File) -> io::Result<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use jiff::Timestamp;
     use schemas::output::log::Level;
 
@@ -119,6 +121,17 @@ mod tests {
         check_news(&mut engine, 2..6);
         write(&mut log, 6..14);
         check_news(&mut engine, 6..14);
+    }
+
+    #[test]
+    fn torn_and_strange_lines_are_passed_over() {
+        let (_dir, run) = run();
+        let (mut engine, mut log) = (EngineLog::new(&run), RunLog::new(&run, ROTATION));
+        write(&mut log, 0..1);
+        let mut file = File::options().append(true).open(run.run_log()).unwrap();
+        file.write_all(b"{\"v\":1,\"ts\n\xff\n{}\n").unwrap();
+        write(&mut log, 1..2);
+        check_news(&mut engine, 0..2);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can be wrong with a journal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemas::{exit_code::ExitCode, journal::FORMAT_VERSION};
 
@@ -90,12 +90,18 @@ impl Error {
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Damaged { line, .. } => Some(format!(
-                "`q workflow doctor --run ID --truncate-at {line}` cuts it there, and says what is lost"
-            )),
+            // The first line tells what the run is: without it there is nothing to keep.
+            Self::Damaged { path, line: line @ 2.., .. } => {
+                let run = path.parent().and_then(Path::file_name).unwrap_or_default();
+                Some(format!(
+                    "`q workflow doctor --run {} --truncate-at {line}` cuts it there, and says what is lost",
+                    run.to_string_lossy()
+                ))
+            }
             Self::Newer { .. } => Some("use the version of q that started the run, or a newer one".into()),
             Self::Fault(fault) => fault.trouble().hint().map(Into::into),
-            Self::Foreign { .. }
+            Self::Damaged { .. }
+            | Self::Foreign { .. }
             | Self::Empty { .. }
             | Self::TooLong { .. }
             | Self::Encode { .. }

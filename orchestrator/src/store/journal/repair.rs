@@ -42,8 +42,20 @@ pub fn truncate_at(run: &RunDir, lock: &RunLock, line: u64) -> Result<Lost, Erro
     }
     let file = lock.journal().map_err(fault("open", &path))?;
     let lost = keep_rest(run, &file, offset, line)?;
+    if lost.kept.is_some() {
+        // It was derived from what goes now; whoever finds none asks the journal.
+        remove_view(run)?;
+    }
     file.set_len(offset).and_then(|()| file.sync_all()).map_err(fault("cut", &path))?;
     Ok(lost)
+}
+
+fn remove_view(run: &RunDir) -> Result<(), Error> {
+    let path = run.state();
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault("remove", &path)(error).into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Copies what stands from `offset` on, up to the padding, into a file beside the journal.
@@ -74,10 +86,15 @@ fn keep_rest(run: &RunDir, mut file: &File, offset: u64, line: u64) -> Result<Lo
 
 #[cfg(test)]
 mod tests {
+    use schemas::view::RunStatus;
+
     use super::*;
     use crate::store::{
         journal::{Writer, fixture},
-        view::tests::run_dir_of,
+        view::{
+            self,
+            tests::{run_dir_of, view_of},
+        },
     };
 
     /// A run whose journal has five events and this rest; and its whole lines.
@@ -119,6 +136,18 @@ mod tests {
         let last = fixture::journal_of(&fixture::events());
         let last = last.split_inclusive(|byte| *byte == b'\n').next_back().unwrap().len();
         check(b"", 5, 1, last);
+    }
+
+    #[test]
+    fn a_view_of_what_is_lost_goes_with_it() {
+        let (_dir, run, lock, _) = damaged(b"bad\n");
+        view::write(&run, &view_of(run.id(), RunStatus::Completed)).unwrap();
+        assert!(truncate_at(&run, &lock, 3).is_ok());
+        assert_eq!(view::read(&run).unwrap(), None);
+        view::write(&run, &view_of(run.id(), RunStatus::Completed)).unwrap();
+        assert!(matches!(truncate_at(&run, &lock, 1), Err(Error::Empty { .. })));
+        assert!(matches!(truncate_at(&run, &lock, 3), Ok(Lost { lines: 0, .. })));
+        assert!(view::read(&run).unwrap().is_some(), "nothing was lost");
     }
 
     #[test]
