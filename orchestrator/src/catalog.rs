@@ -51,17 +51,8 @@ pub fn discover(names: &[&str], beside: Option<&Path>, home: &Home, given: Optio
 pub fn stand_ins(names: &[&str]) -> Catalog {
     let mut catalog = builtins();
     for name in names {
-        catalog.skills.entry((*name).to_owned()).or_insert_with(|| SkillEntry {
-            target: Arc::new(SkillTarget::Builtin { needs: Needs::Nothing }),
-            inputs: None,
-            outputs: None,
-            limits: Limits::default(),
-            timeout: None,
-            idle_timeout: None,
-            grace: None,
-            sandbox: None,
-            idempotent: true,
-        });
+        let stand_in = || SkillEntry::new(SkillTarget::Builtin { needs: Needs::Nothing });
+        catalog.skills.entry((*name).to_owned()).or_insert_with(stand_in);
     }
     for entry in catalog.skills.values_mut() {
         // What fitted when the run was created is not judged again.
@@ -277,15 +268,10 @@ fn builtins() -> Catalog {
         };
         let schema = |text: &str| schemas::json::Json::parse(text).ok();
         let entry = SkillEntry {
-            target: Arc::new(target),
             inputs: schema(skill.inputs),
             outputs: schema(skill.outputs),
-            limits: Limits::default(),
-            timeout: None,
-            idle_timeout: None,
-            grace: None,
-            sandbox: None,
             idempotent: skill.idempotent,
+            ..SkillEntry::new(target)
         };
         (skill.name.to_owned(), entry)
     });

@@ -12,7 +12,7 @@ use std::{path::PathBuf, rc::Rc, sync::Arc, time::Duration};
 use schemas::{
     exit_code::ExitCode,
     journal::{Event, RunCreated, StopSource},
-    view::RunStatus,
+    view::{RunStatus, RunView},
 };
 use tokio::sync::mpsc;
 use workflow_engine::{plan::Plan, run::Run};
@@ -98,11 +98,16 @@ fn settle(
     let whole = run.streamed_view();
     // The journal holds the end: whatever fails from here on is derived again.
     journal.finish().map_err(|error| CommandError::from_error(error.exit_code(), &error))?;
-    let _derived_again = view::write(dir, &whole);
-    if let Some(entry) = Entry::of(&whole) {
+    derive(home, dir, &whole);
+    Ok(exit_code(whole.status, stopped_by))
+}
+
+/// Writes the views of an ended run. What fails here is derived again by whoever needs it.
+fn derive<Steps: serde::Serialize>(home: &Home, dir: &RunDir, whole: &RunView<Steps>) {
+    let _derived_again = view::write(dir, whole);
+    if let Some(entry) = Entry::of(whole) {
         let _derived_again = Index::new(home).changed(&entry);
     }
-    Ok(exit_code(whole.status, stopped_by))
 }
 
 /// The exit code of a run that ended.

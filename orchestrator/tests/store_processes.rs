@@ -30,7 +30,7 @@ use schemas::{
     journal::{AttemptEnded, AttemptId, Event, FORMAT_VERSION, Now, Outcome, Output, RunCreated, StopSource},
     json::Json,
     output::log::Level,
-    view::{RunStatus, RunView, SCHEMA_VERSION, Usage},
+    view::{RunStatus, RunView, SCHEMA_VERSION},
 };
 
 const HOME: &str = "STORE_TEST_HOME";
@@ -299,19 +299,9 @@ fn a_reader_never_takes_a_line_in_the_making_for_damage() {
 
 /// Three events whose lines fill several pages.
 fn ended(attempt: u32, value: &Json) -> Vec<(Now, Event)> {
-    let ended = |turn| AttemptEnded {
-        id: AttemptId { step: "fetch".into(), turn: vec![turn], attempt },
-        outcome: Outcome::Completed(Output::Inline(value.clone())),
-        started: true,
-        exit_code: Some(0),
-        signal: None,
-        stop_reason: None,
-        leftovers_killed: None,
-        pids_denied: None,
-        core_dumped: None,
-        usage: Usage::default(),
-        limits: Vec::new(),
-        isolation: None,
+    let ended = |turn| {
+        let id = AttemptId { step: "fetch".into(), turn: vec![turn], attempt };
+        AttemptEnded::new(id, Outcome::Completed(Output::Inline(value.clone())))
     };
     (0..3).map(|turn| (at(1), Event::AttemptEnded(Box::new(ended(turn))))).collect()
 }

@@ -178,6 +178,26 @@ pub struct AttemptEnded {
     pub isolation: Option<Isolation>,
 }
 
+impl AttemptEnded {
+    /// The end of an attempt that never started, or of which nothing more is known.
+    pub fn new(id: AttemptId, outcome: Outcome) -> Self {
+        Self {
+            id,
+            outcome,
+            started: false,
+            exit_code: None,
+            signal: None,
+            stop_reason: None,
+            leftovers_killed: None,
+            pids_denied: None,
+            core_dumped: None,
+            usage: Usage::default(),
+            limits: Vec::new(),
+            isolation: None,
+        }
+    }
+}
+
 /// The verdict on an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -1,8 +1,11 @@
 //! [`Json`]: one JSON value as its validated text. It does not build a tree: a 16 MiB array of small
 //! objects costs 1.4 GiB as `serde_json::Value` and 16 MiB as text.
 
+mod part;
+
 use std::sync::Arc;
 
+pub use part::{element, member, only_member};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 

@@ -314,7 +314,8 @@ pub struct RunView<Steps = Vec<StepView>> {
     pub error: Option<Failure>,
     /// Who enforced what; `null` before the first attempt.
     pub isolation: Option<Isolation>,
-    /// The steps in start order. A writer may give something that makes them one by one.
+    /// The steps in start order.
+    // A writer may give something that makes them one by one.
     pub steps: Steps,
     /// The undo steps in the order in which they ran.
     pub rollback: Vec<RollbackView>,

@@ -3,6 +3,7 @@
 mod call;
 mod catalog;
 mod control;
+mod expression;
 mod limits;
 mod names;
 mod near;
@@ -51,6 +52,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
             problems: &mut problems,
             lists: outline.lists(),
             awaits: Vec::new(),
+            guarded: Vec::new(),
         };
         check.plan(root)
     });
@@ -72,6 +74,8 @@ struct Check<'a, 'p> {
     lists: (Vec<Vec<StepId>>, Vec<Vec<StepId>>),
     /// Steps that the step which is looked at must wait for.
     awaits: Vec<StepId>,
+    /// Steps of branches that the expression which is looked at may name.
+    guarded: Vec<String>,
 }
 
 impl<'a> Check<'a, '_> {

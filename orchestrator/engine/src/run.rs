@@ -169,7 +169,11 @@ impl Run {
     }
 
     fn ids(&self) -> impl Iterator<Item = InstanceId> {
-        let others = self.instances.iter().enumerate().filter(|(_, run)| run.started.is_none());
+        let others = self
+            .instances
+            .iter()
+            .enumerate()
+            .filter(|(_, run)| run.started.is_none() && run.skip_reason().is_none());
         self.order.iter().copied().chain(others.map(|(index, _)| InstanceId::at(index)))
     }
 

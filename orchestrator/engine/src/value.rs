@@ -3,7 +3,6 @@
 //! Values that flow are text all the way ([`Json`]): nothing here builds a tree of one, so that a hostile output
 //! of 16 MiB costs its text and no more. How references are read from a file is `check`'s part.
 
-mod condition;
 mod fill;
 mod outputs;
 mod select;
@@ -11,13 +10,12 @@ mod splice;
 
 use schemas::json::Json;
 
-pub use condition::{Condition, NoAnswer};
-pub use fill::{MissingReference, Scope};
+pub use fill::{FillError, Scope};
 pub use outputs::{missing_output, output, outputs_object};
 pub use select::{elements, select, single_member};
 pub use splice::{array, object, text_form};
 
-use crate::plan::StepId;
+use crate::{expr::Program, plan::StepId};
 
 /// A value of `inputs`, `outputs`, `env`, `cwd`: parsed once, filled in at each use.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +24,9 @@ pub enum Template {
     Literal(Json),
     /// The whole string is one reference: the value keeps its type.
     Reference(Reference),
-    /// Text with references in it: the parts are joined.
+    /// The whole string is one expression: its value keeps its type.
+    Expression(Program),
+    /// Text with references or expressions in it: the parts are joined.
     Text(Vec<Part>),
     /// An object with at least one reference somewhere below, in the order of the file.
     Object(Vec<(String, Template)>),
@@ -41,6 +41,8 @@ pub enum Part {
     Text(String),
     /// The text form of a value: strings as they are, other values as compact JSON.
     Value(Reference),
+    /// The text form of what an expression gives.
+    Expression(Program),
 }
 
 /// A resolved reference: where to start and which way to go from there.

@@ -132,26 +132,14 @@ pub(super) fn refused(spawn: &Spawn, refused: Refused) -> AttemptEnded {
             (Code::SandboxError, setup.message, Details { stage, errno, ..Details::default() })
         }
     };
-    AttemptEnded {
-        id: spawn.id.clone(),
-        outcome: Outcome::Failed(Box::new(Failure {
-            step: Some(spawn.id.step.clone()),
-            code,
-            message,
-            retryable: code.retryable(),
-            details: Details { started: Some(false), ..details },
-        })),
-        started: false,
-        exit_code: None,
-        signal: None,
-        stop_reason: None,
-        leftovers_killed: None,
-        pids_denied: None,
-        core_dumped: None,
-        usage: Usage::default(),
-        limits: Vec::new(),
-        isolation: None,
-    }
+    let failure = Failure {
+        step: Some(spawn.id.step.clone()),
+        code,
+        message,
+        retryable: code.retryable(),
+        details: Details { started: Some(false), ..details },
+    };
+    AttemptEnded::new(spawn.id.clone(), Outcome::Failed(Box::new(failure)))
 }
 
 /// Removes a leaf, off the path of the run: now if it can be, else when its last process is reaped, else a

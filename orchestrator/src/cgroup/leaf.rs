@@ -135,7 +135,8 @@ impl Leaf {
     }
 }
 
-fn is_populated(events: &str) -> bool {
+/// Whether `cgroup.events` tells of a live process.
+pub(super) fn is_populated(events: &str) -> bool {
     events.lines().any(|line| line == "populated 1")
 }
 

@@ -10,7 +10,11 @@ use std::{
 
 use nix::poll::{PollFd, PollFlags, poll};
 
-use super::{Base, Controllers, Error, leaf::Leaf, write_control};
+use super::{
+    Base, Controllers, Error,
+    leaf::{Leaf, is_populated},
+    write_control,
+};
 
 const PREFIX: &str = "q-";
 
@@ -110,7 +114,7 @@ fn wait_until_empty(path: &Path) -> std::io::Result<()> {
         let mut text = String::new();
         events.rewind()?;
         events.read_to_string(&mut text)?;
-        if !text.lines().any(|line| line == "populated 1") {
+        if !is_populated(&text) {
             return Ok(());
         }
         let mut polled = [PollFd::new(events.as_fd(), PollFlags::POLLPRI)];

@@ -3,7 +3,7 @@
 use schemas::{
     exit_code::ExitCode,
     journal::{AttemptEnded, Event, Now, Outcome, StopSource},
-    view::{RunView, Usage},
+    view::RunView,
 };
 use workflow_engine::run::StepRun;
 
@@ -15,9 +15,7 @@ use crate::{
     store::{
         self,
         home::{Home, RunDir},
-        index::{Entry, Index},
         run::OwnedRun,
-        view,
     },
 };
 
@@ -47,27 +45,12 @@ pub fn cancel_interrupted(home: &Home, dir: &RunDir) -> Result<RunView> {
     }
     journal.finish().map_err(|error| engine_error(&error))?;
     let whole = run.view();
-    let _derived_again = view::write(dir, &whole);
-    if let Some(entry) = Entry::of(&whole) {
-        let _derived_again = Index::new(home).changed(&entry);
-    }
+    super::derive(home, dir, &whole);
     drop(lock);
     Ok(whole)
 }
 
 fn died(id: schemas::journal::AttemptId) -> Event {
-    Event::AttemptEnded(Box::new(AttemptEnded {
-        id,
-        outcome: Outcome::Cancelled,
-        started: true,
-        exit_code: None,
-        signal: None,
-        stop_reason: None,
-        leftovers_killed: None,
-        pids_denied: None,
-        core_dumped: None,
-        usage: Usage::default(),
-        limits: Vec::new(),
-        isolation: None,
-    }))
+    let ended = AttemptEnded { started: true, ..AttemptEnded::new(id, Outcome::Cancelled) };
+    Event::AttemptEnded(Box::new(ended))
 }

@@ -1,12 +1,9 @@
 //! JSON pointers (RFC 6901) into JSON text. One layer is scanned at a time and nothing is built: the text
 //! may come from anywhere.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use serde::{
-    Deserializer as _,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
+use schemas::json;
 use serde_json::value::RawValue;
 
 /// Why a pointer gave nothing.
@@ -57,84 +54,18 @@ fn unescape(token: &str) -> Result<Cow<'_, str>, Error> {
 
 /// One layer down.
 fn step<'a>(value: &'a RawValue, token: &str) -> Option<&'a RawValue> {
-    let mut deserializer = serde_json::Deserializer::from_str(value.get());
-    match value.get().as_bytes().first()? {
-        b'{' => deserializer.deserialize_map(Member(token)).ok()?,
-        b'[' => deserializer.deserialize_seq(Element(array_index(token)?)).ok()?,
+    let text = value.get();
+    match text.as_bytes().first()? {
+        b'{' => json::member(text, token),
+        b'[' => json::element(text, array_index(token)?),
         _ => None,
     }
 }
 
 /// An array index has no sign and no leading zero.
-fn array_index(token: &str) -> Option<usize> {
+fn array_index(token: &str) -> Option<u64> {
     let canonical = token == "0" || !token.starts_with(['0', '+']);
     canonical.then(|| token.parse().ok())?
-}
-
-struct Member<'t>(&'t str);
-
-impl<'de> Visitor<'de> for Member<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(wanted) = map.next_key_seed(KeyIs(self.0))? {
-            let value = map.next_value()?;
-            if wanted {
-                found = Some(value);
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// Compares a key without keeping it.
-struct KeyIs<'t>(&'t str);
-
-impl<'de> DeserializeSeed<'de> for KeyIs<'_> {
-    type Value = bool;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for KeyIs<'_> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<bool, E> {
-        Ok(key == self.0)
-    }
-}
-
-struct Element(usize);
-
-impl<'de> Visitor<'de> for Element {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        for _ in 0..self.0 {
-            if seq.next_element::<IgnoredAny>()?.is_none() {
-                return Ok(None);
-            }
-        }
-        let found = seq.next_element()?;
-        // The parser wants to see the end of the array.
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(found)
-    }
 }
 
 #[cfg(test)]

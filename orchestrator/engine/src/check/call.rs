@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Check, SkillEntry, duration, limits, order::Reader, outline::Spot};
 use crate::{
     diagnostic::codes::{BAD_MANIFEST, BAD_VALUE, HIDDEN_SKILL, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
+    expr::Program,
     load::{Node, inside, nearest},
     plan::{KillMode, Limits, OnCrash, Profile, SkillCall, Step, StepKind},
     value::Template,
@@ -17,10 +18,11 @@ impl<'a> Check<'a, '_> {
     /// A step that runs, as far as it can be planned.
     pub(super) fn step(&mut self, root: &'a Node, node: &'a Node, spot: Spot) -> Option<Step> {
         self.awaits.clear();
+        let when = node.get("when").map(|when| self.condition(when, Reader::Step(spot.step)));
         if node.get("type").and_then(Node::as_text) != Some("skill") {
             let kind = self.composite(node, spot);
             self.impossible_parts(node);
-            return self.planned(node, spot, kind?, None);
+            return self.planned(node, spot, (kind?, when.flatten()), None);
         }
         let reader = Reader::Step(spot.step);
         let entry = self.skill_of(node);
@@ -42,11 +44,17 @@ impl<'a> Check<'a, '_> {
             limits: self.shared(tightest(root, &own_limits, entry)),
             sandbox: sandbox(root, node, entry),
         };
-        self.planned(node, spot, StepKind::Skill(Box::new(call)), Some(entry))
+        self.planned(node, spot, (StepKind::Skill(Box::new(call)), when.flatten()), Some(entry))
     }
 
     /// What steps of all kinds have.
-    fn planned(&self, node: &Node, spot: Spot, kind: StepKind, entry: Option<&SkillEntry>) -> Option<Step> {
+    fn planned(
+        &self,
+        node: &Node,
+        spot: Spot,
+        (kind, when): (StepKind, Option<Program>),
+        entry: Option<&SkillEntry>,
+    ) -> Option<Step> {
         let own = node.get("resource_limits");
         let own_timeout =
             limits::least(duration(node, "timeout"), own.and_then(|own| duration(own, "max_execution_time")));
@@ -58,6 +66,7 @@ impl<'a> Check<'a, '_> {
             background: spot.background,
             awaits: self.awaits.as_slice().into(),
             kind,
+            when,
             outputs: outputs.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
             timeout: limits::least(own_timeout, entry.and_then(|entry| entry.timeout)),
             idle_timeout: limits::least(

@@ -42,3 +42,20 @@ pub struct SkillEntry {
     /// Whether it may run again after a crash.
     pub idempotent: bool,
 }
+
+impl SkillEntry {
+    /// A skill that takes and gives anything, and sets nothing itself.
+    pub fn new(target: SkillTarget) -> Self {
+        Self {
+            target: Arc::new(target),
+            inputs: None,
+            outputs: None,
+            limits: Limits::default(),
+            timeout: None,
+            idle_timeout: None,
+            grace: None,
+            sandbox: None,
+            idempotent: true,
+        }
+    }
+}

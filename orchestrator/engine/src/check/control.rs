@@ -1,6 +1,6 @@
-//! Steps that hold others: groups, branches and loops, and the conditions that decide over them.
+//! Steps that hold others: groups, branches and loops.
 
-use schemas::{definition::step::MAX_TURNS, json::Json};
+use schemas::definition::step::MAX_TURNS;
 
 use super::{
     Check,
@@ -10,10 +10,10 @@ use super::{
     reference,
 };
 use crate::{
-    diagnostic::codes::{BAD_TEMPLATE, BAD_VALUE, MISPLACED_KEY, UNSUPPORTED},
+    diagnostic::codes::{BAD_VALUE, MISPLACED_KEY},
     load::{Node, NodeKind, RESERVED},
     plan::{Conditional, Loop, Parallel, StepId, StepKind, Turns, WaitFor},
-    value::{Condition, Reference, Root, Template},
+    value::{Root, Template},
 };
 
 /// Turns of a loop with a condition where the file says nothing.
@@ -118,41 +118,16 @@ impl<'a> Check<'a, '_> {
     }
 
     /// `for_each` as text: an expression that gives an array.
-    fn given_items(&mut self, node: &Node, text: &str, step: StepId) -> Option<Template> {
+    fn given_items(&mut self, node: &'a Node, text: &str, step: StepId) -> Option<Template> {
         let (start, inner) = unwrapped(text);
-        self.path(node, inner, start, Reader::Step(step)).map(Template::Reference)
-    }
-
-    /// A condition: `true`, `false`, a reference, or a reference compared with a constant.
-    pub(super) fn condition(&mut self, node: &Node, reader: Reader) -> Option<Condition> {
-        // What is no text was reported with its shape.
-        let text = node.as_text()?;
-        let (start, inner) = unwrapped(text);
-        if let Ok(answer) = inner.parse() {
-            return Some(Condition::Always(answer));
+        let reader = Reader::Step(step);
+        // A plain path needs no parser.
+        match reference::expression(inner, |id| self.outline.by_id(id).is_some()) {
+            Some(path) => {
+                self.expression_reference(node, inner, &path, start, reader).map(Template::Reference)
+            }
+            None => self.program(node, inner, start, reader).map(Template::Expression),
         }
-        let Some((value, constant, answer)) = comparison(inner) else {
-            return self.path(node, inner, start, reader).map(Condition::Value);
-        };
-        let reference = self.path(node, value, start, reader)?;
-        Some(Condition::Equals { value: reference, constant, answer })
-    }
-
-    /// An expression that is a path.
-    fn path(&mut self, node: &Node, text: &str, start: usize, reader: Reader) -> Option<Reference> {
-        if text.is_empty() {
-            self.problems.report(BAD_TEMPLATE, node.span.range(), "the expression is empty");
-            return None;
-        }
-        let path = reference::expression(text, |id| self.outline.by_id(id).is_some());
-        let Some(path) = path else {
-            let place = self.place_in(node, start..start + text.len());
-            self.problems
-                .report(UNSUPPORTED, place, "this expression is not supported by this version")
-                .hint("a reference is, and one compared with a constant: `fetch.status == 200`");
-            return None;
-        };
-        self.expression_reference(node, text, &path, start, reader)
     }
 
     /// The names that the loops around give to their item and its number.
@@ -193,22 +168,4 @@ fn unwrapped(text: &str) -> (usize, &str) {
     let inner = trimmed.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or(trimmed);
     let inner = inner.trim();
     (text.find(inner).unwrap_or(0), inner)
-}
-
-/// `value == constant` or `value != constant`.
-fn comparison(text: &str) -> Option<(&str, Json, bool)> {
-    let at = text.find("==").or_else(|| text.find("!="))?;
-    let constant = constant(text[at + 2..].trim())?;
-    Some((text[..at].trim(), constant, text[at..].starts_with("==")))
-}
-
-fn constant(text: &str) -> Option<Json> {
-    if let Some(inner) = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
-        let plain = !inner.contains(['\'', '\\']);
-        return plain.then(|| Json::from_serialize(&inner).ok()).flatten();
-    }
-    let is_constant = matches!(text, "true" | "false" | "null")
-        || text.parse::<i64>().is_ok()
-        || serde_json::from_str::<String>(text).is_ok();
-    is_constant.then(|| Json::parse(text).ok()).flatten()
 }

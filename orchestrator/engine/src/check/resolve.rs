@@ -181,6 +181,9 @@ impl<'a> Check<'a, '_> {
             Relation::Previous(around) if !is_concurrent(self.outline, around) => {
                 return Some(self.awaited(spot));
             }
+            Relation::InBranch if self.guarded.iter().any(|guarded| guarded == name) => {
+                return Some(self.awaited(spot));
+            }
             Relation::InBranch => (
                 UNGUARDED_REFERENCE,
                 format!("the step `{name}` may not have run: it stands in a branch"),

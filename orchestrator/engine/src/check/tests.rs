@@ -2,12 +2,13 @@
 
 mod agreement;
 mod broken;
+mod control;
 mod hostile;
 mod pages;
 mod plans;
 mod spec;
 
-use std::{fmt::Write as _, sync::Arc};
+use std::fmt::Write as _;
 
 use schemas::json::Json;
 
@@ -15,7 +16,7 @@ use super::{Catalog, SkillEntry, check};
 use crate::{
     diagnostic::{Diagnostic, LineIndex, Severity},
     load::{Syntax, load},
-    plan::{Limits, Needs, Plan, SkillTarget},
+    plan::{Needs, Plan, SkillTarget},
 };
 
 /// A few skills with schemas as the built-in ones have them.
@@ -41,15 +42,9 @@ fn catalog() -> Catalog {
     ];
     let json = |text: Option<&str>| text.map(|text| Json::parse(text).unwrap());
     let entry = |inputs, outputs| SkillEntry {
-        target: Arc::new(SkillTarget::Builtin { needs: Needs::Nothing }),
         inputs: json(inputs),
         outputs: json(outputs),
-        limits: Limits::default(),
-        timeout: None,
-        idle_timeout: None,
-        grace: None,
-        sandbox: None,
-        idempotent: true,
+        ..SkillEntry::new(SkillTarget::Builtin { needs: Needs::Nothing })
     };
     Catalog {
         skills: skills

@@ -1,7 +1,7 @@
 //! The steps that hold others: what the plan knows of groups, branches and loops.
 
 use super::StepId;
-use crate::value::{Condition, Template};
+use crate::{expr::Program, value::Template};
 
 /// Steps that run at once.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,7 @@ pub enum WaitFor {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conditional {
     /// Which branch is taken.
-    pub condition: Condition,
+    pub condition: Program,
     /// When it is true.
     pub then: Vec<StepId>,
     /// When it is false; empty when there is none.
@@ -89,7 +89,7 @@ pub enum Turns {
     /// As long as a condition, checked before each turn, is true.
     While {
         /// The condition.
-        condition: Condition,
+        condition: Program,
         /// Turns after which the condition must have become false.
         most: u32,
     },

@@ -12,8 +12,9 @@ use super::{
     state::{InstanceId, Phase, StepResult, StepState, failure, missing_output},
 };
 use crate::{
+    expr::Program,
     plan::{Loop, Parallel, StepId, StepKind, Turns, WaitFor},
-    value::{self, Condition},
+    value,
 };
 
 impl Run {
@@ -172,7 +173,7 @@ impl Run {
     fn next_while(
         &mut self,
         id: InstanceId,
-        condition: &Condition,
+        condition: &Program,
         most: u32,
         moment: &mut Moment<'_>,
     ) -> Option<Place> {
@@ -185,11 +186,11 @@ impl Run {
             self.waiters.entry(source).or_default().push(id);
             return None;
         }
-        match condition.holds(&self.scope(Reader::Condition(id))) {
+        match condition.condition(&self.scope(Reader::Condition(id))) {
             Ok(false) => self.complete_group(id, moment),
             Ok(true) if self.group(Some(id)).count() < most => return Some(self.new_turn(id, None)),
             Ok(true) => self.fail_group(id, too_often(&step.name, most), moment),
-            Err(error) => self.fail_group(id, no_answer(&step.name, &error), moment),
+            Err(error) => self.fail_group(id, no_answer(&step.name, condition, error), moment),
         }
         None
     }

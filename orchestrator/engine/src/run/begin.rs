@@ -4,9 +4,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use schemas::{
     failure::{Code, Details, Failure},
-    journal::{AttemptEnded, AttemptId, Outcome},
+    journal::{AttemptEnded, Outcome},
     json::Json,
-    view::Usage,
 };
 
 use super::{
@@ -17,9 +16,13 @@ use super::{
     state::{Body, InstanceId, StepResult, StepRun, StepState, failure},
 };
 use crate::{
+    expr::{self, Program},
     plan::{Branch, Conditional, StepId, StepKind, Turns},
-    value::{self, MissingReference, NoAnswer, Template},
+    value::{self, FillError, Template},
 };
+
+/// Why a step is skipped.
+const WHEN_FALSE: &str = "`when` was false";
 
 impl Run {
     /// The turn of a step has come.
@@ -65,12 +68,37 @@ impl Run {
             self.waiters.entry(source).or_default().push(id);
             return;
         }
+        let runs = step.when.as_ref().map_or(Ok(true), |when| {
+            when.condition(&self.scope(Reader::Step(id))).map_err(|error| FillError::of(when, error))
+        });
+        match runs {
+            Ok(true) => {}
+            Ok(false) => return self.skip(id, moment),
+            Err(error) => return self.refuse(id, &error, moment),
+        }
         match &step.kind {
             StepKind::Skill(_) if self.places.is_empty() && self.has_place() => self.launch(id, moment),
             StepKind::Skill(_) => self.places.push_back(id),
             StepKind::Sequence(_) | StepKind::Parallel(_) => self.open(id, moment),
             StepKind::Conditional(conditional) => self.open_conditional(id, conditional, moment),
             StepKind::Loop(over) => self.open_loop(id, &over.turns, moment),
+        }
+    }
+
+    /// Its `when` is false.
+    fn skip(&mut self, id: InstanceId, moment: &mut Moment<'_>) {
+        self.order.push(id);
+        self.end(id, StepResult::Skipped(WHEN_FALSE.to_owned()), moment);
+    }
+
+    /// Its `when` has no answer.
+    fn refuse(&mut self, id: InstanceId, error: &FillError, moment: &mut Moment<'_>) {
+        if self.instances[id.index()].group().is_none() {
+            self.start_instance(id, moment);
+            self.fail_unstarted(id, error, moment);
+        } else {
+            self.open(id, moment);
+            self.fail_group(id, failure(&self.step_of(id).name, error.code(), error.to_string()), moment);
         }
     }
 
@@ -109,11 +137,11 @@ impl Run {
                 moment.actions.push(Action::Notice(Notice::StepStarted { id: spawn.id.clone() }));
                 moment.actions.push(Action::Spawn(Box::new(spawn)));
             }
-            Err(missing) => self.fail_unstarted(id, &missing, moment),
+            Err(error) => self.fail_unstarted(id, &error, moment),
         }
     }
 
-    fn spawn(&self, id: InstanceId) -> Result<Spawn, MissingReference> {
+    fn spawn(&self, id: InstanceId) -> Result<Spawn, FillError> {
         let run = &self.instances[id.index()];
         let scope = self.scope(Reader::Step(id));
         let call = self.plan.steps[run.step.index()].kind.skill();
@@ -126,19 +154,19 @@ impl Run {
             context: scope.context(),
             env: env
                 .map(|(name, value)| Ok((name.clone(), value.fill_text(&scope)?)))
-                .collect::<Result<_, MissingReference>>()?,
+                .collect::<Result<_, FillError>>()?,
             cwd: cwd.map(|cwd| cwd.fill_text(&scope)).transpose()?,
         })
     }
 
     /// A step whose inputs cannot be filled in fails before anything of it starts.
-    fn fail_unstarted(&mut self, id: InstanceId, missing: &MissingReference, moment: &mut Moment<'_>) {
+    fn fail_unstarted(&mut self, id: InstanceId, error: &FillError, moment: &mut Moment<'_>) {
         let attempt = self.instances[id.index()].attempt_id(&self.plan);
         let failure = Failure {
             details: Details { started: Some(false), ..Details::default() },
-            ..failure(&attempt.step, Code::MissingReference, missing.to_string())
+            ..failure(&attempt.step, error.code(), error.to_string())
         };
-        let ended = never_started(attempt, failure);
+        let ended = AttemptEnded::new(attempt, Outcome::Failed(failure.into()));
         self.take_end(id, &ended, moment);
     }
 
@@ -151,7 +179,7 @@ impl Run {
     }
 
     fn open_conditional(&mut self, id: InstanceId, conditional: &Conditional, moment: &mut Moment<'_>) {
-        let holds = conditional.condition.holds(&self.scope(Reader::Step(id)));
+        let holds = conditional.condition.condition(&self.scope(Reader::Step(id)));
         self.open(id, moment);
         match holds {
             Ok(holds) => {
@@ -162,7 +190,10 @@ impl Run {
                 };
                 self.group_mut(Some(id)).branch = Some(branch);
             }
-            Err(error) => self.fail_group(id, no_answer(&self.step_of(id).name, &error), moment),
+            Err(error) => {
+                let failure = no_answer(&self.step_of(id).name, &conditional.condition, error);
+                self.fail_group(id, failure, moment);
+            }
         }
     }
 
@@ -181,9 +212,7 @@ impl Run {
     fn items(&self, id: InstanceId, items: &Template, most: u32) -> Result<VecDeque<Json>, Box<Failure>> {
         let step = &self.step_of(id).name;
         let scope = self.scope(Reader::Step(id));
-        let value = items
-            .fill(&scope)
-            .map_err(|missing| failure(step, Code::MissingReference, missing.to_string()))?;
+        let value = items.fill(&scope).map_err(|error| failure(step, error.code(), error.to_string()))?;
         let Some(items) = value::elements(&value) else {
             return Err(failure(step, Code::ExpressionError, "`for_each` is no array".to_owned()).into());
         };
@@ -215,29 +244,9 @@ impl Run {
 }
 
 /// What comes of a condition without an answer.
-pub(super) fn no_answer(step: &str, error: &NoAnswer) -> Failure {
-    let code = match error {
-        NoAnswer::Missing(_) => Code::MissingReference,
-        NoAnswer::NoBool { .. } => Code::ExpressionError,
-    };
-    failure(step, code, error.to_string())
-}
-
-fn never_started(id: AttemptId, failure: Failure) -> AttemptEnded {
-    AttemptEnded {
-        id,
-        outcome: Outcome::Failed(failure.into()),
-        started: false,
-        exit_code: None,
-        signal: None,
-        stop_reason: None,
-        leftovers_killed: None,
-        pids_denied: None,
-        core_dumped: None,
-        usage: Usage::default(),
-        limits: Vec::new(),
-        isolation: None,
-    }
+pub(super) fn no_answer(step: &str, condition: &Program, error: expr::Error) -> Failure {
+    let error = FillError::of(condition, error);
+    failure(step, error.code(), error.to_string())
 }
 
 impl Run {

@@ -28,6 +28,7 @@ impl Run {
                 Notice::StepFailed { id: attempt, error: error.clone(), duration_ms }
             }
             StepResult::Cancelled => Notice::StepCancelled { id: attempt, duration_ms },
+            StepResult::Skipped(reason) => Notice::StepSkipped { id: attempt, reason: reason.clone() },
         }));
         let (owner, turn) = self.place_of(id);
         self.group_mut(owner).child_ends(turn);
@@ -40,7 +41,7 @@ impl Run {
             StepResult::Cancelled if self.group(owner).closing.is_none() => {
                 self.halt(End::Cancelled, None, moment);
             }
-            StepResult::Cancelled => {}
+            StepResult::Cancelled | StepResult::Skipped(_) => {}
         }
         moment.todo.push_back(Job::Advance(Place { owner, turn }));
         if is_settled {

@@ -1,7 +1,7 @@
 //! The end of a run.
 
 use schemas::{
-    failure::{Code, Details, Failure},
+    failure::{Details, Failure},
     journal::Now,
 };
 
@@ -11,7 +11,7 @@ use super::{
     locate::Reader,
     state::{End, Phase},
 };
-use crate::value::{self, MissingReference};
+use crate::value::{self, FillError};
 
 impl Run {
     /// Ends the run when nothing is left to wait for: what runs in the background is waited for too.
@@ -37,7 +37,7 @@ impl Run {
     }
 
     fn complete(&mut self, since: Now, moment: &mut Moment<'_>) {
-        let outputs: Result<Vec<_>, MissingReference> = {
+        let outputs: Result<Vec<_>, FillError> = {
             let scope = self.scope(Reader::Run);
             let outputs = self.plan.outputs.iter();
             outputs.map(|(name, value)| Ok((name.as_str(), value.fill(&scope)?))).collect()
@@ -47,12 +47,12 @@ impl Run {
                 self.outputs = Some(value::object(&outputs));
                 self.finish(End::Completed, Some(since), moment);
             }
-            Err(missing) => {
+            Err(error) => {
                 self.fail(Failure {
                     step: None,
-                    code: Code::MissingReference,
-                    message: missing.to_string(),
-                    retryable: Code::MissingReference.retryable(),
+                    code: error.code(),
+                    message: error.to_string(),
+                    retryable: error.code().retryable(),
                     details: Details::default(),
                 });
                 self.finish(End::Failed, Some(since), moment);

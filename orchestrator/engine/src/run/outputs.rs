@@ -25,6 +25,21 @@ impl Run {
         }
     }
 
+    /// How many bytes the result of a turn of a step has, about.
+    pub(super) fn weight(&self, id: InstanceId) -> usize {
+        match &self.instances[id.index()].state {
+            StepState::Ended { result: StepResult::Completed(value), .. } => value.len(),
+            StepState::Ended { result: StepResult::Grouped, .. } => {
+                let children = self.group(Some(id)).turns.iter().flat_map(|turn| &turn.children);
+                children.map(|child| self.weight(*child)).sum()
+            }
+            StepState::Ended { .. }
+            | StepState::Waiting
+            | StepState::Running { .. }
+            | StepState::Stopping { .. } => 0,
+        }
+    }
+
     /// All outputs of a turn of a step that completed, as one object.
     pub(super) fn outputs_of(&self, id: InstanceId) -> Option<Json> {
         let result = self.result(id)?;

@@ -33,6 +33,7 @@ impl Run {
             }
             StepState::Ended { result: StepResult::Failed(_), .. } => StepStatus::Failed,
             StepState::Ended { result: StepResult::Cancelled, .. } => StepStatus::Cancelled,
+            StepState::Ended { result: StepResult::Skipped(_), .. } => StepStatus::Skipped,
         }
     }
 }
@@ -68,6 +69,7 @@ impl RunScope<'_> {
         match member {
             "status" => Json::from_serialize(&Run::step_status(newest)).ok(),
             "outputs" => self.run.outputs_of(id),
+            "attempts" if newest.skip_reason().is_some() => Json::from_serialize(&0).ok(),
             "attempts" => Json::from_serialize(&newest.attempt()).ok(),
             "error" => match &newest.state {
                 StepState::Ended { result: StepResult::Failed(failure), .. } => {
@@ -138,5 +140,18 @@ impl Scope for RunScope<'_> {
             Root::Item(_) | Root::Index(_) => return None,
         };
         value::select(&value, rest)
+    }
+
+    fn weight(&self, root: &Root, path: &[Segment]) -> usize {
+        let whole = match (root, path.first()) {
+            (Root::Step(step) | Root::StepRecord(step), _) => {
+                self.run.locate(self.reader, *step).map(|id| self.run.weight(id))
+            }
+            (Root::Context, Some(Segment::Key(name))) => self.context_value(name).map(|value| value.len()),
+            (Root::Inputs, Some(Segment::Key(name))) => self.run.created.inputs.get(name).map(Json::len),
+            (Root::Item(of), _) => self.item(*of).map(|item| item.len()),
+            (Root::Context | Root::Inputs | Root::Run | Root::Index(_), _) => None,
+        };
+        whole.unwrap_or(0)
     }
 }

@@ -158,6 +158,8 @@ pub enum StepResult {
     Failed(Box<Failure>),
     /// It was ended because the run stops, or a group around it does without it.
     Cancelled,
+    /// It did not run, and why.
+    Skipped(String),
 }
 
 impl StepRun {
@@ -173,6 +175,17 @@ impl StepRun {
     pub fn attempt(&self) -> u32 {
         let ended = u32::try_from(self.attempts().len()).unwrap_or(u32::MAX);
         if self.is_over() { ended.max(1) } else { ended.saturating_add(1) }
+    }
+
+    /// Why it was skipped.
+    pub fn skip_reason(&self) -> Option<&str> {
+        match &self.state {
+            StepState::Ended { result: StepResult::Skipped(reason), .. } => Some(reason),
+            StepState::Ended { .. }
+            | StepState::Waiting
+            | StepState::Running { .. }
+            | StepState::Stopping { .. } => None,
+        }
     }
 
     /// The identity of that attempt.

@@ -17,30 +17,20 @@ use schemas::{
     failure::{Code, Details, Failure},
     journal::{AttemptEnded, AttemptId, Event, FORMAT_VERSION, Now, Outcome, Output, RunCreated, StopSource},
     json::Json,
-    view::{Enforcer, FilesystemBy, Isolation, KillBy, NetworkBy, StopReason, Usage},
+    view::{Enforcer, FilesystemBy, Isolation, KillBy, NetworkBy, StopReason},
 };
 
 use super::{Action, Notice, Run, StepState, state::StepResult};
 use crate::{
     check::{Catalog, SkillEntry, check},
     load::{Syntax, load},
-    plan::{Limits, Needs, Plan, SkillTarget},
+    plan::{Needs, Plan, SkillTarget},
 };
 
 /// The plan of a definition; its steps may call `echo`, which takes anything.
 #[track_caller]
 fn plan(definition: &str) -> Arc<Plan> {
-    let echo = SkillEntry {
-        target: Arc::new(SkillTarget::Builtin { needs: Needs::Nothing }),
-        inputs: None,
-        outputs: None,
-        limits: Limits::default(),
-        timeout: None,
-        idle_timeout: None,
-        grace: None,
-        sandbox: None,
-        idempotent: true,
-    };
+    let echo = SkillEntry::new(SkillTarget::Builtin { needs: Needs::Nothing });
     let catalog = Catalog { skills: BTreeMap::from([("echo".to_owned(), echo)]), ..Catalog::default() };
     let definition = load(definition.as_bytes(), Syntax::Json).unwrap();
     let (plan, problems) = check(&definition, &catalog);
@@ -123,20 +113,7 @@ fn ended(id: AttemptId, outcome: Outcome) -> Event {
 
 /// The report on an attempt of which little is known.
 fn report(id: AttemptId, outcome: Outcome) -> AttemptEnded {
-    AttemptEnded {
-        id,
-        outcome,
-        started: true,
-        exit_code: Some(0),
-        signal: None,
-        stop_reason: None,
-        leftovers_killed: None,
-        pids_denied: None,
-        core_dumped: None,
-        usage: Usage::default(),
-        limits: Vec::new(),
-        isolation: None,
-    }
+    AttemptEnded { started: true, exit_code: Some(0), ..AttemptEnded::new(id, outcome) }
 }
 
 fn completed(result: &str) -> Outcome {
@@ -199,6 +176,7 @@ fn state(run: &Run) -> String {
             }
             StepState::Ended { result: StepResult::Grouped, .. } => "completed".to_owned(),
             StepState::Ended { result: StepResult::Cancelled, .. } => "cancelled".to_owned(),
+            StepState::Ended { result: StepResult::Skipped(reason), .. } => format!("skipped {reason}"),
         };
         steps.push(format!("{} {word}", attempt(&step.attempt_id(run.plan()))));
     }
@@ -235,6 +213,7 @@ fn told_notice(notice: &Notice) -> String {
         }
         Notice::StepWaiting { id } => format!("({} waiting)", attempt(id)),
         Notice::StepStarted { id } => format!("({} started)", attempt(id)),
+        Notice::StepSkipped { id, reason } => format!("({} skipped: {reason})", attempt(id)),
         Notice::StepCompleted { id, duration_ms } => format!("({} completed {duration_ms}ms)", attempt(id)),
         Notice::StepFailed { id, error, duration_ms } => {
             format!("({} failed {} {duration_ms}ms)", attempt(id), error.code.as_str())

@@ -94,7 +94,7 @@ impl Run {
                 | StepState::Running { .. }
                 | StepState::Stopping { .. } => None,
             }),
-            skip_reason: None,
+            skip_reason: run.and_then(StepRun::skip_reason).map(str::to_owned),
             attempts: run.map(|run| self.attempt_views(run)).unwrap_or_default(),
         }
     }

@@ -1,10 +1,10 @@
 //! What later steps may use of a step's result.
 
-use schemas::json::Json;
+use schemas::json::{self, Json};
 
 use super::{
     Segment,
-    select::{member, select},
+    select::select,
     splice::{object, string, text_form},
 };
 
@@ -39,7 +39,7 @@ pub fn missing_output(result: &Json, declared: &[String]) -> Option<String> {
     if declared.len() < 2 {
         return None;
     }
-    let given = |name: &str| matches!(name, "data" | "text") || member(result.as_str(), name).is_some();
+    let given = |name: &str| matches!(name, "data" | "text") || json::member(result.as_str(), name).is_some();
     declared.iter().find(|name| !given(name)).cloned()
 }
 

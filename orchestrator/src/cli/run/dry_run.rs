@@ -10,6 +10,7 @@ use schemas::{
 };
 use serde::Serialize;
 use workflow_engine::{
+    expr::Program,
     plan::Step,
     units,
     value::{self, Part, Template},
@@ -41,6 +42,8 @@ struct PlannedStep<'a> {
     #[serde(skip)]
     depth: usize,
     skill: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when: Option<&'a str>,
     inputs: Option<Json>,
     timeout_ms: Option<u64>,
     limits: &'a [Limit],
@@ -70,6 +73,7 @@ fn describe<'a>(order: &'a Order, survey: &'a Survey) -> DryRun<'a> {
             parent: parent(step).map(|parent| parent.name.as_str()),
             depth: std::iter::successors(parent(step), |step| parent(step)).count(),
             skill: call.map(|call| call.skill.as_str()),
+            when: step.when.as_ref().map(Program::source),
             inputs: call.map(|call| inputs(&call.inputs)),
             timeout_ms: step.timeout.map(units::millis),
             limits,
@@ -90,12 +94,14 @@ fn inputs(template: &Template) -> Json {
     match template {
         Template::Literal(value) => value.clone(),
         Template::Reference(reference) => text(&format!("${{{}}}", reference.text)),
+        Template::Expression(program) => text(&format!("${{{}}}", program.source())),
         Template::Text(parts) => text(
             &parts
                 .iter()
                 .map(|part| match part {
                     Part::Text(plain) => plain.clone(),
                     Part::Value(reference) => format!("${{{}}}", reference.text),
+                    Part::Expression(program) => format!("${{{}}}", program.source()),
                 })
                 .collect::<String>(),
         ),
@@ -123,6 +129,9 @@ fn table(plan: &DryRun<'_>) -> String {
         let indent = "  ".repeat(step.depth);
         let skill = step.skill.map(|skill| format!(" {skill}")).unwrap_or_default();
         write(format_args!("{:>3}. {indent}{} ({}{skill})\n", index + 1, step.id, step.kind));
+        if let Some(when) = step.when {
+            write(format_args!("     {indent}when {}\n", ui::text::escape(when)));
+        }
         if let Some(inputs) = &step.inputs {
             write(format_args!("     {indent}inputs {}\n", ui::text::escape(inputs.as_str())));
         }

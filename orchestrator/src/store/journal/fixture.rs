@@ -48,19 +48,13 @@ pub(in crate::store) fn created() -> (Now, Event) {
 }
 
 pub(super) fn ended(attempt: u32, value: &str) -> (Now, Event) {
+    let id = AttemptId { step: "fetch".into(), turn: vec![2], attempt };
+    let outcome = Outcome::Completed(Output::Inline(Json::parse(value).unwrap()));
     let ended = AttemptEnded {
-        id: AttemptId { step: "fetch".into(), turn: vec![2], attempt },
-        outcome: Outcome::Completed(Output::Inline(Json::parse(value).unwrap())),
         started: true,
         exit_code: Some(0),
-        signal: None,
-        stop_reason: None,
-        leftovers_killed: None,
-        pids_denied: None,
-        core_dumped: None,
         usage: Usage { wall_ms: Some(3), ..Usage::default() },
-        limits: Vec::new(),
-        isolation: None,
+        ..AttemptEnded::new(id, outcome)
     };
     (at(u64::from(attempt) * 1000), Event::AttemptEnded(Box::new(ended)))
 }

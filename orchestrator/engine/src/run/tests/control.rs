@@ -388,3 +388,68 @@ fn a_condition_reads_the_turn_before() {
     failed error:child_failed [a#1 completed 1, o#1 failed:child_failed, p[0]#1 completed 1, l[0]#1 failed:missing_reference]
     ");
 }
+
+#[test]
+fn a_loop_counts_with_the_turn_before() {
+    let mut driven = run(&format!(
+        r#"{{"id":"l","type":"loop","condition":"!has(b.n) || b.n < 2","steps":[{}]}}"#,
+        echo("b", r#""inputs":{"n":"${has(b.n) ? b.n + 1 : 1}"}"#)
+    ));
+    let events = [started(), turn("b", &[0], r#"{"n":1}"#), turn("b", &[1], r#"{"n":2}"#)];
+    assert_snapshot!(told(&mut driven, events), @r#"
+    (run started); (l#1 started); (b[0]#1 started); spawn b[0]#1
+    (b[0]#1 completed 10ms); (b[1]#1 started); spawn b[1]#1
+    (b[1]#1 completed 10ms); (l#1 completed 20ms); (run ended completed 20ms); finish completed
+    completed [l#1 completed, b[0]#1 completed {"n":1}, b[1]#1 completed {"n":2}]
+    "#);
+    let mut driven =
+        run(&format!(r#"{{"id":"l","type":"loop","condition":"index + 1","steps":[{}]}}"#, echo("b", "")));
+    assert_snapshot!(told(&mut driven, [started()]), @r"
+    (run started); (l#1 started); (l#1 failed expression_error 0ms); (run ended failed expression_error 0ms); finish failed
+    failed error:expression_error [l#1 failed:expression_error]
+    ");
+}
+
+#[test]
+fn a_step_of_a_branch_can_be_asked_for() {
+    let mut driven = run(&format!(
+        r#"{{"id":"c","type":"conditional","condition":"1 > 2","then":[{}]}},{}"#,
+        echo("t", ""),
+        echo("z", r#""inputs":{"v":"${has(t.x) ? t.x : 'none'}"}"#)
+    ));
+    let actions = driven.apply(started());
+    let spawned = actions.iter().any(|action| matches!(action, crate::run::Action::Spawn(spawn) if spawn.inputs == json(r#"{"v":"none"}"#)));
+    assert!(spawned, "{actions:?}");
+}
+
+#[test]
+fn skipped_steps_neither_win_nor_have_outputs() {
+    let skipped = |id: &str| echo(id, r#""when":"false""#);
+    let group = |wait_for: &str, children: &[String]| {
+        let children = children.join(",");
+        format!(r#"{{"id":"g","type":"parallel","wait_for":"{wait_for}","steps":[{children}]}}"#)
+    };
+    let mut driven = run(&group("any", &[skipped("a"), skipped("b")]));
+    assert_snapshot!(told(&mut driven, [started()]), @r"
+    (run started); (g#1 started); (a#1 skipped: `when` was false); (b#1 skipped: `when` was false); (g#1 completed 0ms); (run ended completed 0ms); finish completed
+    completed [g#1 completed, a#1 skipped `when` was false, b#1 skipped `when` was false]
+    ");
+    assert_snapshot!(outputs(&driven.run, "g"), @r#"Some({"winner":null})"#);
+    let mut driven = run(&group("all", &[skipped("a"), echo("b", "")]));
+    assert_snapshot!(told(&mut driven, [started(), done("b", "{}")]), @r"
+    (run started); (g#1 started); (a#1 skipped: `when` was false); (b#1 started); spawn b#1
+    (b#1 completed 10ms); (g#1 completed 10ms); (run ended completed 10ms); finish completed
+    completed [g#1 completed, a#1 skipped `when` was false, b#1 completed {}]
+    ");
+    assert_snapshot!(outputs(&driven.run, "g"), @r#"Some({"b":{}})"#);
+    let whole = format!(r#"{{"id":"q","type":"sequence","when":"false","steps":[{}]}}"#, echo("a", ""));
+    assert_snapshot!(told(&mut run(&whole), [started()]), @r"
+    (run started); (q#1 skipped: `when` was false); (run ended completed 0ms); finish completed
+    completed [q#1 skipped `when` was false]
+    ");
+    let whole = format!(r#"{{"id":"q","type":"sequence","when":"1","steps":[{}]}}"#, echo("a", ""));
+    assert_snapshot!(told(&mut run(&whole), [started()]), @r"
+    (run started); (q#1 started); (q#1 failed expression_error 0ms); (run ended failed expression_error 0ms); finish failed
+    failed error:expression_error [q#1 failed:expression_error]
+    ");
+}

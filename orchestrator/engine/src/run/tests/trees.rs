@@ -181,14 +181,14 @@ impl Watched {
         let created = RunCreated { max_concurrent_steps: most, ..created() };
         let observer = Observer::new(&planned.plan, planned.references.clone(), most);
         let mut watched = Self { driven: Driven::new(Arc::clone(&planned.plan), created), observer };
-        watched.apply(started());
+        watched.apply(&started());
         watched
     }
 
     #[track_caller]
-    fn apply(&mut self, event: Event) {
+    fn apply(&mut self, event: &Event) {
         let actions = self.driven.apply(event.clone());
-        self.observer.sees(&event, &actions);
+        self.observer.sees(event, &actions);
     }
 
     #[track_caller]
@@ -205,7 +205,7 @@ impl Watched {
                 ended(id, outcome)
             }
         };
-        self.apply(event);
+        self.apply(&event);
     }
 
     /// Everything that runs ends: as it was asked to, else well.
@@ -213,7 +213,7 @@ impl Watched {
     fn drain(&mut self) {
         while let Some(id) = self.observer.live().first().cloned() {
             let asked = self.observer.is_asked(&id);
-            self.apply(ended(id, if asked { Outcome::Cancelled } else { completed("1") }));
+            self.apply(&ended(id, if asked { Outcome::Cancelled } else { completed("1") }));
         }
     }
 

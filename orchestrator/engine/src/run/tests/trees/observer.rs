@@ -124,6 +124,7 @@ impl Observer {
             Notice::StepCompleted { id, .. } => self.ends(id, "completed"),
             Notice::StepFailed { id, .. } => self.ends(id, "failed"),
             Notice::StepCancelled { id, .. } => self.ends(id, "cancelled"),
+            Notice::StepSkipped { id, .. } => self.ends(id, "skipped"),
             Notice::RunStopping => self.over = true,
             Notice::RunStarted | Notice::RunEnded { .. } => {}
         }
