@@ -3,6 +3,7 @@
 mod completions;
 mod delete;
 mod doctor;
+mod eval;
 mod list;
 mod logs;
 mod man;
@@ -63,6 +64,7 @@ enum Command {
     Delete(delete::Arguments),
     Schema(schema::Arguments),
     Doctor(doctor::Arguments),
+    Eval(eval::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -94,6 +96,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments, home),
+        Command::Eval(arguments) => eval::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

@@ -254,6 +254,9 @@ impl<'a> Dispatcher<'a> {
                 });
             }
             Notice::StepStarted { id } => self.notice(now, EventType::StepStarted, Some(&id), |_| {}),
+            Notice::StepSkipped { id, reason } => {
+                self.notice(now, EventType::StepSkipped, Some(&id), |event| event.text = Some(reason));
+            }
             Notice::StepCompleted { id, duration_ms } => {
                 self.notice(now, EventType::StepCompleted, Some(&id), |event| {
                     event.duration_ms = Some(duration_ms);

@@ -75,7 +75,7 @@ pub struct RunEvent {
     /// Level of a log line: `debug`, `info`, `warn`, `error`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
-    /// A log line.
+    /// A log line, or why a step was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// What the step says of its progress.

@@ -61,6 +61,24 @@ fn values_have_the_forms_of_the_guide() {
 }
 
 #[test]
+fn expressions_decide_and_compute() {
+    assert_eq!(
+        completed("expressions.json", &[]),
+        json!({"removed": ["a", "c"], "report": "3 entries, the first has 2.5 kB", "praised": false})
+    );
+    assert_eq!(
+        completed("expressions.json", &["--input", "limit=3"]),
+        json!({"removed": [], "report": "nothing to do", "praised": true})
+    );
+    let fixture = Fixture::new();
+    let view = run(&fixture, "expressions.json", &[]).exits(0).json();
+    let praise = step(&view, "praise");
+    assert_eq!((&praise["status"], &praise["attempts"]), (&json!("skipped"), &json!([])));
+    assert_eq!(praise["skip_reason"], "`when` was false");
+    assert_eq!((&praise["started_at"], &praise["error"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
 fn limits_are_seen_by_the_step_and_all_of_them_recorded() {
     let fixture = Fixture::new();
     let view = run(&fixture, "limits.json", &[]).exits(0).json();

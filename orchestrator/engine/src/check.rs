@@ -2,6 +2,7 @@
 
 mod call;
 mod catalog;
+mod expression;
 mod limits;
 mod names;
 mod near;

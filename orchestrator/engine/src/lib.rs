@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod diagnostic;
+pub mod expr;
 pub mod load;
 pub mod plan;
 pub mod run;

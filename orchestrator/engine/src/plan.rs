@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use schemas::{json::Json, skill::Protocol};
 
-use crate::{units::Bytes, value::Template};
+use crate::{expr::Program, units::Bytes, value::Template};
 
 /// Index of a step in [`Plan::steps`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -119,6 +119,8 @@ pub struct Step {
     pub parent: Option<StepId>,
     /// What it does.
     pub kind: StepKind,
+    /// Whether it runs at all: false, and it is skipped.
+    pub when: Option<Program>,
     /// Names of the outputs that later steps may use; empty: every key of the result.
     pub outputs: Vec<String>,
     /// Wall-clock limit of one attempt.

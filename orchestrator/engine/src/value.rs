@@ -10,12 +10,12 @@ mod splice;
 
 use schemas::json::Json;
 
-pub use fill::{MissingReference, Scope};
+pub use fill::{FillError, Scope};
 pub use outputs::{missing_output, output, outputs_object};
 pub use select::{select, single_member};
 pub use splice::{object, text_form};
 
-use crate::plan::StepId;
+use crate::{expr::Program, plan::StepId};
 
 /// A value of `inputs`, `outputs`, `env`, `cwd`: parsed once, filled in at each use.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,9 @@ pub enum Template {
     Literal(Json),
     /// The whole string is one reference: the value keeps its type.
     Reference(Reference),
-    /// Text with references in it: the parts are joined.
+    /// The whole string is one expression: its value keeps its type.
+    Expression(Program),
+    /// Text with references or expressions in it: the parts are joined.
     Text(Vec<Part>),
     /// An object with at least one reference somewhere below, in the order of the file.
     Object(Vec<(String, Template)>),
@@ -39,6 +41,8 @@ pub enum Part {
     Text(String),
     /// The text form of a value: strings as they are, other values as compact JSON.
     Value(Reference),
+    /// The text form of what an expression gives.
+    Expression(Program),
 }
 
 /// A resolved reference: where to start and which way to go from there.

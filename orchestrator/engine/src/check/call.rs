@@ -26,6 +26,7 @@ impl<'a> Check<'a, '_> {
             env.iter().map(|member| (member.key.to_string(), self.template(&member.value, Some(index))));
         let env = env.collect();
         let cwd = node.get("cwd").map(|cwd| self.template(cwd, Some(index)));
+        let when = node.get("when").map(|when| self.condition(when, Some(index)));
         self.impossible_outputs(node);
 
         let entry = entry?;
@@ -37,6 +38,7 @@ impl<'a> Check<'a, '_> {
         Some(Step {
             name: node.get("id")?.as_text()?.to_owned(),
             parent: None,
+            when: when.flatten(),
             kind: StepKind::Skill(Box::new(SkillCall {
                 skill: node.get("skill")?.as_text()?.to_owned(),
                 target: entry.target.clone(),

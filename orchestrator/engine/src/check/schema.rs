@@ -61,7 +61,7 @@ impl<'a> Schemas<'a> {
                     schema.member(name, value, node, problems);
                 }
             }
-            Template::Reference(_) | Template::Text(_) | Template::Array(_) => {}
+            Template::Reference(_) | Template::Expression(_) | Template::Text(_) | Template::Array(_) => {}
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::{Check, reference};
 use crate::{
-    diagnostic::codes::{BAD_LITERAL, BAD_TEMPLATE, UNSUPPORTED},
+    diagnostic::codes::{BAD_LITERAL, BAD_TEMPLATE},
     load::{Node, NodeKind},
-    value::{Part, Reference, Template},
+    value::{Part, Template},
 };
 
 /// Longest string in which places are counted out.
@@ -86,13 +86,13 @@ impl<'a> Check<'a, '_> {
                         .hint("close it with `}`, or write `$${` for the characters themselves");
                     return literal(node);
                 };
-                let reference = self.expression(node, text, at + 2..end, from);
+                let part = self.expression(node, text, at + 2..end, from);
                 at = end + 1;
-                let Some(reference) = reference else { continue };
+                let Some(part) = part else { continue };
                 if !plain.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut plain)));
                 }
-                parts.push(Part::Value(reference));
+                parts.push(part);
             } else {
                 plain.push('$');
                 at += 1;
@@ -109,27 +109,22 @@ impl<'a> Check<'a, '_> {
         text: &str,
         range: std::ops::Range<usize>,
         from: Option<usize>,
-    ) -> Option<Reference> {
+    ) -> Option<Part> {
         let inner = &text[range.clone()];
         let trimmed = inner.trim();
         let start = range.start + (inner.len() - inner.trim_start().len());
-        let outer = start..start + trimmed.len();
         if trimmed.is_empty() {
             let place = self.place_in(node, range.start - 2..range.end + 1);
             self.problems
                 .report(BAD_TEMPLATE, place, "`${}` holds nothing")
-                .hint("put a reference between the braces");
+                .hint("put a reference or an expression between the braces");
             return None;
         }
-        let path = reference::expression(trimmed, |id| self.outline.by_id(id).is_some());
-        let Some(path) = path else {
-            let place = self.place_in(node, outer);
-            self.problems
-                .report(UNSUPPORTED, place, "expressions are not supported by this version")
-                .hint("only references such as `${fetch.response}` are");
-            return None;
-        };
-        self.expression_reference(node, trimmed, &path, start, from)
+        // A plain path needs no parser.
+        match reference::expression(trimmed, |id| self.outline.by_id(id).is_some()) {
+            Some(path) => self.expression_reference(node, trimmed, &path, start, from).map(Part::Value),
+            None => self.program(node, trimmed, start, from).map(Part::Expression),
+        }
     }
 
     /// Where a piece of a string (bytes of its content) stands in the file; of very long strings the whole.
@@ -171,6 +166,7 @@ fn whole(mut parts: Vec<Part>, rest: String) -> Template {
     }
     match parts.pop() {
         Some(Part::Value(reference)) if parts.is_empty() => Template::Reference(reference),
+        Some(Part::Expression(program)) if parts.is_empty() => Template::Expression(program),
         last => {
             parts.extend(last);
             Template::Text(parts)

@@ -26,7 +26,6 @@ const TOP_KEYS: &[(&str, &[&str])] = &[
 
 /// Keys of steps, likewise.
 const STEP_KEYS: &[(&str, &[&str])] = &[
-    ("when", &[]),
     ("assign", &["{}"]),
     ("async", &["false"]),
     ("rollback", &["[]"]),
@@ -98,9 +97,7 @@ fn is_one_of(value: &Node, harmless: &[&str]) -> bool {
 
 fn one(member: &Member, problems: &mut Problems) {
     let what = match member.value.as_text() {
-        Some(word) if word.len() <= 20 && member.key.as_ref() != "when" => {
-            format!("`{}: {word}`", member.key)
-        }
+        Some(word) if word.len() <= 20 => format!("`{}: {word}`", member.key),
         Some(_) | None => format!("`{}`", member.key),
     };
     problems

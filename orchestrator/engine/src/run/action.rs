@@ -87,6 +87,13 @@ pub enum Notice {
         /// Which.
         id: AttemptId,
     },
+    /// A step did not run.
+    StepSkipped {
+        /// The attempt that it would have been.
+        id: AttemptId,
+        /// Why.
+        reason: String,
+    },
     /// A step ended well.
     StepCompleted {
         /// Its last attempt.

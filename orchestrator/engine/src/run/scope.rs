@@ -28,6 +28,7 @@ impl Run {
             StepState::Ended { result: StepResult::Completed(_), .. } => StepStatus::Completed,
             StepState::Ended { result: StepResult::Failed(_), .. } => StepStatus::Failed,
             StepState::Ended { result: StepResult::Cancelled, .. } => StepStatus::Cancelled,
+            StepState::Ended { result: StepResult::Skipped(_), .. } => StepStatus::Skipped,
         }
     }
 }
@@ -64,6 +65,7 @@ impl RunScope<'_> {
         match member {
             "status" => Json::from_serialize(&Run::step_status(newest)).ok(),
             "outputs" => newest.completed().map(|result| value::outputs_object(result, outputs)),
+            "attempts" if newest.skip_reason().is_some() => Json::from_serialize(&0).ok(),
             "attempts" => Json::from_serialize(&newest.attempt()).ok(),
             "error" => match &newest.state {
                 StepState::Ended { result: StepResult::Failed(failure), .. } => {
@@ -73,6 +75,7 @@ impl RunScope<'_> {
                     Some(Json::null())
                 }
             },
+            "started_at" | "duration_ms" if newest.skip_reason().is_some() => Some(Json::null()),
             "started_at" => Json::from_serialize(&newest.started.wall).ok(),
             "finished_at" | "duration_ms" => {
                 let StepState::Ended { at, .. } = &newest.state else { return Some(Json::null()) };
@@ -116,5 +119,16 @@ impl Scope for RunScope<'_> {
             Root::Run => self.run_value(first)?,
         };
         value::select(&value, rest)
+    }
+    fn weight(&self, root: &Root, path: &[Segment]) -> usize {
+        let whole = match (root, path.first()) {
+            (Root::Step(step) | Root::StepRecord(step), _) => {
+                self.run.newest(*step).and_then(|step| step.completed()).map(Json::len)
+            }
+            (Root::Context, Some(Segment::Key(name))) => self.context_value(name).map(|value| value.len()),
+            (Root::Inputs, Some(Segment::Key(name))) => self.run.created.inputs.get(name).map(Json::len),
+            (Root::Context | Root::Inputs | Root::Run, _) => None,
+        };
+        whole.unwrap_or(0)
     }
 }

@@ -1,7 +1,7 @@
 //! What starts next: the steps at the top, one after the other.
 
 use schemas::{
-    failure::{Code, Details, Failure},
+    failure::{Details, Failure},
     journal::{AttemptEnded, AttemptId, Now, Outcome},
 };
 
@@ -12,8 +12,11 @@ use super::{
 };
 use crate::{
     plan::{StepId, StepKind},
-    value::{self, MissingReference},
+    value::{self, FillError},
 };
+
+/// Why a step is skipped whose `when` is false.
+const WHEN_FALSE: &str = "`when` was false";
 
 impl Run {
     /// Starts whatever can start now, or ends the run when nothing is left to wait for.
@@ -54,14 +57,14 @@ impl Run {
             StepState::Running { .. } | StepState::Stopping { .. } => Next::Wait,
             StepState::Ended { result: StepResult::Failed(failure), .. } => Next::Failed(failure.clone()),
             StepState::Ended { result: StepResult::Cancelled, .. } => Next::Cancelled,
-            StepState::Ended { result: StepResult::Completed(_), .. } => {
+            StepState::Ended { result: StepResult::Completed(_) | StepResult::Skipped(_), .. } => {
                 self.plan.root.get(self.steps.len()).map_or(Next::Done, |next| Next::Start(*next))
             }
         }
     }
 
     fn start_step(&mut self, step: StepId, now: Now, actions: &mut Vec<Action>) {
-        let spawn = self.spawn(step);
+        let spawn = self.start_of(step);
         let index = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
         let run = StepRun {
             step,
@@ -75,15 +78,34 @@ impl Run {
         self.steps.push(run);
         self.newest[step.index()] = Some(index);
         match spawn {
-            Ok(spawn) => {
+            Ok(Some(spawn)) => {
                 actions.push(Action::Notice(Notice::StepStarted { id }));
                 actions.push(Action::Spawn(Box::new(spawn)));
             }
-            Err(missing) => self.fail_unstarted(id, &missing, now, actions),
+            Ok(None) => self.skip(id, now, actions),
+            Err(error) => self.fail_unstarted(id, &error, now, actions),
         }
     }
 
-    fn spawn(&self, step: StepId) -> Result<Spawn, MissingReference> {
+    /// The start of a step, unless its `when` is false.
+    fn start_of(&self, step: StepId) -> Result<Option<Spawn>, FillError> {
+        if let Some(when) = &self.plan.steps[step.index()].when
+            && !when.condition(&self.scope()).map_err(|error| FillError::of(when, error))?
+        {
+            return Ok(None);
+        }
+        self.spawn(step).map(Some)
+    }
+
+    fn skip(&mut self, id: AttemptId, now: Now, actions: &mut Vec<Action>) {
+        let reason = WHEN_FALSE.to_owned();
+        if let Some(step) = self.steps.last_mut() {
+            step.state = StepState::Ended { at: now, result: StepResult::Skipped(reason.clone()) };
+        }
+        actions.push(Action::Notice(Notice::StepSkipped { id, reason }));
+    }
+
+    fn spawn(&self, step: StepId) -> Result<Spawn, FillError> {
         let plan = &self.plan.steps[step.index()];
         let StepKind::Skill(call) = &plan.kind;
         let scope = self.scope();
@@ -96,24 +118,18 @@ impl Run {
                 .env
                 .iter()
                 .map(|(name, value)| Ok((name.clone(), value.fill_text(&scope)?)))
-                .collect::<Result<_, MissingReference>>()?,
+                .collect::<Result<_, FillError>>()?,
             cwd: call.cwd.as_ref().map(|cwd| cwd.fill_text(&scope)).transpose()?,
         })
     }
 
     /// A step whose inputs cannot be filled in fails before anything of it starts.
-    fn fail_unstarted(
-        &mut self,
-        id: AttemptId,
-        missing: &MissingReference,
-        now: Now,
-        actions: &mut Vec<Action>,
-    ) {
+    fn fail_unstarted(&mut self, id: AttemptId, error: &FillError, now: Now, actions: &mut Vec<Action>) {
         let failure = Failure {
             step: Some(id.step.clone()),
-            code: Code::MissingReference,
-            message: missing.to_string(),
-            retryable: Code::MissingReference.retryable(),
+            code: error.code(),
+            message: error.to_string(),
+            retryable: error.code().retryable(),
             details: Details { started: Some(false), ..Details::default() },
         };
         let ended = AttemptEnded::new(id, Outcome::Failed(failure.into()));
@@ -134,13 +150,13 @@ impl Run {
                 self.outputs = Some(value::object(&outputs));
                 self.finish(End::Completed, Some(since), now, actions);
             }
-            Err(missing) => {
-                let missing: MissingReference = missing;
+            Err(error) => {
+                let error: FillError = error;
                 self.fail(Failure {
                     step: None,
-                    code: Code::MissingReference,
-                    message: missing.to_string(),
-                    retryable: Code::MissingReference.retryable(),
+                    code: error.code(),
+                    message: error.to_string(),
+                    retryable: error.code().retryable(),
                     details: Details::default(),
                 });
                 self.finish(End::Failed, Some(since), now, actions);

@@ -125,6 +125,8 @@ pub enum StepResult {
     Failed(Box<Failure>),
     /// It was ended because the run stops.
     Cancelled,
+    /// It did not run, and why.
+    Skipped(String),
 }
 
 impl StepRun {
@@ -132,6 +134,14 @@ impl StepRun {
     pub fn attempt(&self) -> u32 {
         let ended = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX);
         if self.is_live() { ended.saturating_add(1) } else { ended.max(1) }
+    }
+
+    /// Why it was skipped.
+    pub fn skip_reason(&self) -> Option<&str> {
+        match &self.state {
+            StepState::Ended { result: StepResult::Skipped(reason), .. } => Some(reason),
+            StepState::Ended { .. } | StepState::Running { .. } | StepState::Stopping { .. } => None,
+        }
     }
 
     /// The identity of that attempt.
@@ -189,6 +199,7 @@ impl StepRun {
             StepResult::Completed(_) => Notice::StepCompleted { id, duration_ms },
             StepResult::Failed(error) => Notice::StepFailed { id, error: error.clone(), duration_ms },
             StepResult::Cancelled => Notice::StepCancelled { id, duration_ms },
+            StepResult::Skipped(reason) => Notice::StepSkipped { id, reason: reason.clone() },
         };
         actions.push(Action::Notice(notice));
         // The value itself is kept once, in the state of the step.

@@ -172,6 +172,7 @@ fn state(run: &Run) -> String {
                 format!("failed:{}", failure.code.as_str())
             }
             StepState::Ended { result: StepResult::Cancelled, .. } => "cancelled".to_owned(),
+            StepState::Ended { result: StepResult::Skipped(reason), .. } => format!("skipped {reason}"),
         };
         steps.push(format!("{} {word}", attempt(&step.attempt_id(run.plan()))));
     }
@@ -207,6 +208,7 @@ fn told_notice(notice: &Notice) -> String {
             format!("(run ended {status} {error} {duration})").replace("  ", " ")
         }
         Notice::StepStarted { id } => format!("({} started)", attempt(id)),
+        Notice::StepSkipped { id, reason } => format!("({} skipped: {reason})", attempt(id)),
         Notice::StepCompleted { id, duration_ms } => format!("({} completed {duration_ms}ms)", attempt(id)),
         Notice::StepFailed { id, error, duration_ms } => {
             format!("({} failed {} {duration_ms}ms)", attempt(id), error.code.as_str())

@@ -75,15 +75,16 @@ impl Run {
             StepState::Ended { at, .. } => Some(at),
             StepState::Running { .. } | StepState::Stopping { .. } => None,
         });
+        let ran = run.filter(|run| run.skip_reason().is_none());
         StepView {
             id: step.name.clone(),
             kind: step.kind.name().to_owned(),
             status: run.map_or(StepStatus::Pending, Self::step_status),
             iteration: run.map(|run| run.turn.clone()).unwrap_or_default(),
             parent: step.parent.map(|parent| self.plan.steps[parent.index()].name.clone()),
-            started_at: run.map(|run| run.started.wall),
+            started_at: ran.map(|run| run.started.wall),
             finished_at: ended_at.map(|at| at.wall),
-            duration_ms: run.zip(ended_at).map(|(run, at)| at.millis_since(&run.started)),
+            duration_ms: ran.zip(ended_at).map(|(run, at)| at.millis_since(&run.started)),
             outputs: run
                 .and_then(StepRun::completed)
                 .map(|result| value::outputs_object(result, &step.outputs)),
@@ -91,7 +92,7 @@ impl Run {
                 StepState::Ended { result: StepResult::Failed(failure), .. } => Some((**failure).clone()),
                 StepState::Ended { .. } | StepState::Running { .. } | StepState::Stopping { .. } => None,
             }),
-            skip_reason: None,
+            skip_reason: run.and_then(StepRun::skip_reason).map(str::to_owned),
             attempts: run.map(|run| self.attempt_views(run)).unwrap_or_default(),
         }
     }

@@ -1,32 +1,69 @@
 //! Fills templates in. What comes out of a step is spliced in as it is and never read again as a template.
 
-use schemas::json::Json;
+use schemas::{failure::Code, json::Json};
 
 use super::{
     Part, Reference, Root, Segment, Template,
     splice::{push_string, spliced, text_form},
+};
+use crate::{
+    expr::{self, Program},
+    load::shortened,
 };
 
 /// The values of the moment.
 pub trait Scope {
     /// The value at `path` from `root`; `None` where there is none.
     fn resolve(&self, root: &Root, path: &[Segment]) -> Option<Json>;
+
+    /// How many bytes must be read for that, as far as it is known: what is read counts against the bounds of an
+    /// expression.
+    fn weight(&self, _root: &Root, _path: &[Segment]) -> usize {
+        0
+    }
 }
 
-/// A reference leads to no value.
+/// A value cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{reference}` has no value")]
-pub struct MissingReference {
-    /// The reference as the user wrote it.
-    pub reference: String,
+pub enum FillError {
+    /// A reference leads to no value.
+    #[error("`{reference}` has no value")]
+    Missing {
+        /// The reference as the user wrote it.
+        reference: String,
+    },
+    /// An expression has none.
+    #[error("{error}, in `{}`", shortened(.text))]
+    Expression {
+        /// The expression as the user wrote it.
+        text: String,
+        /// Why.
+        error: expr::Error,
+    },
+}
+
+impl FillError {
+    /// `missing_reference` or `expression_error`.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Missing { .. } => Code::MissingReference,
+            Self::Expression { error, .. } => error.code(),
+        }
+    }
+
+    /// The error of an expression.
+    pub(crate) fn of(program: &Program, error: expr::Error) -> Self {
+        Self::Expression { text: program.source().to_owned(), error }
+    }
 }
 
 impl Template {
     /// The value with every reference replaced by what it leads to.
-    pub fn fill(&self, scope: &impl Scope) -> Result<Json, MissingReference> {
+    pub fn fill(&self, scope: &impl Scope) -> Result<Json, FillError> {
         match self {
             Self::Literal(value) => Ok(value.clone()),
             Self::Reference(reference) => resolve(reference, scope),
+            Self::Expression(program) => evaluate(program, scope),
             Self::Text(_) | Self::Object(_) | Self::Array(_) => {
                 let mut out = String::new();
                 self.write(scope, &mut out)?;
@@ -36,19 +73,22 @@ impl Template {
     }
 
     /// The text form of the filled value: for environment variables and paths.
-    pub fn fill_text(&self, scope: &impl Scope) -> Result<String, MissingReference> {
+    pub fn fill_text(&self, scope: &impl Scope) -> Result<String, FillError> {
         match self {
             Self::Text(parts) => join(parts, scope),
-            Self::Literal(_) | Self::Reference(_) | Self::Object(_) | Self::Array(_) => {
-                Ok(text_form(&self.fill(scope)?).into_owned())
-            }
+            Self::Literal(_)
+            | Self::Reference(_)
+            | Self::Expression(_)
+            | Self::Object(_)
+            | Self::Array(_) => Ok(text_form(&self.fill(scope)?).into_owned()),
         }
     }
 
-    fn write(&self, scope: &impl Scope, out: &mut String) -> Result<(), MissingReference> {
+    fn write(&self, scope: &impl Scope, out: &mut String) -> Result<(), FillError> {
         match self {
             Self::Literal(value) => out.push_str(value.as_str()),
             Self::Reference(reference) => out.push_str(resolve(reference, scope)?.as_str()),
+            Self::Expression(program) => out.push_str(evaluate(program, scope)?.as_str()),
             Self::Text(parts) => push_string(&join(parts, scope)?, out),
             Self::Object(members) => {
                 out.push('{');
@@ -77,18 +117,23 @@ impl Template {
     }
 }
 
-fn resolve(reference: &Reference, scope: &impl Scope) -> Result<Json, MissingReference> {
+fn resolve(reference: &Reference, scope: &impl Scope) -> Result<Json, FillError> {
     scope
         .resolve(&reference.root, &reference.path)
-        .ok_or_else(|| MissingReference { reference: reference.text.clone() })
+        .ok_or_else(|| FillError::Missing { reference: reference.text.clone() })
 }
 
-fn join(parts: &[Part], scope: &impl Scope) -> Result<String, MissingReference> {
+fn evaluate(program: &Program, scope: &impl Scope) -> Result<Json, FillError> {
+    program.evaluate(scope).map_err(|error| FillError::of(program, error))
+}
+
+fn join(parts: &[Part], scope: &impl Scope) -> Result<String, FillError> {
     let mut out = String::new();
     for part in parts {
         match part {
             Part::Text(text) => out.push_str(text),
             Part::Value(reference) => out.push_str(&text_form(&resolve(reference, scope)?)),
+            Part::Expression(program) => out.push_str(&text_form(&evaluate(program, scope)?)),
         }
     }
     Ok(out)

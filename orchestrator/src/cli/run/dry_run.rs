@@ -10,6 +10,7 @@ use schemas::{
 };
 use serde::Serialize;
 use workflow_engine::{
+    expr::Program,
     plan::StepKind,
     units,
     value::{self, Part, Template},
@@ -36,6 +37,8 @@ struct PlannedStep<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     skill: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when: Option<&'a str>,
     inputs: Json,
     timeout_ms: Option<u64>,
     limits: &'a [Limit],
@@ -62,6 +65,7 @@ fn describe<'a>(order: &'a Order, survey: &'a Survey) -> DryRun<'a> {
             id: &step.name,
             kind: step.kind.name(),
             skill: &call.skill,
+            when: step.when.as_ref().map(Program::source),
             inputs: inputs(&call.inputs),
             timeout_ms: step.timeout.map(units::millis),
             limits: survey.limits.get(id.index()).map(Vec::as_slice).unwrap_or_default(),
@@ -82,12 +86,14 @@ fn inputs(template: &Template) -> Json {
     match template {
         Template::Literal(value) => value.clone(),
         Template::Reference(reference) => text(&format!("${{{}}}", reference.text)),
+        Template::Expression(program) => text(&format!("${{{}}}", program.source())),
         Template::Text(parts) => text(
             &parts
                 .iter()
                 .map(|part| match part {
                     Part::Text(plain) => plain.clone(),
                     Part::Value(reference) => format!("${{{}}}", reference.text),
+                    Part::Expression(program) => format!("${{{}}}", program.source()),
                 })
                 .collect::<String>(),
         ),
@@ -113,6 +119,9 @@ fn table(plan: &DryRun<'_>) -> String {
     write(format_args!("{} {}\n", plan.workflow, plan.version));
     for (index, step) in plan.steps.iter().enumerate() {
         write(format_args!("{:>3}. {} ({} {})\n", index + 1, step.id, step.kind, step.skill));
+        if let Some(when) = step.when {
+            write(format_args!("     when {}\n", ui::text::escape(when)));
+        }
         write(format_args!("     inputs {}\n", ui::text::escape(step.inputs.as_str())));
         if let Some(timeout) = step.timeout_ms {
             write(format_args!("     timeout {} (engine)\n", ui::quantity::millis(timeout)));

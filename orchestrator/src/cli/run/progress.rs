@@ -104,7 +104,10 @@ fn line(event: &RunEvent, workflow: &str) -> Option<String> {
             text
         }
         EventType::StepCancelled => format!("  {step} cancelled{after}\n"),
-        EventType::StepSkipped => format!("  {step} skipped\n"),
+        EventType::StepSkipped => {
+            let reason = event.text.as_deref().map(|text| format!(": {}", ui::text::escape(text)));
+            format!("  {step} skipped{}\n", reason.unwrap_or_default())
+        }
         EventType::StepRetrying => format!("  {step} failed{after}, will be tried again: {why}\n"),
         EventType::StepLog => {
             format!("  {step}: {}\n", ui::text::escape(event.text.as_deref().unwrap_or_default()))

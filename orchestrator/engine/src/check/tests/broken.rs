@@ -376,16 +376,15 @@ fn references() {
 
 #[test]
 fn templates() {
-    assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","inputs":{"a":"x ${first.data","b":"${}","c":"${ frist.data }","d":"${1 + 2}"}}"#), @r#"
+    assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","inputs":{"a":"x ${first.data","b":"${}","c":"${ frist.data }","d":"${1 + }"}}"#), @r#"
     E036 4:58-4:60 "/steps/1/inputs/a" `${` is never closed
       hint: close it with `}`, or write `$${` for the characters themselves
     E036 4:77-4:80 "/steps/1/inputs/b" `${}` holds nothing
-      hint: put a reference between the braces
+      hint: put a reference or an expression between the braces
     E030 4:90-4:95 "/steps/1/inputs/c" `frist` is not known here
       hint: did you mean `first`?
       suggestion: 4:90 frist -> first
-    E090 4:111-4:116 "/steps/1/inputs/d" expressions are not supported by this version
-      hint: only references such as `${fetch.response}` are
+    E050 4:114-4:115 "/steps/1/inputs/d" the expression ends too early
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","inputs":{"a":"ä\n\u00e4\"${nope.x} ${context.evn}"}}"#), @r#"
     E030 4:69-4:73 "/steps/1/inputs/a" `nope` is not known here
@@ -403,8 +402,10 @@ fn templates() {
       hint: name a part of it: `<id of a step>`
     E090 4:107-4:112 "/steps/1/inputs/d" a whole record as a value is not supported by this version
       hint: name a part of it: `status`, `outputs`, `attempts`, `error`, `started_at`, `finished_at`, `duration_ms`
-    E090 4:122-4:125 "/steps/1/inputs/e" expressions are not supported by this version
-      hint: only references such as `${fetch.response}` are
+    E030 4:122-4:123 "/steps/1/inputs/e" `a` is not known here
+      hint: `{"$literal": "…"}` takes a text as it is
+    E030 4:124-4:125 "/steps/1/inputs/e" `b` is not known here
+      hint: `{"$literal": "…"}` takes a text as it is
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","cwd":"${later.x}","env":{"E":"${inputs.x}"},"inputs":{"a":{"$literal":"x","b":1}}}"#), @r#"
     E030 4:50-4:55 "/steps/1/cwd" `later` is not known here
@@ -474,22 +475,20 @@ fn skills() {
 
 #[test]
 fn not_supported() {
-    assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","when":"true","async":true,"assign":{"a":1},"rollback":{"id":"u","type":"skill","skill":"echo"},"error_handling":{"strategy":"retry"},"secrets":["A"],"sandbox":"strict","trust":"untrusted"}"#), @r#"
-    E090 4:41-4:47 "/steps/1/when" `when` is not supported by this version
+    assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","async":true,"assign":{"a":1},"rollback":{"id":"u","type":"skill","skill":"echo"},"error_handling":{"strategy":"retry"},"secrets":["A"],"sandbox":"strict","trust":"untrusted"}"#), @r#"
+    E090 4:41-4:48 "/steps/1/async" `async` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
-    E090 4:55-4:62 "/steps/1/async" `async` is not supported by this version
+    E090 4:54-4:62 "/steps/1/assign" `assign` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
-    E090 4:68-4:76 "/steps/1/assign" `assign` is not supported by this version
+    E090 4:71-4:81 "/steps/1/rollback" `rollback` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
-    E090 4:85-4:95 "/steps/1/rollback" `rollback` is not supported by this version
+    E090 4:123-4:139 "/steps/1/error_handling" `error_handling` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
-    E090 4:137-4:153 "/steps/1/error_handling" `error_handling` is not supported by this version
+    E090 4:161-4:170 "/steps/1/secrets" `secrets` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
-    E090 4:175-4:184 "/steps/1/secrets" `secrets` is not supported by this version
+    E090 4:177-4:186 "/steps/1/sandbox" `sandbox: strict` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
-    E090 4:191-4:200 "/steps/1/sandbox" `sandbox: strict` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
-    E090 4:210-4:217 "/steps/1/trust" `trust: untrusted` is not supported by this version
+    E090 4:196-4:203 "/steps/1/trust" `trust: untrusted` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     "#);
     assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"skill","skill":"echo"}],"handlers":[{"id":"h","type":"skill","skill":"echo"}],"finally":[{"id":"f","type":"agent","agent":"x"}],"agents":{"a":{}},"skills":{"s":{"command":["x"]}},"sandbox":{"network":"none"},"inputs":{"s":{"secret":true}},"error_handling":{"default":"skip"}}"#), @r#"
@@ -538,5 +537,32 @@ fn not_supported() {
     E012 1:218-1:226 "/error_handling/per_step/a/backof" the key `backof` is not known here
       hint: did you mean `backoff`?
       suggestion: 1:219 backof -> backoff
+    "#);
+}
+
+#[test]
+fn expressions() {
+    assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","when":"frist.data == 1 && first.data = 2"}"#), @r#"
+    E050 4:79-4:80 "/steps/1/when" `=` is not expected here
+    "#);
+    assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","when":"frist.data == 1 && sise(first.data) > s.data && context.evn == steps['x'].status"}"#), @r#"
+    E030 4:49-4:54 "/steps/1/when" `frist` is not known here
+      hint: did you mean `first`?
+      suggestion: 4:49 frist -> first
+    E050 4:68-4:72 "/steps/1/when" there is no function `sise`: did you mean `size`?
+    E032 4:87-4:88 "/steps/1/when" the step `s` refers to itself
+      hint: its own outputs are there only after it has run
+    E034 4:105-4:108 "/steps/1/when" the context has no key `evn`
+      hint: did you mean `env`?
+      suggestion: 4:105 evn -> env
+    E030 4:119-4:120 "/steps/1/when" there is no step `x`
+      hint: `{"$literal": "…"}` takes a text as it is
+    "#);
+    assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","when":"first.data.matches('(') || has(first)","inputs":{"a":"ä\u00e4 ${'ö' + 1 +}"}}"#), @r#"
+    E050 4:80-4:81 "/steps/1/when" `has` asks for a part of something: `has(a.b)`
+    E050 4:122-4:123 "/steps/1/inputs/a" the expression ends too early
+    "#);
+    assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","when":"${ true }"},{"id":"first-s","type":"skill","skill":"echo"},{"id":"t","type":"skill","skill":"echo","when":"first-s.data"}"#), @r#"
+    E050 4:156-4:163 "/steps/3/when" `first-s` is a name and a subtraction: write `first - s` or `steps["first-s"]`
     "#);
 }

@@ -28,7 +28,9 @@ fn value(json: &str) -> Template {
             crate::value::select(whole, &[Segment::Key("v".to_owned())])
                 .expect("the inputs have the key `v`"),
         ),
-        Template::Reference(_) | Template::Text(_) | Template::Array(_) => panic!("inputs are an object"),
+        Template::Reference(_) | Template::Expression(_) | Template::Text(_) | Template::Array(_) => {
+            panic!("inputs are an object")
+        }
     }
 }
 

@@ -316,3 +316,75 @@ fn a_result_in_a_file_that_the_shell_did_not_read_is_bad() {
     assert_eq!(driven.run.view().steps[0].outputs, None);
     assert_eq!(driven.run.view().outputs, json("{}"));
 }
+
+#[test]
+fn expressions_are_evaluated_where_they_stand() {
+    check("", r#"{"x":3}"#, r#""${a.x * 2}""#, r#"{"v":6}"#);
+    check("", r#"{"x":3}"#, r#""<${a.x * 2} of ${a.x + 1 > 3}>""#, r#"{"v":"<6 of true>"}"#);
+    check("", r#"{"x":[1,2,3]}"#, r#"["${a.x.filter(n, n > 1)}"]"#, r#"{"v":[[2,3]]}"#);
+    check("", r#"{"x":{"k":1.50}}"#, r#""${has(a.y) ? a.y : a.x}""#, r#"{"v":{"k":1.50}}"#);
+    check("", r#"{"x":9007199254740993}"#, r#""${a.x == 9007199254740992.0}""#, r#"{"v":false}"#);
+    check("", r#"{"x":"${a.y} + 1"}"#, r#""${a.x + '!'}""#, r#"{"v":"${a.y} + 1!"}"#);
+    check("", "{}", r#""${a.x + 1}""#, "missing_reference: `a.x` has no value, in `a.x + 1`");
+    check(
+        "",
+        r#"{"x":1}"#,
+        r#""${a.x + 1.5}""#,
+        "expression_error: `+` does not take int and double: make both a double with `double(x)`, in `a.x + 1.5`",
+    );
+}
+
+/// Three steps, the second with this `when`, the third with the outputs of the second where it has any.
+#[track_caller]
+fn when(condition: &str, result: &str) -> String {
+    let last = r#""inputs":{"v":"${has(b.data) ? 'there' : steps['b'].status}"}"#;
+    let steps = [echo("a", ""), echo("b", &format!(r#""when":"{condition}""#)), echo("c", last)];
+    let members = format!(r#""steps":[{}]"#, steps.join(","));
+    let mut driven = Driven::new(plan(&definition(&members)), given("{}", "{}"));
+    driven.apply(started());
+    let told_all = |actions: &[Action]| {
+        let told = actions.iter().map(|action| match action {
+            Action::Spawn(spawn) => got(spawn),
+            Action::Terminate { .. }
+            | Action::ArmTimer { .. }
+            | Action::Notice(_)
+            | Action::Finish { .. } => super::told(action),
+        });
+        told.collect::<Vec<_>>().join("; ")
+    };
+    let mut told = vec![told_all(&driven.apply(ended(id("a", 1), completed(result))))];
+    if driven.run.steps().last().is_some_and(|step| step.is_live() && step.step.0 == 1) {
+        told.push(told_all(&driven.apply(ended(id("b", 1), completed("1")))));
+    }
+    told.extend(driven.run.error().map(|error| error.message.clone()));
+    let view = driven.run.view();
+    told.push(format!("b is {}: {:?}", view.steps[1].status.as_str(), view.steps[1].skip_reason));
+    told.join("\n")
+}
+
+#[test]
+fn a_step_whose_condition_is_false_is_skipped() {
+    insta::assert_snapshot!(when("a.x > 1", r#"{"x":2}"#), @r#"
+    (a#1 completed 10ms); (b#1 started); b {}
+    (b#1 completed 10ms); (c#1 started); c {"v":"there"}
+    b is completed: None
+    "#);
+    insta::assert_snapshot!(when("a.x > 1", r#"{"x":1}"#), @r#"
+    (a#1 completed 10ms); (b#1 skipped: `when` was false); (c#1 started); c {"v":"skipped"}
+    b is skipped: Some("`when` was false")
+    "#);
+    insta::assert_snapshot!(when("a.x", r#"{"x":1}"#), @r#"
+    (a#1 completed 10ms); (b#1 failed expression_error 0ms); (run ended failed expression_error 10ms); finish failed
+    a condition gives a bool, this gives int, in `a.x`
+    b is failed: None
+    "#);
+    insta::assert_snapshot!(when("a.x > 1", "{}"), @r#"
+    (a#1 completed 10ms); (b#1 failed missing_reference 0ms); (run ended failed missing_reference 10ms); finish failed
+    `a.x` has no value, in `a.x > 1`
+    b is failed: None
+    "#);
+    insta::assert_snapshot!(when("has(a.x) && a.x > 1", "{}"), @r#"
+    (a#1 completed 10ms); (b#1 skipped: `when` was false); (c#1 started); c {"v":"skipped"}
+    b is skipped: Some("`when` was false")
+    "#);
+}

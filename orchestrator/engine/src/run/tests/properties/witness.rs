@@ -139,6 +139,7 @@ impl Witness {
             Notice::RunStarted => assert!(self.live.is_none() && self.ended.is_empty(), "a run starts once"),
             Notice::RunStopping => assert!(self.over, "a run stops when something stops it"),
             Notice::StepStarted { id } => assert_eq!(id.step, self.steps[self.ended.len()]),
+            Notice::StepSkipped { id, .. } => panic!("no step of these plans has a `when`: {id:?}"),
             Notice::StepCompleted { id, .. } => self.step_ends(id, StepStatus::Completed),
             Notice::StepFailed { id, .. } => self.step_ends(id, StepStatus::Failed),
             Notice::StepCancelled { id, .. } => self.step_ends(id, StepStatus::Cancelled),

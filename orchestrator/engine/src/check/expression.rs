@@ -1,0 +1,82 @@
+//! Expressions of a file: compiled once, every name in them looked up as a reference is.
+
+use std::ops::Range;
+
+use super::{Check, reference};
+use crate::{
+    diagnostic::codes::BAD_EXPRESSION,
+    expr::{self, Bound, Names, Program},
+    load::Node,
+};
+
+impl<'a> Check<'a, '_> {
+    /// A condition: an expression as a whole string; a surrounding `${}` is tolerated.
+    pub(super) fn condition(&mut self, node: &'a Node, from: Option<usize>) -> Option<Program> {
+        let text = node.as_text()?;
+        let outer = text.trim();
+        let inner = outer.strip_prefix("${").and_then(|inner| inner.strip_suffix('}')).unwrap_or(outer);
+        let inner = inner.trim();
+        let start = inner.as_ptr().addr() - text.as_ptr().addr();
+        self.program(node, inner, start, from)
+    }
+
+    /// An expression that begins at `start` in the content of a string; `None`: it is wrong, which was reported.
+    pub(super) fn program(
+        &mut self,
+        node: &Node,
+        text: &str,
+        start: usize,
+        from: Option<usize>,
+    ) -> Option<Program> {
+        let before = self.problems.errors();
+        let mut names = ExpressionNames { check: self, node, text, start, from };
+        let compiled = Program::compile(text, &mut names);
+        match compiled {
+            Err(error) => self.bad_expression(node, start, &error.place, error.message),
+            Ok(program) => {
+                for problem in program.problems() {
+                    self.bad_expression(node, start, &problem.place, problem.message.clone());
+                }
+                return Some(program).filter(|_| self.problems.errors() == before);
+            }
+        }
+        None
+    }
+
+    fn bad_expression(&mut self, node: &Node, start: usize, place: &Range<usize>, message: String) {
+        // What is missing at the end is pointed at where it should begin.
+        let place = self.place_in(node, start + place.start..start + place.end.max(place.start + 1));
+        self.problems.report(BAD_EXPRESSION, place, message);
+    }
+}
+
+/// The names of a definition as an expression sees them.
+struct ExpressionNames<'c, 'a, 'p> {
+    check: &'c mut Check<'a, 'p>,
+    node: &'c Node,
+    text: &'c str,
+    start: usize,
+    from: Option<usize>,
+}
+
+impl Names for ExpressionNames<'_, '_, '_> {
+    fn has(&self, name: &str) -> bool {
+        self.check.outline.by_id(name).is_some() || self.check.names.context.contains(name)
+    }
+
+    fn bind(&mut self, path: &expr::Path) -> Bound {
+        let written = &self.text[path.head_range.start..];
+        let end = path.segments.last().map_or(path.head_range.end, |(_, range)| range.end);
+        let length = end - path.head_range.start;
+        let path = reference::Path {
+            head: &path.head,
+            head_range: path.head_range.clone(),
+            segments: path.segments.clone(),
+        };
+        let text = written.get(..length).unwrap_or(written);
+        match self.check.expression_reference(self.node, text, &path, self.start, self.from) {
+            Some(reference) => Bound::To(reference),
+            None => Bound::Reported,
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Expressions: the Common Expression Language, compiled once, evaluated within bounds. Pure.
+//!
+//! The parser is that of the crate `cel`. The evaluation is our own: the crate's has no bounds on time and memory,
+//! compares whole numbers as doubles, gives errors no place, and wants every value as a tree, where ours stay text
+//! until an expression looks into them.
+
+mod budget;
+mod evaluate;
+mod functions;
+mod lower;
+mod operators;
+mod parse;
+mod source;
+mod time;
+mod tree;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, ops::Range, sync::Arc};
+
+use schemas::{failure::Code, json::Json};
+
+use evaluate::Evaluation;
+use lower::Lowering;
+pub use source::MAX_SOURCE;
+use source::Source;
+use tree::Node;
+
+use crate::value::{Reference, Scope, Segment};
+
+/// What names an expression may use.
+pub trait Names {
+    /// Whether there is such a name. Names may hold hyphens.
+    fn has(&self, name: &str) -> bool;
+    /// What a name and the way from it mean.
+    fn bind(&mut self, path: &Path) -> Bound;
+}
+
+/// A name and the part of the way from it that is known ahead: `fetch.response.items[0]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Path {
+    /// The name.
+    pub head: String,
+    /// Its bytes in the expression.
+    pub head_range: Range<usize>,
+    /// The way, each piece with its bytes (dots, brackets and quotes not included).
+    pub segments: Vec<(Segment, Range<usize>)>,
+}
+
+/// What a path means.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Bound {
+    /// A value of the moment.
+    To(Reference),
+    /// Nothing, and why: a problem of the program, and an error if the evaluation gets there.
+    Unknown(String),
+    /// Nothing, and whoever was asked has told the user.
+    Reported,
+}
+
+/// A compiled expression. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Program {
+    source: Arc<str>,
+    root: Arc<Node>,
+    paths: Arc<[Reference]>,
+    problems: Arc<[Problem]>,
+}
+
+/// What is wrong with an expression that can be evaluated all the same: a name that is not known, say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong.
+    pub message: String,
+    /// Its bytes in the expression.
+    pub place: Range<usize>,
+}
+
+/// A text is not an expression.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CompileError {
+    /// What is wrong.
+    pub message: String,
+    /// Its bytes in the text.
+    pub place: Range<usize>,
+}
+
+impl CompileError {
+    pub(crate) fn new(message: impl Into<String>, place: Range<usize>) -> Self {
+        Self { message: message.into(), place }
+    }
+}
+
+/// An evaluation failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    offset: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ErrorKind {
+    Wrong,
+    Missing,
+    Limit,
+}
+
+impl Error {
+    /// `missing_reference` or `expression_error`.
+    pub fn code(&self) -> Code {
+        match self.kind {
+            ErrorKind::Missing => Code::MissingReference,
+            ErrorKind::Wrong | ErrorKind::Limit => Code::ExpressionError,
+        }
+    }
+
+    /// The byte of the expression at which it happened.
+    pub fn offset(&self) -> Option<usize> {
+        self.offset.map(|offset| offset as usize)
+    }
+
+    fn wrong(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Wrong, message: message.into(), offset: None }
+    }
+
+    fn missing(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Missing, message: message.into(), offset: None }
+    }
+
+    fn limit(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Limit, message: message.into(), offset: None }
+    }
+
+    fn is_limit(&self) -> bool {
+        self.kind == ErrorKind::Limit
+    }
+
+    fn at(mut self, offset: u32) -> Self {
+        self.offset.get_or_insert(offset);
+        self
+    }
+}
+
+impl Program {
+    /// Reads an expression.
+    pub fn compile(source: &str, names: &mut (impl Names + Send + Sync)) -> Result<Self, CompileError> {
+        let read = Source::read(source, &|name| names.has(name))?;
+        let (root, paths, mut problems) = parse::on_big_stack(&read, |expression, places| {
+            let mut lowering = Lowering::new(&read, places, names);
+            let root = lowering.node(expression, 0)?;
+            Ok((root, lowering.paths, lowering.problems))
+        })?;
+        for place in read.ambiguous {
+            let name = &source[place.clone()];
+            let message = format!(
+                "`{name}` is a name and a subtraction: write `{}` or `steps[\"{name}\"]`",
+                name.replace('-', " - ")
+            );
+            problems.push(Problem { message, place });
+        }
+        Ok(Self {
+            source: source.into(),
+            root: Arc::new(root),
+            paths: paths.into(),
+            problems: problems.into(),
+        })
+    }
+
+    /// What is wrong with it besides its grammar.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The text that it was compiled from.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// What it refers to.
+    pub fn references(&self) -> &[Reference] {
+        &self.paths
+    }
+
+    /// Its value at this moment.
+    pub fn evaluate(&self, scope: &impl Scope) -> Result<Json, Error> {
+        let mut evaluation = Evaluation::new(self, scope);
+        let value = evaluation.value(&self.root)?;
+        value.into_json(&mut evaluation.budget).map_err(|error| error.at(self.root.at))
+    }
+
+    /// Its value as a condition; anything but a bool is an error.
+    pub fn condition(&self, scope: &impl Scope) -> Result<bool, Error> {
+        let value = Evaluation::new(self, scope).value(&self.root)?;
+        if let value::Value::Bool(holds) = value {
+            return Ok(holds);
+        }
+        let message = format!("a condition gives a bool, this gives {}", value.type_name());
+        Err(Error::wrong(message).at(self.root.at))
+    }
+}
+
+impl PartialEq for Program {
+    /// Two programs are equal that were compiled from the same text with the same names.
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source && self.paths == other.paths
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.head)?;
+        for (segment, _) in &self.segments {
+            match segment {
+                Segment::Key(name) if is_plain(name) => write!(f, ".{name}")?,
+                Segment::Key(name) => write!(f, "[{name:?}]")?,
+                Segment::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}

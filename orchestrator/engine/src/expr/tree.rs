@@ -1,0 +1,79 @@
+//! [`Node`]: an expression in the form that is evaluated. Names are resolved to slots and paths, functions to
+//! words of our own; of the parser's tree nothing is left.
+
+use std::sync::Arc;
+
+use super::{functions::Function, operators::Operator, value::Value};
+
+/// A part of an expression with its place.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    /// First byte in the text.
+    pub(super) at: u32,
+    /// What it is.
+    pub(super) kind: Kind,
+}
+
+/// What a part of an expression is.
+#[derive(Debug, Clone)]
+pub(super) enum Kind {
+    /// A value as it stands.
+    Literal(Value),
+    /// A variable of a macro: its slot.
+    Local(usize),
+    /// A name and the way from it: index into the program's paths.
+    Path(usize),
+    /// Whether a path leads to a value.
+    HasPath(usize),
+    /// A name or a function that there is not: an error when it is reached.
+    Unknown(Arc<str>),
+    /// `[a, b]`.
+    List(Vec<Node>),
+    /// `{a: b}`.
+    Map(Vec<(Node, Node)>),
+    /// `a.b`.
+    Select(Box<Node>, Arc<str>),
+    /// `has(a.b)`.
+    Has(Box<Node>, Arc<str>),
+    /// `a[b]`.
+    Index(Box<[Node; 2]>),
+    /// `a && b`: false wins over errors.
+    And(Vec<Node>),
+    /// `a || b`: true wins over errors.
+    Or(Vec<Node>),
+    /// `!a`.
+    Not(Box<Node>),
+    /// `-a`.
+    Negate(Box<Node>),
+    /// `a ? b : c`.
+    Choice(Box<[Node; 3]>),
+    /// `a + b` and the like.
+    Binary(Operator, Box<[Node; 2]>),
+    /// A function with its arguments, the receiver first.
+    Call(Function, Vec<Node>),
+    /// `a.matches('b')` with a pattern that is known.
+    Matches(Box<Node>, Arc<regex::Regex>),
+    /// Whether the accumulator of a macro is not false: errors are not.
+    NotFalse(Box<Node>),
+    /// Puts a value at the end of the list in a slot.
+    Push(usize, Box<Node>),
+    /// A macro over a list or a map.
+    Loop(Box<Loop>),
+}
+
+/// A macro (`all`, `exists`, `exists_one`, `map`, `filter`) over a list or the keys of a map.
+#[derive(Debug, Clone)]
+pub(super) struct Loop {
+    /// What it goes over.
+    pub(super) range: Node,
+    /// The accumulator at the start.
+    pub(super) init: Node,
+    /// Slot of the accumulator; the element's is the next one.
+    pub(super) slot: usize,
+    /// Whether it goes on.
+    pub(super) condition: Node,
+    /// The next accumulator.
+    pub(super) step: Node,
+    /// What comes of it.
+    pub(super) result: Node,
+}
