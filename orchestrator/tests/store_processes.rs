@@ -10,6 +10,9 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -188,6 +191,12 @@ fn children_of_the_owner_do_not_keep_the_run() {
     let run = home.run(other.next_after("owned ").unwrap().parse().unwrap());
     assert!(lock::is_owned(&run).unwrap());
     other.kill();
+    // The child closes what it was lent by its exec, which may be still under way.
+    let (free, is_free) = mpsc::channel();
+    let waiting = run.clone();
+    thread::spawn(move || free.send(lock::wait_until_free(&waiting)));
+    let waited = is_free.recv_timeout(Duration::from_secs(20));
+    waited.expect("nobody owns the run while the child lives").unwrap();
     assert!(!lock::is_owned(&run).unwrap());
     drop(other.input.take());
 }

@@ -388,6 +388,21 @@ fn stored_definition_is_found_by_its_name() {
 }
 
 #[test]
+fn schedules_are_ignored_with_a_warning() {
+    let fixture = Fixture::new();
+    let mut definition = workflow(&[echo("a", json!({"v": 1}))]);
+    definition["triggers"] = json!([{"type": "manual"}, {"type": "schedule", "cron": "0 9 * * *"}]);
+    fixture.define(&definition);
+    fixture.workflow(["validate", "workflow.json"]).exits(0).says(&["W005", "the trigger is ignored"]);
+    fixture.workflow(["validate", "workflow.json", "--strict"]).exits(3);
+    let view = fixture.workflow(["run", "workflow.json", "--json"]).exits(0).says(&["W005"]).json();
+    assert_eq!(view["status"], "completed");
+    definition["triggers"][1]["enabled"] = json!(false);
+    fixture.define(&definition);
+    fixture.workflow(["validate", "workflow.json", "--strict"]).exits(0);
+}
+
+#[test]
 fn warnings_fail_only_when_strict() {
     let fixture = Fixture::new();
     // Nearly a step id, but no output of it: probably a reference that was mistyped.
