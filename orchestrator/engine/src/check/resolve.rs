@@ -5,29 +5,29 @@ use std::ops::Range;
 use super::{
     Check,
     names::{RECORD_FIELDS, RUN_FIELDS},
-    order::{Reader, Relation, is_concurrent, relation},
-    outline::{Spot, StepPlace},
+    order::Reader,
+    outline::StepPlace,
     reference::Path,
 };
 use crate::{
     diagnostic::codes::{
-        ALMOST_REFERENCE, Code, FORWARD_REFERENCE, NOT_BEFORE, SELF_REFERENCE, UNGUARDED_REFERENCE,
-        UNKNOWN_CONTEXT, UNKNOWN_FIELD, UNKNOWN_INPUT, UNKNOWN_OUTPUT, UNKNOWN_STEP, UNSUPPORTED,
+        ALMOST_REFERENCE, Code, UNKNOWN_CONTEXT, UNKNOWN_FIELD, UNKNOWN_INPUT, UNKNOWN_OUTPUT, UNKNOWN_STEP,
+        UNSUPPORTED,
     },
     load::{Node, in_words, nearest},
     value::{Reference, Root, Segment},
 };
 
 /// A reference on its way, with what messages need.
-struct Use<'u> {
+pub(super) struct Use<'u> {
     /// The string that holds it.
-    node: &'u Node,
+    pub(super) node: &'u Node,
     /// Its text.
     text: &'u str,
     /// Where its text starts in the content of the string.
     start: usize,
     /// Who reads it.
-    from: Reader,
+    pub(super) from: Reader,
 }
 
 /// Where the names are that a name should have been one of.
@@ -163,80 +163,6 @@ impl<'a> Check<'a, '_> {
             self.known_output(at, step, name, range)?;
         }
         Some(number)
-    }
-
-    /// A step can be referred to by what runs after it on every path.
-    fn comes_before(
-        &mut self,
-        at: &Use<'_>,
-        step: &StepPlace<'_>,
-        range: &Range<usize>,
-    ) -> Option<crate::plan::StepId> {
-        // Steps beside the run belong to what is not supported; that is an error of its own.
-        let spot = step.spot?;
-        let name = step.id.unwrap_or_default();
-        let relation = relation(self.outline, at.from, spot.step);
-        let (code, message, hint) = match relation {
-            Relation::Before => return Some(self.awaited(spot)),
-            Relation::Previous(around) if !is_concurrent(self.outline, around) => {
-                return Some(self.awaited(spot));
-            }
-            Relation::InBranch if self.guarded.iter().any(|guarded| guarded == name) => {
-                return Some(self.awaited(spot));
-            }
-            Relation::InBranch => (
-                UNGUARDED_REFERENCE,
-                format!("the step `{name}` may not have run: it stands in a branch"),
-                "use the outputs of the conditional step, or guard it with `has()` in an expression",
-            ),
-            Relation::Previous(_) => (
-                NOT_BEFORE,
-                format!("there is no turn before for `{name}`: several turns run at once"),
-                "values of the turn before are there only with `max_concurrent` 1",
-            ),
-            Relation::Later => (
-                FORWARD_REFERENCE,
-                format!("the step `{name}` comes later"),
-                "a step can use outputs of the steps before it",
-            ),
-            Relation::Itself => (
-                SELF_REFERENCE,
-                format!("the step `{name}` refers to itself"),
-                "its own outputs are there only after it has run",
-            ),
-            Relation::Around => (
-                NOT_BEFORE,
-                format!("the step `{name}` holds this one, and ends after it"),
-                "its outputs are there only after it has run",
-            ),
-            Relation::Beside => (
-                NOT_BEFORE,
-                format!("the step `{name}` runs at the same time"),
-                "children of a parallel group cannot use outputs of each other",
-            ),
-            Relation::OtherBranch => (
-                NOT_BEFORE,
-                format!("the step `{name}` stands in the other branch"),
-                "of two branches one runs",
-            ),
-        };
-        let place = self.place(at, range);
-        let report = self.problems.report(code, place, message);
-        report.hint(hint);
-        if let (false, Some(id)) = (relation == Relation::Itself, step.node.get("id")) {
-            report.note(id.span.range(), "the step is here");
-        }
-        None
-    }
-
-    /// Remembers a step that may still run in the background when it is read.
-    fn awaited(&mut self, spot: Spot) -> crate::plan::StepId {
-        let outline = self.outline;
-        let is_background = |step| outline.spot(step).is_some_and(|spot: Spot| spot.background);
-        if spot.leaves_background || outline.upwards(Some(spot.step)).any(is_background) {
-            self.awaits.push(spot.step);
-        }
-        spot.step
     }
 
     fn step_output(&mut self, at: &Use<'_>, step: &StepPlace<'a>, path: &Path<'_>) -> Option<()> {
@@ -399,7 +325,7 @@ impl<'a> Check<'a, '_> {
         matches!(name.as_str(), "data" | "text") || self.names.is_known_output(step, name)
     }
 
-    fn place(&self, at: &Use<'_>, range: &Range<usize>) -> Range<usize> {
+    pub(super) fn place(&self, at: &Use<'_>, range: &Range<usize>) -> Range<usize> {
         self.place_in(at.node, at.start + range.start..at.start + range.end)
     }
 }
