@@ -13,6 +13,7 @@ mod outline;
 mod reference;
 mod resolve;
 mod schema;
+mod secrets;
 mod template;
 mod text_skill;
 mod unsupported;
@@ -27,6 +28,7 @@ use names::Names;
 use order::Reader;
 use outline::Outline;
 use schema::Schemas;
+pub use secrets::is_secret_name;
 pub use text_skill::over_inputs;
 
 use crate::{
