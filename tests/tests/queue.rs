@@ -181,7 +181,10 @@ fn memory_of_all_runs_together_is_bounded() {
 #[test]
 fn never_more_run_than_there_are_slots() {
     let fixture = configured(&json!({"max_concurrent_runs": 3}));
-    let step = shell("a", "touch in.$$; ls | grep -c '^in[.]' >> counts; sleep 0.05; rm in.$$");
+    let step = shell(
+        "a",
+        "touch in.$WORKFLOW_RUN_ID; ls | grep -c '^in[.]' >> counts; sleep 0.05; rm in.$WORKFLOW_RUN_ID",
+    );
     fixture.define(&workflow(&[step]));
     let running: Vec<_> = (0..14).map(|_| fixture.spawn(["run", "workflow.json"])).collect();
     for run in running {
