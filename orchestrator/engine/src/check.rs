@@ -16,6 +16,7 @@ mod resolve;
 mod schema;
 mod template;
 mod text_skill;
+mod trigger;
 mod unsupported;
 
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
     let plan = root.is_object().then(|| {
         let outline = Outline::new(root);
         unsupported::report(root, &outline, &mut problems);
+        trigger::report(root, &mut problems);
         let mut check = Check {
             definition,
             catalog,

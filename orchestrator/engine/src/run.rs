@@ -13,6 +13,7 @@ mod finish;
 mod group;
 mod locate;
 mod outputs;
+mod resume;
 mod scope;
 mod state;
 mod stop;
@@ -24,6 +25,7 @@ mod tests;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use schemas::{
@@ -136,11 +138,12 @@ impl Run {
         let mut actions = Vec::new();
         let mut moment = Moment { now, actions: &mut actions, todo: VecDeque::new() };
         match event {
-            Event::RunCreated(_) | Event::RunResumed => {}
+            Event::RunCreated(_) => {}
             Event::RunStarted { isolation } => self.start(isolation, &mut moment),
             Event::AttemptEnded(ended) => self.attempt_ended(ended, &mut moment),
             Event::AttemptStopping { id, reason } => self.attempt_stopping(id, *reason, &mut moment),
             Event::RunTimedOut => self.timed_out(&mut moment),
+            Event::RunResumed => self.resumed(&mut moment),
             Event::StopRequested { now: at_once, .. } => self.stop(*at_once, &mut moment),
         }
         if let Phase::Running { .. } | Phase::Stopping { .. } = self.phase {
@@ -190,11 +193,16 @@ impl Run {
         self.isolation = Some(Arc::new(isolation.clone()));
         self.phase = Phase::Running { since: moment.now };
         moment.actions.push(Action::Notice(Notice::RunStarted));
-        let own = self.created.timeout_ms.map(std::time::Duration::from_millis);
-        if let Some(after) = [own, self.plan.timeout].into_iter().flatten().min() {
+        if let Some(after) = self.time_limit() {
             moment.actions.push(Action::ArmTimer { timer: Timer::Run, after });
         }
         moment.todo.push_back(Job::Advance(Place { owner: None, turn: 0 }));
+    }
+
+    /// How long the whole run may take.
+    fn time_limit(&self) -> Option<Duration> {
+        let own = self.created.timeout_ms.map(Duration::from_millis);
+        [own, self.plan.timeout].into_iter().flatten().min()
     }
 
     fn attempt_stopping(&mut self, id: &AttemptId, reason: StopReason, moment: &mut Moment<'_>) {

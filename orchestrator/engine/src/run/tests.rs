@@ -7,6 +7,7 @@ mod crash_points;
 mod data;
 mod pairs;
 mod properties;
+mod resume;
 mod shape;
 mod trees;
 mod view;
