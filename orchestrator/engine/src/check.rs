@@ -1,5 +1,6 @@
 //! Definition to [`Plan`]: everything that needs more than the shape of one value. All problems at once.
 
+mod assign;
 mod before;
 mod call;
 mod catalog;
@@ -16,6 +17,7 @@ mod schema;
 mod secrets;
 mod template;
 mod text_skill;
+mod trigger;
 mod unsupported;
 
 #[cfg(test)]
@@ -45,6 +47,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
     let plan = root.is_object().then(|| {
         let outline = Outline::new(root);
         unsupported::report(root, &outline, &mut problems);
+        trigger::report(root, &mut problems);
         let mut check = Check {
             definition,
             catalog,

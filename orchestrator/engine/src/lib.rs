@@ -2,6 +2,7 @@
 //! file system, no clock, no randomness: time and files come in as arguments, effects go out as values.
 
 pub mod check;
+pub mod cron;
 pub mod diagnostic;
 pub mod expr;
 pub mod load;
@@ -11,3 +12,4 @@ pub mod run;
 pub mod units;
 pub mod value;
 pub mod verdict;
+pub mod zone;
