@@ -67,12 +67,15 @@ codes! {
     MISSING_SKILL_INPUT = "E041", "an input of the skill is missing";
     BAD_SKILL_INPUT = "E042", "an input does not fit the skill";
     BAD_MANIFEST = "E043", "the manifest of a skill cannot be used";
+    BAD_CRON = "E044", "a cron expression is not valid";
+    BAD_ZONE = "E045", "a time zone does not exist";
+    BAD_TRIGGER_INPUT = "E046", "the inputs of a trigger do not fit";
     BAD_EXPRESSION = "E050", "an expression is not valid";
+    READONLY_CONTEXT = "E060", "a step writes to a readonly key of the context";
     UNSUPPORTED = "E090", "this version does not support it";
     WIDE_NUMBER = "W001", "a number has more than 64 bits";
     ALMOST_REFERENCE = "W002", "a text looks like a reference";
     SINGLE_CHILD = "W003", "a parallel group has one step";
     HIDDEN_SKILL = "W004", "a skill stands in two places";
-    IGNORED_SCHEDULE = "W005", "a schedule is ignored";
     TOO_MANY = "W099", "there are too many problems";
 }
