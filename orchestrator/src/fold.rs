@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use schemas::{
     exit_code::ExitCode,
-    journal::{AttemptEnded, Event, Now, Outcome, Output, RunCreated},
+    journal::{AttemptEnded, Event, Now, Outcome, Output},
     view::{RunStatus, RunView},
 };
 use workflow_engine::{check::check, load, plan::Plan, run::Run};
