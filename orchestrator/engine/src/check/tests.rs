@@ -7,6 +7,7 @@ mod hostile;
 mod pages;
 mod plans;
 mod spec;
+mod strategies;
 
 use std::fmt::Write as _;
 
