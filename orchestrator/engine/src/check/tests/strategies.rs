@@ -57,16 +57,36 @@ fn a_list_keeps_its_order() {
 
 #[test]
 fn ids_that_no_step_has() {
-    assert_snapshot!(problems("", r#"{"per_step":{"fetc":"skip","zzz":"skip"}}"#), @"");
+    assert_snapshot!(problems("", r#"{"per_step":{"fetc":"skip","zzz":"skip"}}"#), @r#"
+    E070 3:31-3:37 "/error_handling/per_step/fetc" there is no step `fetc`
+      hint: did you mean `fetch`?
+    E070 3:45-3:50 "/error_handling/per_step/zzz" there is no step `zzz`
+      hint: `per_step` has ids of steps as its keys
+    "#);
 }
 
 #[test]
 fn two_strategies_for_one_step() {
-    assert_snapshot!(problems(r#","error_handling":"skip""#, r#"{"per_step":{"fetch":"retry"}}"#), @"");
+    assert_snapshot!(problems(r#","error_handling":"skip""#, r#"{"per_step":{"fetch":"retry"}}"#), @r#"
+    E020 2:54-2:70 "/steps/0/error_handling" the step `fetch` has two strategies
+      hint: keep the one at the step, or the one in `per_step`
+      note: 3:31 the other one is here
+    "#);
 }
 
 #[test]
 fn strategies_that_make_no_sense() {
     let own = r#","error_handling":[{"strategy":"retry","then":"retry"},{"strategy":"skip","delay":1,"on":["oom:x","skill_error:"]}]"#;
-    assert_snapshot!(problems(own, "{}"), @"");
+    assert_snapshot!(problems(own, "{}"), @r#"
+    E071 2:72-2:73 "/steps/0/error_handling/0" a strategy that acts on all failures stands before another
+      hint: give it `on`, or put it last: the first strategy that fits acts
+    E013 2:99-2:106 "/steps/0/error_handling/0/then" `then` cannot be another `retry`
+      hint: it says what happens when no try is left: skip, halt, rollback or custom
+    W020 2:127-2:134 "/steps/0/error_handling/1/delay" `delay` says nothing to the strategy `skip`
+      hint: it belongs to `retry`
+    E013 2:143-2:150 "/steps/0/error_handling/1/on/0" `oom:x` is no failure code
+      hint: only `skill_error:CODE` and `guardrail_exceeded:NAME` are more than a code
+    E013 2:151-2:165 "/steps/0/error_handling/1/on/1" `skill_error:` is no failure code
+      hint: only `skill_error:CODE` and `guardrail_exceeded:NAME` are more than a code
+    "#);
 }
