@@ -6,6 +6,7 @@
 
 mod action;
 mod advance;
+mod assign;
 mod begin;
 mod end;
 mod finish;
@@ -31,6 +32,7 @@ use std::{
 use schemas::{
     failure::Failure,
     journal::{AttemptEnded, AttemptId, Event, Now, RunCreated},
+    json::Json,
     view::{Isolation, StopReason},
 };
 
@@ -77,6 +79,8 @@ pub struct Run {
     instances: Vec<StepRun>,
     /// Those that started, in start order; a gap where one began again later.
     order: Vec<Option<InstanceId>>,
+    /// The mutable context: what it holds now.
+    mutable: BTreeMap<String, Json>,
     /// The steps at the top.
     root: Group,
     /// Attempts in flight.
@@ -100,8 +104,10 @@ pub struct Run {
 impl Run {
     /// A run that waits for its slot. `now` is the moment of its creation.
     pub fn new(plan: Arc<Plan>, created: RunCreated, now: Now) -> Self {
+        let mutable = plan.mutable.clone();
         Self {
             plan,
+            mutable,
             created: Arc::new(created),
             created_at: now,
             phase: Phase::Queued,
