@@ -6,6 +6,7 @@ pub mod cgroup;
 pub mod cli;
 pub mod clock;
 pub mod control;
+pub mod daemon;
 pub mod definition;
 pub mod dispatcher;
 pub mod errors;

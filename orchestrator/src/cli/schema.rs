@@ -6,7 +6,14 @@ use schemas::{
     definition,
     events::RunEvent,
     exit_code::ExitCode,
-    output::{doctor::Doctor, list::Listing, log::LogLine, validate::Validation},
+    output::{
+        doctor::Doctor,
+        list::Listing,
+        log::LogLine,
+        schedules::{Fires, ScheduleListing},
+        validate::Validation,
+    },
+    schedule::Schedules,
     skill::Manifest,
     view::RunView,
 };
@@ -43,6 +50,12 @@ enum Name {
     Validate,
     /// list --json.
     List,
+    /// schedules.json.
+    Schedule,
+    /// schedule list --json.
+    Schedules,
+    /// schedule next --json.
+    Fires,
     /// doctor --json.
     Doctor,
 }
@@ -61,6 +74,9 @@ fn schema(name: Name) -> Value {
         Name::Logs => printed::<LogLine>(),
         Name::Validate => printed::<Validation>(),
         Name::List => printed::<Listing>(),
+        Name::Schedule => written::<Schedules>(),
+        Name::Schedules => printed::<ScheduleListing>(),
+        Name::Fires => printed::<Fires>(),
         Name::Doctor => printed::<Doctor>(),
     }
 }

@@ -6,6 +6,7 @@
 pub mod capture;
 pub mod definitions;
 pub mod files;
+pub mod fires;
 pub mod home;
 pub mod index;
 pub mod journal;
@@ -15,4 +16,5 @@ pub mod output;
 pub mod resolve;
 pub mod run;
 pub mod run_log;
+pub mod schedules;
 pub mod view;
