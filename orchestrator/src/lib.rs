@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod cgroup;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod definition;

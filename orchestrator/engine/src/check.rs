@@ -1,5 +1,6 @@
 //! Definition to [`Plan`]: everything that needs more than the shape of one value. All problems at once.
 
+mod assign;
 mod before;
 mod call;
 mod catalog;
@@ -13,6 +14,7 @@ mod outline;
 mod reference;
 mod resolve;
 mod schema;
+mod secrets;
 mod template;
 mod text_skill;
 mod trigger;
@@ -28,6 +30,7 @@ use names::Names;
 use order::Reader;
 use outline::Outline;
 use schema::Schemas;
+pub use secrets::is_secret_name;
 pub use text_skill::over_inputs;
 
 use crate::{

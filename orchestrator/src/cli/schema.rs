@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use schemas::{
+    config::Config,
     definition,
     events::RunEvent,
     exit_code::ExitCode,
@@ -40,6 +41,8 @@ enum Name {
     Definition,
     /// A skill's manifest, skill.json.
     Skill,
+    /// The settings of a home, config.json.
+    Config,
     /// The run view: run --json, status --json, state.json.
     State,
     /// A line of run --events.
@@ -69,6 +72,7 @@ fn schema(name: Name) -> Value {
     match name {
         Name::Definition => definition::json_schema(),
         Name::Skill => written::<Manifest>(),
+        Name::Config => written::<Config>(),
         Name::State => printed::<RunView>(),
         Name::Events => printed::<RunEvent>(),
         Name::Logs => printed::<LogLine>(),

@@ -22,7 +22,6 @@ const TOP_KEYS: &[(&str, &[&str])] = &[
 
 /// Keys of steps, likewise.
 const STEP_KEYS: &[(&str, &[&str])] = &[
-    ("assign", &["{}"]),
     ("rollback", &["[]"]),
     ("error_handling", &[r#""halt""#, r#"{"strategy":"halt"}"#]),
     ("secrets", &["[]"]),

@@ -68,6 +68,7 @@ codes! {
     BAD_ZONE = "E045", "a time zone does not exist";
     BAD_TRIGGER_INPUT = "E046", "the inputs of a trigger do not fit";
     BAD_EXPRESSION = "E050", "an expression is not valid";
+    READONLY_CONTEXT = "E060", "a step writes to a readonly key of the context";
     UNSUPPORTED = "E090", "this version does not support it";
     WIDE_NUMBER = "W001", "a number has more than 64 bits";
     ALMOST_REFERENCE = "W002", "a text looks like a reference";

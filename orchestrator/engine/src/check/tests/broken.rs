@@ -484,9 +484,7 @@ fn skills() {
 
 #[test]
 fn not_supported() {
-    assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","async":true,"assign":{"a":1},"rollback":{"id":"u","type":"skill","skill":"echo"},"error_handling":{"strategy":"retry"},"secrets":["A"],"sandbox":"strict","trust":"untrusted"}"#), @r#"
-    E090 4:54-4:62 "/steps/1/assign" `assign` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
+    assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","async":true,"description":"","rollback":{"id":"u","type":"skill","skill":"echo"},"error_handling":{"strategy":"retry"},"secrets":["A"],"sandbox":"strict","trust":"untrusted"}"#), @r#"
     E090 4:71-4:81 "/steps/1/rollback" `rollback` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E090 4:123-4:139 "/steps/1/error_handling" `error_handling` is not supported by this version
