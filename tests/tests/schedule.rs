@@ -25,7 +25,8 @@ fn check_next(args: &[&str], expected: &[&str]) {
     let all = ["schedule", "next", "--json"].iter().chain(args).copied();
     let answer = fixture.workflow(all).exits(0).json();
     assert_eq!(answer["schema_version"], 1);
-    let fires: Vec<_> = answer["fires"].as_array().unwrap().iter().map(|fire| fire["at"].clone()).collect();
+    let fires: Vec<_> =
+        answer["fires"].as_array().expect("a list").iter().map(|fire| fire["at"].clone()).collect();
     assert_eq!(fires, expected);
 }
 
@@ -99,7 +100,7 @@ fn schedules_are_added_changed_and_removed() {
     assert_eq!(listed[1]["id"], "nightly-2");
     assert_eq!(listed[1]["overlap"], "queue");
     let mut first = listed[0].clone();
-    assert!(first["next"].as_str().unwrap().ends_with(":30:00Z"), "{first}");
+    assert!(first["next"].as_str().expect("a time").ends_with(":30:00Z"), "{first}");
     first["next"] = json!(null);
     assert_eq!(
         first,
