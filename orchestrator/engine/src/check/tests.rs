@@ -8,6 +8,7 @@ mod hostile;
 mod pages;
 mod plans;
 mod spec;
+mod yaml;
 
 use std::fmt::Write as _;
 
