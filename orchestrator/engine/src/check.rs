@@ -115,6 +115,7 @@ impl<'a> Check<'a, '_> {
             limits: limits.map(limits::read).unwrap_or_default(),
             default_strategy,
             timeout: limits.and_then(|limits| duration(limits, "max_execution_time")),
+            schedules: trigger::schedules(root),
         })
     }
 
