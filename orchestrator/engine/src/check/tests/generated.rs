@@ -142,7 +142,12 @@ impl Tape<'_> {
                 }
                 _ => self.change(&mut elements[at]),
             },
-            _ => *value = self.other(),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => *value = self.other(),
         }
     }
 
