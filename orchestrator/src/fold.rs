@@ -101,7 +101,7 @@ fn frozen_plan(dir: &RunDir, created: &RunCreated) -> Result<Arc<Plan>> {
     };
     let syntax = crate::definition::syntax(Path::new(&created.source)).unwrap_or(load::Syntax::Json);
     let definition = load::load(&text, syntax).map_err(|_| bad())?;
-    let catalog = catalog::stand_ins(&definition.skills());
+    let catalog = catalog::stand_ins(&definition);
     let (plan, _) = check(&definition, &catalog);
     plan.map(Arc::new).ok_or_else(bad)
 }

@@ -4,6 +4,7 @@ mod words;
 
 use words::words;
 
+pub mod agent;
 pub mod definition;
 pub mod events;
 pub mod exit_code;

@@ -6,7 +6,7 @@ use schemas::{
     definition,
     events::RunEvent,
     exit_code::ExitCode,
-    output::{doctor::Doctor, list::Listing, log::LogLine, validate::Validation},
+    output::{agents::AgentListing, doctor::Doctor, list::Listing, log::LogLine, validate::Validation},
     skill::Manifest,
     view::RunView,
 };
@@ -33,6 +33,8 @@ enum Name {
     Definition,
     /// A skill's manifest, skill.json.
     Skill,
+    /// The file of an agent.
+    Agent,
     /// The run view: run --json, status --json, state.json.
     State,
     /// A line of run --events.
@@ -43,6 +45,8 @@ enum Name {
     Validate,
     /// list --json.
     List,
+    /// agents list --json.
+    Agents,
     /// doctor --json.
     Doctor,
 }
@@ -56,11 +60,13 @@ fn schema(name: Name) -> Value {
     match name {
         Name::Definition => definition::json_schema(),
         Name::Skill => written::<Manifest>(),
+        Name::Agent => definition::json_schema_of(&definition::agent::AGENT),
         Name::State => printed::<RunView>(),
         Name::Events => printed::<RunEvent>(),
         Name::Logs => printed::<LogLine>(),
         Name::Validate => printed::<Validation>(),
         Name::List => printed::<Listing>(),
+        Name::Agents => printed::<AgentListing>(),
         Name::Doctor => printed::<Doctor>(),
     }
 }

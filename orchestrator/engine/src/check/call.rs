@@ -19,7 +19,12 @@ impl<'a> Check<'a, '_> {
     pub(super) fn step(&mut self, root: &'a Node, node: &'a Node, spot: Spot) -> Option<Step> {
         self.awaits.clear();
         let when = node.get("when").map(|when| self.condition(when, Reader::Step(spot.step)));
-        if node.get("type").and_then(Node::as_text) != Some("skill") {
+        let word = node.get("type").and_then(Node::as_text);
+        if word == Some("agent") {
+            let call = self.agent_call(root, node, Reader::Step(spot.step));
+            return self.planned(node, spot, (StepKind::Skill(Box::new(call?)), when.flatten()), None);
+        }
+        if word != Some("skill") {
             let kind = self.composite(node, spot);
             self.impossible_parts(node);
             return self.planned(node, spot, (kind?, when.flatten()), None);
@@ -27,9 +32,7 @@ impl<'a> Check<'a, '_> {
         let reader = Reader::Step(spot.step);
         let entry = self.skill_of(node);
         let inputs = self.inputs(node, entry, reader);
-        let env = node.get("env").map_or(&[][..], Node::members);
-        let env = env.iter().map(|member| (member.key.to_string(), self.template(&member.value, reader)));
-        let env = env.collect();
+        let env = self.environment(node, reader);
         let cwd = node.get("cwd").map(|cwd| self.template(cwd, reader));
         self.impossible_outputs(node);
 
@@ -45,6 +48,12 @@ impl<'a> Check<'a, '_> {
             sandbox: sandbox(root, node, entry),
         };
         self.planned(node, spot, (StepKind::Skill(Box::new(call)), when.flatten()), Some(entry))
+    }
+
+    /// The variables that a step sets.
+    pub(super) fn environment(&mut self, node: &'a Node, reader: Reader) -> Vec<(String, Template)> {
+        let members = node.get("env").map_or(&[][..], Node::members);
+        members.iter().map(|member| (member.key.to_string(), self.template(&member.value, reader))).collect()
     }
 
     /// What steps of all kinds have.
@@ -82,7 +91,7 @@ impl<'a> Check<'a, '_> {
     }
 
     /// Limits that are those of the step before are kept once.
-    fn shared(&mut self, limits: Limits) -> Arc<Limits> {
+    pub(super) fn shared(&mut self, limits: Limits) -> Arc<Limits> {
         if self.limits.as_deref() != Some(&limits) {
             self.limits = Some(Arc::new(limits));
         }
@@ -182,7 +191,7 @@ fn sandbox(root: &Node, step: &Node, entry: &SkillEntry) -> Profile {
     chosen(step).or(entry.sandbox).or_else(|| chosen(root)).unwrap_or_default()
 }
 
-fn profile(sandbox: &Node) -> Option<Profile> {
+pub(super) fn profile(sandbox: &Node) -> Option<Profile> {
     let word = sandbox.as_text().or_else(|| sandbox.get("profile").and_then(Node::as_text))?;
     match word {
         "none" => Some(Profile::None),
@@ -195,6 +204,8 @@ fn on_crash(step: &Node, entry: Option<&SkillEntry>) -> OnCrash {
     match step.get("on_crash").and_then(Node::as_text) {
         Some("fail") => OnCrash::Fail,
         Some(_) => OnCrash::Rerun,
+        // An agent does not do the same thing twice.
+        None if step.get("type").and_then(Node::as_text) == Some("agent") => OnCrash::Fail,
         None if entry.is_none_or(|entry| entry.idempotent) => OnCrash::Rerun,
         None => OnCrash::Fail,
     }

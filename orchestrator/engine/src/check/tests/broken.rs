@@ -492,9 +492,8 @@ fn not_supported() {
       hint: it is part of the language, and refused rather than ignored
     E090 1:136-1:145 "/finally" `finally` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
-    E090 1:164-1:171 "/finally/0/type" `agent` steps are not supported by this version
-    E090 1:186-1:194 "/agents" `agents` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
+    E080 1:180-1:183 "/finally/0/agent" the agent `x` does not exist
+      hint: searched: `agents` of the definition, ./agents, built in
     E090 1:204-1:212 "/skills" `skills` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E090 1:237-1:246 "/sandbox" `sandbox` is not supported by this version
