@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod cgroup;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod control;
 pub mod definition;
 pub mod dispatcher;

@@ -5,6 +5,7 @@ mod words;
 use words::words;
 
 pub mod agent;
+pub mod config;
 pub mod definition;
 pub mod events;
 pub mod exit_code;

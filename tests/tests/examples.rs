@@ -118,6 +118,18 @@ fn isolation_shows_what_a_step_sees() {
 }
 
 #[test]
+fn counter_counts_in_the_context() {
+    let fixture = Fixture::new();
+    let view = run(&fixture, "counter.json", &[]).exits(0).json();
+    let greeting = "counting to 5: done in 5 turns";
+    assert_eq!(view["outputs"], json!({"counter": 5, "squares": [0, 1, 4, 9, 16], "greeting": greeting}));
+    // What the journal tells is the same.
+    let run_id = view["run_id"].as_str().expect("a run has an id");
+    std::fs::remove_file(fixture.run_dir(run_id).join("state.json")).expect("it was written");
+    assert_eq!(fixture.view(run_id)["outputs"], view["outputs"]);
+}
+
+#[test]
 fn control_flow_has_the_forms_of_the_guide() {
     let shown = completed("control-flow.json", &[]);
     let greeting = |index: u32, name: &str| json!({"greet": {"line": format!("{index}: hello {name}")}});

@@ -388,18 +388,17 @@ fn stored_definition_is_found_by_its_name() {
 }
 
 #[test]
-fn schedules_are_ignored_with_a_warning() {
+fn schedules_are_checked() {
     let fixture = Fixture::new();
     let mut definition = workflow(&[echo("a", json!({"v": 1}))]);
     definition["triggers"] = json!([{"type": "manual"}, {"type": "schedule", "cron": "0 9 * * *"}]);
     fixture.define(&definition);
-    fixture.workflow(["validate", "workflow.json"]).exits(0).says(&["W005", "the trigger is ignored"]);
-    fixture.workflow(["validate", "workflow.json", "--strict"]).exits(3);
-    let view = fixture.workflow(["run", "workflow.json", "--json"]).exits(0).says(&["W005"]).json();
-    assert_eq!(view["status"], "completed");
-    definition["triggers"][1]["enabled"] = json!(false);
-    fixture.define(&definition);
     fixture.workflow(["validate", "workflow.json", "--strict"]).exits(0);
+    let view = fixture.workflow(["run", "workflow.json", "--json"]).exits(0).json();
+    assert_eq!(view["trigger"], "manual");
+    definition["triggers"][1]["cron"] = json!("0 25 * * *");
+    fixture.define(&definition);
+    fixture.workflow(["validate", "workflow.json"]).exits(3).says(&["E044", "`25` (hour)"]);
 }
 
 #[test]

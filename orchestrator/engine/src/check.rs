@@ -1,6 +1,7 @@
 //! Definition to [`Plan`]: everything that needs more than the shape of one value. All problems at once.
 
 mod agent;
+mod assign;
 mod before;
 mod call;
 mod catalog;
@@ -14,8 +15,10 @@ mod outline;
 mod reference;
 mod resolve;
 mod schema;
+mod secrets;
 mod template;
 mod text_skill;
+mod trigger;
 mod unsupported;
 
 #[cfg(test)]
@@ -29,6 +32,7 @@ use names::Names;
 use order::Reader;
 use outline::Outline;
 use schema::Schemas;
+pub use secrets::is_secret_name;
 pub use text_skill::over_inputs;
 
 use crate::{
@@ -45,6 +49,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
     let plan = root.is_object().then(|| {
         let outline = Outline::new(root);
         unsupported::report(root, &outline, &mut problems);
+        trigger::report(root, &mut problems);
         let mut check = Check {
             definition,
             catalog,

@@ -136,6 +136,8 @@ pub struct Step {
     pub when: Option<Program>,
     /// Names of the outputs that later steps may use; empty: every key of the result.
     pub outputs: Vec<String>,
+    /// Keys of the mutable context that get new values when it completes, in order.
+    pub assign: Vec<(String, Template)>,
     /// Wall-clock limit of one attempt.
     pub timeout: Option<Duration>,
     /// Limit on silence.

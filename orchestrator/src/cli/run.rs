@@ -13,6 +13,7 @@ use schemas::{
 use workflow_engine::{plan::Plan, units};
 
 use crate::{
+    config,
     definition::{self, Source},
     errors::{CommandError, Result},
     inputs,
@@ -58,6 +59,9 @@ pub(super) struct Arguments {
     /// Limit on the whole run: seconds, or 250ms, 30s, 10m, 1h30m.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
+    /// Place in the line when there is no free slot: the higher goes first, then who came first.
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    priority: i32,
     /// A cgroup v2 directory that is ours to use.
     #[arg(long, value_name = "PATH")]
     cgroup_base: Option<PathBuf>,
@@ -87,6 +91,8 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         created,
         cgroup_base: arguments.cgroup_base.clone(),
         detached: arguments.detached,
+        priority: arguments.priority,
+        config: config::read(home)?,
     };
     if arguments.dry_run {
         return dry_run::show(&order, arguments.json);

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use schemas::{
+    config::Config,
     definition,
     events::RunEvent,
     exit_code::ExitCode,
@@ -33,6 +34,8 @@ enum Name {
     Definition,
     /// A skill's manifest, skill.json.
     Skill,
+    /// The settings of a home, config.json.
+    Config,
     /// The file of an agent.
     Agent,
     /// The run view: run --json, status --json, state.json.
@@ -60,6 +63,7 @@ fn schema(name: Name) -> Value {
     match name {
         Name::Definition => definition::json_schema(),
         Name::Skill => written::<Manifest>(),
+        Name::Config => written::<Config>(),
         Name::Agent => definition::json_schema_of(&definition::agent::AGENT),
         Name::State => printed::<RunView>(),
         Name::Events => printed::<RunEvent>(),

@@ -114,6 +114,11 @@ impl Home {
         self.path.join("index.lock")
     }
 
+    /// `queue/`: the line of runs that wait for a slot, and the slots that are taken.
+    pub fn queue(&self) -> PathBuf {
+        self.path.join("queue")
+    }
+
     /// `runs/`.
     pub fn runs(&self) -> PathBuf {
         self.path.join("runs")

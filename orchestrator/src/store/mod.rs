@@ -12,6 +12,7 @@ pub mod journal;
 pub mod lock;
 pub mod names;
 pub mod output;
+pub mod queue;
 pub mod resolve;
 pub mod run;
 pub mod run_log;

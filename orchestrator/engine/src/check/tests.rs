@@ -2,6 +2,7 @@
 
 mod agents;
 mod agreement;
+mod assign;
 mod broken;
 mod control;
 mod hostile;
@@ -32,6 +33,7 @@ fn catalog() -> Catalog {
     let path = r#"{"type":"object","properties":{"path":{"type":"string"}}}"#;
     let skills = [
         ("echo", None, None),
+        ("set-context", None, None),
         ("http-get", Some(http), Some(closed)),
         ("json-parse", Some(parse), Some(parsed)),
         ("file-exists", Some(path), None),

@@ -64,7 +64,11 @@ codes! {
     MISSING_SKILL_INPUT = "E041", "an input of the skill is missing";
     BAD_SKILL_INPUT = "E042", "an input does not fit the skill";
     BAD_MANIFEST = "E043", "the manifest of a skill cannot be used";
+    BAD_CRON = "E044", "a cron expression is not valid";
+    BAD_ZONE = "E045", "a time zone does not exist";
+    BAD_TRIGGER_INPUT = "E046", "the inputs of a trigger do not fit";
     BAD_EXPRESSION = "E050", "an expression is not valid";
+    READONLY_CONTEXT = "E060", "a step writes to a readonly key of the context";
     UNKNOWN_AGENT = "E080", "an agent does not exist";
     BAD_AGENT = "E081", "the file of an agent cannot be used";
     MISSING_PRICE = "E082", "a limit on cost needs a price";
@@ -75,7 +79,6 @@ codes! {
     ALMOST_REFERENCE = "W002", "a text looks like a reference";
     SINGLE_CHILD = "W003", "a parallel group has one step";
     HIDDEN_SKILL = "W004", "a skill stands in two places";
-    IGNORED_SCHEDULE = "W005", "a schedule is ignored";
     HIDDEN_AGENT = "W035", "an agent stands in two places";
     LOOSER_GUARDRAIL = "W036", "a step would loosen a guardrail of its agent";
     UNKNOWN_TOOL = "W037", "a tool is not known";
