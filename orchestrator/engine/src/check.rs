@@ -66,7 +66,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
         check.plan(root)
     });
     let plan = plan.flatten().filter(|_| problems.errors() == 0);
-    (plan, problems.finish(|offset| definition.pointer_at(offset)))
+    (plan, problems.finish(definition.text(), |place| definition.pointer_at(place)))
 }
 
 /// The pass over one definition.

@@ -98,8 +98,9 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         return dry_run::show(&order, arguments.json);
     }
     owner::refuse_unheld(&order)?;
-    let created = owner::create(home, &order, &source.text)?;
-    drop(source);
+    let frozen = checked.json.as_ref().map_or(&source.text[..], |json| json.as_str().as_bytes());
+    let created = owner::create(home, &order, frozen)?;
+    drop((source, checked.json));
     if arguments.detached {
         detach::let_go(id)?;
     }

@@ -14,7 +14,7 @@ use crate::{
     diagnostic::codes::{
         ALL_TOOLS, BAD_AGENT, BAD_OUTPUT_SCHEMA, BAD_STEP_ID, HIDDEN_AGENT, MISSING_PRICE, UNKNOWN_AGENT,
     },
-    load::{Node, inside, nearest, shortened},
+    load::{Node, nearest, shortened},
     plan::{AgentTarget, Limits, SkillCall, SkillTarget},
     value::Template,
 };
@@ -80,7 +80,7 @@ impl<'a> Check<'a, '_> {
         let report = self.problems.report(UNKNOWN_AGENT, span.clone(), message);
         report.hint(hint);
         if let Some(near) = near {
-            report.suggest(inside(span), near);
+            report.suggest(span, near);
         }
     }
 

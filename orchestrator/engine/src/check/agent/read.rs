@@ -20,7 +20,7 @@ pub fn read_agent(definition: &Definition) -> (Option<AgentFile>, Vec<Diagnostic
         problems.report(BAD_AGENT, root.opening(), error.to_string());
     }
     let file = file.ok().filter(|_| problems.errors() == 0);
-    (file, problems.finish(|offset| definition.pointer_at(offset)))
+    (file, problems.finish(definition.text(), |place| definition.pointer_at(place)))
 }
 
 /// An agent as its node says; what is wrong with its shape was reported with that.
