@@ -12,6 +12,7 @@ mod output;
 #[cfg(test)]
 mod reference;
 mod run;
+mod schedule;
 mod schema;
 mod status;
 mod stop;
@@ -63,6 +64,7 @@ enum Command {
     Stop(stop::Arguments),
     Validate(validate::Arguments),
     Delete(delete::Arguments),
+    Schedule(schedule::Arguments),
     Schema(schema::Arguments),
     Agents(agents::Arguments),
     Doctor(doctor::Arguments),
@@ -96,6 +98,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Stop(arguments) => stop::run(&arguments, &home()?),
         Command::Validate(arguments) => validate::run(&arguments, &home()?),
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
+        Command::Schedule(arguments) => schedule::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Agents(arguments) => agents::run(&arguments, &home()?),
         Command::Doctor(arguments) => doctor::run(&arguments, home),

@@ -116,6 +116,7 @@ impl<'a> Check<'a, '_> {
             outputs,
             limits: limits.map(limits::read).unwrap_or_default(),
             timeout: limits.and_then(|limits| duration(limits, "max_execution_time")),
+            schedules: trigger::schedules(root),
         })
     }
 

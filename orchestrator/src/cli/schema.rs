@@ -7,7 +7,15 @@ use schemas::{
     definition,
     events::RunEvent,
     exit_code::ExitCode,
-    output::{agents::AgentListing, doctor::Doctor, list::Listing, log::LogLine, validate::Validation},
+    output::{
+        agents::AgentListing,
+        doctor::Doctor,
+        list::Listing,
+        log::LogLine,
+        schedules::{Fires, ScheduleListing},
+        validate::Validation,
+    },
+    schedule::Schedules,
     skill::Manifest,
     view::RunView,
 };
@@ -48,6 +56,12 @@ enum Name {
     Validate,
     /// list --json.
     List,
+    /// schedules.json.
+    Schedule,
+    /// schedule list --json.
+    Schedules,
+    /// schedule next --json.
+    Fires,
     /// agents list --json.
     Agents,
     /// doctor --json.
@@ -70,6 +84,9 @@ fn schema(name: Name) -> Value {
         Name::Logs => printed::<LogLine>(),
         Name::Validate => printed::<Validation>(),
         Name::List => printed::<Listing>(),
+        Name::Schedule => written::<Schedules>(),
+        Name::Schedules => printed::<ScheduleListing>(),
+        Name::Fires => printed::<Fires>(),
         Name::Agents => printed::<AgentListing>(),
         Name::Doctor => printed::<Doctor>(),
     }
