@@ -71,6 +71,7 @@ fn apply(dir: &RunDir, run: &mut Run, event: Event, now: Now) {
         event @ (Event::RunCreated(_)
         | Event::RunStarted { .. }
         | Event::AttemptStopping { .. }
+        | Event::RetryDue { .. }
         | Event::RunTimedOut
         | Event::StopRequested { .. }
         | Event::RunResumed) => event,

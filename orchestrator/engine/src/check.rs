@@ -16,6 +16,7 @@ mod reference;
 mod resolve;
 mod schema;
 mod secrets;
+mod strategy;
 mod template;
 mod text_skill;
 mod trigger;
@@ -98,10 +99,14 @@ impl<'a> Check<'a, '_> {
             self.skill_of(step.node);
             self.agent_of(root, step.node);
         }
+        let per_step = self.per_step(root);
         let mut steps: Vec<Option<Step>> = Vec::new();
         for (step, spot) in outline.running() {
-            steps.push(self.step(root, step.node, spot));
+            let strategies = self.strategies(&per_step, step);
+            let planned = self.step(root, step.node, spot);
+            steps.push(planned.map(|planned| Step { strategies, ..planned }));
         }
+        let default_strategy = self.default_strategy(root);
         let outputs = self.outputs(root);
         let limits = root.get("resource_limits");
         let steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
@@ -115,6 +120,7 @@ impl<'a> Check<'a, '_> {
             mutable: values(root, "mutable"),
             outputs,
             limits: limits.map(limits::read).unwrap_or_default(),
+            default_strategy,
             timeout: limits.and_then(|limits| duration(limits, "max_execution_time")),
             schedules: trigger::schedules(root),
         })

@@ -2,6 +2,7 @@
 //! to ids, limits and defaults are merged. Whoever holds a plan never looks at the definition again.
 
 mod control;
+mod strategy;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -12,7 +13,10 @@ use schemas::{
     skill::Protocol,
 };
 
-pub use self::control::{Branch, Conditional, Loop, Parallel, Turns, WaitFor};
+pub use self::{
+    control::{Branch, Conditional, Loop, Parallel, Turns, WaitFor},
+    strategy::{Act, Backoff, Final, Jitter, Retry, Scale, Strategy, Trigger, seed},
+};
 use crate::{expr::Program, units::Bytes, value::Template};
 
 /// Index of a step in [`Plan::steps`].
@@ -47,6 +51,8 @@ pub struct Plan {
     pub outputs: Vec<(String, Template)>,
     /// Limits of the whole run.
     pub limits: Limits,
+    /// The strategy of leaf steps that have none.
+    pub default_strategy: Option<Strategy>,
     /// `max_execution_time` of the whole run.
     pub timeout: Option<Duration>,
     /// Triggers by the clock, in the order of the file.
@@ -168,6 +174,8 @@ pub struct Step {
     pub idle_timeout: Option<Duration>,
     /// Time between SIGTERM and kill.
     pub grace: Duration,
+    /// What it does with its failures: the first that fits acts.
+    pub strategies: Box<[Strategy]>,
     /// What to do with an attempt whose engine died.
     pub on_crash: OnCrash,
     /// Whether SIGTERM goes to the leader only.

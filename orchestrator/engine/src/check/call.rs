@@ -91,6 +91,7 @@ impl<'a> Check<'a, '_> {
             grace: duration(node, "grace")
                 .or_else(|| entry.and_then(|entry| entry.grace))
                 .unwrap_or(DEFAULT_GRACE),
+            strategies: Box::default(),
             assign: made.assign,
             on_crash: on_crash(node, entry),
             kill_mode: kill_mode(node),

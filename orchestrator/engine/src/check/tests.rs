@@ -9,6 +9,7 @@ mod hostile;
 mod pages;
 mod plans;
 mod spec;
+mod strategies;
 mod yaml;
 
 use std::{fmt::Write as _, sync::Arc};
