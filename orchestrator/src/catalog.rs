@@ -1,4 +1,4 @@
-//! Looking for skills: the folders in which they may stand, first wins; built-in ones come last.
+//! Looking for skills (and, by way of [`agents`], for agents): the folders in which they may stand, first wins; built-in ones come last.
 
 use std::{
     collections::BTreeMap,
@@ -11,11 +11,15 @@ use schemas::skill::{self, Manifest, Parse, Quantity};
 use worker::skills::{self as builtin, program};
 use workflow_engine::{
     check::{Catalog, SkillEntry},
+    load::Definition,
     plan::{Enforcement, ExternalSkill, Limits, Needs, Profile, SkillTarget},
     units::{self, Bytes},
 };
 
-use crate::store::{files, home::Home, names::SafeName};
+use crate::{
+    agents,
+    store::{files, home::Home, names::SafeName},
+};
 
 /// Longest manifest that is read.
 const MANIFEST_MAX: u64 = 1024 * 1024;
@@ -29,10 +33,12 @@ pub struct Found {
     pub manifests: BTreeMap<String, String>,
 }
 
-/// Looks for the named skills. `beside` is the folder of the definition, `given` is `--skills-dir`.
-pub fn discover(names: &[&str], beside: Option<&Path>, home: &Home, given: Option<&Path>) -> Found {
+/// Looks for the skills and agents that a definition names. `beside` is its folder, `given` is `--skills-dir`.
+pub fn discover(definition: &Definition, beside: Option<&Path>, home: &Home, given: Option<&Path>) -> Found {
+    let names = &definition.skills();
     let places = places(beside, home, given);
     let mut found = Found { catalog: builtins(), ..Found::default() };
+    found.catalog.agents = agents::discover(&definition.agents(), beside, home);
     found.catalog.searched = places.iter().map(|place| place.display().to_string()).collect();
     for name in names {
         if !found.manifests.contains_key(*name)
@@ -47,10 +53,11 @@ pub fn discover(names: &[&str], beside: Option<&Path>, home: &Home, given: Optio
     found
 }
 
-/// Entries that stand for skills of which only the name matters: a run that is over is folded with them.
-pub fn stand_ins(names: &[&str]) -> Catalog {
+/// Entries that stand for skills and agents of which only the name matters: a run that is over is folded with them.
+pub fn stand_ins(definition: &Definition) -> Catalog {
     let mut catalog = builtins();
-    for name in names {
+    catalog.agents = agents::stand_ins(&definition.agents());
+    for name in &definition.skills() {
         let stand_in = || SkillEntry::new(SkillTarget::Builtin { needs: Needs::Nothing });
         catalog.skills.entry((*name).to_owned()).or_insert_with(stand_in);
     }

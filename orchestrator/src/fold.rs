@@ -102,7 +102,7 @@ fn frozen_plan(dir: &RunDir) -> Result<Arc<Plan>> {
     };
     // It is JSON; the copy of a definition with comments was once kept as it stood.
     let definition = load::load(&text, load::Syntax::Jsonc).map_err(|_| bad())?;
-    let catalog = catalog::stand_ins(&definition.skills());
+    let catalog = catalog::stand_ins(&definition);
     let (plan, _) = check(&definition, &catalog);
     plan.map(Arc::new).ok_or_else(bad)
 }
