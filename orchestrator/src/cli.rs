@@ -2,14 +2,18 @@
 
 mod completions;
 mod delete;
+mod detach;
 mod doctor;
 mod eval;
 mod list;
 mod logs;
 mod man;
 mod output;
+mod progress;
 #[cfg(test)]
 mod reference;
+mod resume;
+mod retry;
 mod run;
 mod schema;
 mod status;
@@ -56,6 +60,8 @@ struct Workflow {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Resume(resume::Arguments),
+    Retry(retry::Arguments),
     Status(status::Arguments),
     List(list::Arguments),
     Logs(logs::Arguments),
@@ -88,6 +94,8 @@ fn dispatch(workflow: Workflow) -> Result {
     };
     match workflow.command {
         Command::Run(arguments) => run::run(&arguments, &home()?),
+        Command::Resume(arguments) => resume::run(&arguments, &home()?),
+        Command::Retry(arguments) => retry::run(&arguments, &home()?),
         Command::Status(arguments) => status::run(&arguments, &home()?),
         Command::List(arguments) => list::run(&arguments, &home()?),
         Command::Logs(arguments) => logs::run(&arguments, &home()?),

@@ -38,6 +38,22 @@ pub fn current_view(dir: &RunDir) -> Result<RunView> {
 
 /// The run as its journal tells it.
 pub fn fold(dir: &RunDir) -> Result<Run> {
+    Ok(folded(dir)?.run)
+}
+
+/// A run as its journal tells it.
+#[derive(Debug)]
+pub struct Folded {
+    /// What it follows.
+    pub plan: Arc<Plan>,
+    /// Where it stands.
+    pub run: Run,
+    /// The moment of its last event.
+    pub last: Now,
+}
+
+/// As [`fold()`], for whoever goes on with it.
+pub fn folded(dir: &RunDir) -> Result<Folded> {
     let mut reader = Reader::open(dir).map_err(|error| told(&error))?;
     let first = reader.next().transpose().map_err(|error| told(&error))?;
     let Some(Record { now, event: Event::RunCreated(created), .. }) = first else {
@@ -47,12 +63,13 @@ pub fn fold(dir: &RunDir) -> Result<Run> {
         ));
     };
     let plan = frozen_plan(dir, &created)?;
-    let mut run = Run::new(plan, *created, now);
+    let mut folded = Folded { run: Run::new(Arc::clone(&plan), *created, now), plan, last: now };
     for record in reader {
         let Record { now, event, .. } = record.map_err(|error| told(&error))?;
-        apply(dir, &mut run, event, now);
+        apply(dir, &mut folded.run, event, now);
+        folded.last = now;
     }
-    Ok(run)
+    Ok(folded)
 }
 
 /// What is wrong with a journal, as a command says it.
@@ -88,7 +105,7 @@ fn loaded(dir: &RunDir, mut ended: AttemptEnded) -> AttemptEnded {
     ended
 }
 
-/// The plan of the frozen definition. Its skills need not be there any more: only their names matter.
+/// The plan of the frozen definition, with the frozen manifests of its skills.
 fn frozen_plan(dir: &RunDir, created: &RunCreated) -> Result<Arc<Plan>> {
     let path = dir.definition();
     let text = files::read_capped(&path, load::MAX_BYTES as u64)
@@ -101,7 +118,7 @@ fn frozen_plan(dir: &RunDir, created: &RunCreated) -> Result<Arc<Plan>> {
     };
     let syntax = crate::definition::syntax(Path::new(&created.source)).unwrap_or(load::Syntax::Json);
     let definition = load::load(&text, syntax).map_err(|_| bad())?;
-    let catalog = catalog::stand_ins(&definition.skills());
+    let catalog = catalog::frozen(&definition.skills(), dir, &created.skills);
     let (plan, _) = check(&definition, &catalog);
     plan.map(Arc::new).ok_or_else(bad)
 }

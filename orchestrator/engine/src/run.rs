@@ -14,6 +14,7 @@ mod group;
 mod locate;
 mod outputs;
 mod resume;
+mod reuse;
 mod scope;
 mod state;
 mod stop;

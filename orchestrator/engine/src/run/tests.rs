@@ -8,6 +8,7 @@ mod data;
 mod pairs;
 mod properties;
 mod resume;
+mod reuse;
 mod shape;
 mod trees;
 mod view;
