@@ -15,6 +15,7 @@ mod reference;
 mod resume;
 mod retry;
 mod run;
+mod schedule;
 mod schema;
 mod status;
 mod stop;
@@ -68,6 +69,7 @@ enum Command {
     Stop(stop::Arguments),
     Validate(validate::Arguments),
     Delete(delete::Arguments),
+    Schedule(schedule::Arguments),
     Schema(schema::Arguments),
     Doctor(doctor::Arguments),
     Eval(eval::Arguments),
@@ -102,6 +104,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Stop(arguments) => stop::run(&arguments, &home()?),
         Command::Validate(arguments) => validate::run(&arguments, &home()?),
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
+        Command::Schedule(arguments) => schedule::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments, home),
         Command::Eval(arguments) => eval::run(&arguments),

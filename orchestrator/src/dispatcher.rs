@@ -2,8 +2,9 @@
 //! says what follows, and that is done. Nothing is decided here.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     rc::Rc,
+    time::Duration,
 };
 
 use schemas::{
@@ -67,7 +68,10 @@ pub struct Dispatcher<'a> {
     host: Rc<Host>,
     attempts: HashMap<AttemptId, Handle>,
     news: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
-    deadline: Option<Instant>,
+    /// What is to come, the nearest first; the number keeps those of one instant apart.
+    timers: BTreeMap<(Instant, u64), Timer>,
+    /// Timers so far.
+    armed: u64,
     finished: Option<RunStatus>,
     seq: u64,
     watchers: Vec<&'a mut dyn Watcher>,
@@ -100,7 +104,8 @@ impl<'a> Dispatcher<'a> {
             host,
             attempts: HashMap::new(),
             news: mpsc::unbounded_channel(),
-            deadline: None,
+            timers: BTreeMap::new(),
+            armed: 0,
             finished: None,
             seq: heard,
             watchers,
@@ -136,7 +141,7 @@ impl<'a> Dispatcher<'a> {
                 tokio::task::yield_now().await;
             }
             self.tell();
-            let deadline = self.deadline;
+            let deadline = self.timers.first_key_value().map(|((at, _), _)| *at);
             tokio::select! {
                 Some(news) = self.news.1.recv() => self.take(news, &mut batch),
                 Some(stop) = stops.recv() => {
@@ -144,8 +149,7 @@ impl<'a> Dispatcher<'a> {
                     batch.push(Event::StopRequested { now: stop.now, by: stop.by });
                 }
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                    self.deadline = None;
-                    batch.push(Event::RunTimedOut);
+                    batch.extend(self.due());
                 }
             }
             // What came meanwhile goes with the same commit.
@@ -218,10 +222,30 @@ impl<'a> Dispatcher<'a> {
                     attempt.terminate(Terminate { reason, now });
                 }
             }
-            Action::ArmTimer { timer: Timer::Run, after } => self.deadline = Some(Instant::now() + after),
+            Action::ArmTimer { timer, after } => self.arm(timer, after),
             Action::Notice(notice) => self.notify(now, notice),
             Action::Finish { status } => self.finished = Some(status),
         }
+    }
+
+    fn arm(&mut self, timer: Timer, after: Duration) {
+        self.armed += 1;
+        self.timers.insert((Instant::now() + after, self.armed), timer);
+    }
+
+    /// The events of the timers that are due.
+    fn due(&mut self) -> Vec<Event> {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        while due.len() < BATCH
+            && let Some(timer) = self.timers.first_entry().filter(|timer| timer.key().0 <= now)
+        {
+            due.push(match timer.remove() {
+                Timer::Run => Event::RunTimedOut,
+                Timer::Retry(id) => Event::RetryDue { id },
+            });
+        }
+        due
     }
 
     /// The journal is gone: ends what runs, in order, and waits for it. Nothing more is recorded.
@@ -269,6 +293,12 @@ impl<'a> Dispatcher<'a> {
             Notice::StepCompleted { id, duration_ms } => {
                 self.notice(now, EventType::StepCompleted, Some(&id), |event| {
                     event.duration_ms = Some(duration_ms);
+                });
+            }
+            Notice::StepRetrying { id, error, delay_ms } => {
+                self.notice(now, EventType::StepRetrying, Some(&id), |event| {
+                    event.error = Some(*error);
+                    event.delay_ms = Some(delay_ms);
                 });
             }
             Notice::StepFailed { id, error, duration_ms } => {
@@ -327,6 +357,7 @@ pub fn run_event(run: &Run, seq: u64, now: Now, kind: EventType) -> RunEvent {
         status: None,
         error: None,
         duration_ms: None,
+        delay_ms: None,
         level: None,
         text: None,
         progress: None,
@@ -340,6 +371,7 @@ fn ended(event: &Event) -> Option<&AttemptId> {
         Event::RunCreated(_)
         | Event::RunStarted { .. }
         | Event::AttemptStopping { .. }
+        | Event::RetryDue { .. }
         | Event::RunTimedOut
         | Event::StopRequested { .. }
         | Event::RunResumed => None,
@@ -358,6 +390,7 @@ fn output_of(event: &mut Event) -> Option<(&AttemptId, &mut Output)> {
         Event::RunCreated(_)
         | Event::RunStarted { .. }
         | Event::AttemptStopping { .. }
+        | Event::RetryDue { .. }
         | Event::RunTimedOut
         | Event::StopRequested { .. }
         | Event::RunResumed => None,

@@ -12,5 +12,6 @@ pub mod failure;
 pub mod journal;
 pub mod json;
 pub mod output;
+pub mod schedule;
 pub mod skill;
 pub mod view;

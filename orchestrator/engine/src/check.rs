@@ -15,6 +15,7 @@ mod reference;
 mod resolve;
 mod schema;
 mod secrets;
+mod strategy;
 mod template;
 mod text_skill;
 mod trigger;
@@ -63,7 +64,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
         check.plan(root)
     });
     let plan = plan.flatten().filter(|_| problems.errors() == 0);
-    (plan, problems.finish(|offset| definition.pointer_at(offset)))
+    (plan, problems.finish(definition.text(), |place| definition.pointer_at(place)))
 }
 
 /// The pass over one definition.
@@ -91,10 +92,14 @@ impl<'a> Check<'a, '_> {
         for step in outline.beside() {
             self.skill_of(step.node);
         }
+        let per_step = self.per_step(root);
         let mut steps: Vec<Option<Step>> = Vec::new();
         for (step, spot) in outline.running() {
-            steps.push(self.step(root, step.node, spot));
+            let strategies = self.strategies(&per_step, step);
+            let planned = self.step(root, step.node, spot);
+            steps.push(planned.map(|planned| Step { strategies, ..planned }));
         }
+        let default_strategy = self.default_strategy(root);
         let outputs = self.outputs(root);
         let limits = root.get("resource_limits");
         let steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
@@ -108,7 +113,9 @@ impl<'a> Check<'a, '_> {
             mutable: values(root, "mutable"),
             outputs,
             limits: limits.map(limits::read).unwrap_or_default(),
+            default_strategy,
             timeout: limits.and_then(|limits| duration(limits, "max_execution_time")),
+            schedules: trigger::schedules(root),
         })
     }
 

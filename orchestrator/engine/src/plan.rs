@@ -2,12 +2,20 @@
 //! to ids, limits and defaults are merged. Whoever holds a plan never looks at the definition again.
 
 mod control;
+mod strategy;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use schemas::{json::Json, skill::Protocol};
+use schemas::{
+    json::Json,
+    schedule::{CatchUp, Overlap},
+    skill::Protocol,
+};
 
-pub use self::control::{Branch, Conditional, Loop, Parallel, Turns, WaitFor};
+pub use self::{
+    control::{Branch, Conditional, Loop, Parallel, Turns, WaitFor},
+    strategy::{Act, Backoff, Final, Jitter, Retry, Scale, Strategy, Trigger, seed},
+};
 use crate::{expr::Program, units::Bytes, value::Template};
 
 /// Index of a step in [`Plan::steps`].
@@ -42,8 +50,33 @@ pub struct Plan {
     pub outputs: Vec<(String, Template)>,
     /// Limits of the whole run.
     pub limits: Limits,
+    /// The strategy of leaf steps that have none.
+    pub default_strategy: Option<Strategy>,
     /// `max_execution_time` of the whole run.
     pub timeout: Option<Duration>,
+    /// Triggers by the clock, in the order of the file.
+    pub schedules: Vec<Schedule>,
+}
+
+/// A trigger by the clock. Expression and zone have been checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// Cron expression.
+    pub cron: String,
+    /// IANA time zone.
+    pub timezone: String,
+    /// What happens to fires that were missed.
+    pub catch_up: CatchUp,
+    /// What happens to a fire while a run still runs.
+    pub overlap: Overlap,
+    /// Whether it fires.
+    pub enabled: bool,
+    /// Inputs of the runs that it starts.
+    pub inputs: BTreeMap<String, Json>,
+    /// The longest delay of a fire.
+    pub jitter: Duration,
+    /// A fire later than this counts as missed.
+    pub max_lag: Option<Duration>,
 }
 
 /// One declared input of a run.
@@ -140,6 +173,8 @@ pub struct Step {
     pub idle_timeout: Option<Duration>,
     /// Time between SIGTERM and kill.
     pub grace: Duration,
+    /// What it does with its failures: the first that fits acts.
+    pub strategies: Box<[Strategy]>,
     /// What to do with an attempt whose engine died.
     pub on_crash: OnCrash,
     /// Whether SIGTERM goes to the leader only.

@@ -4,6 +4,7 @@ mod dry_run;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use schemas::{
     exit_code::ExitCode,
     journal::{FORMAT_VERSION, RunCreated},
@@ -73,6 +74,15 @@ pub(super) struct Arguments {
     /// The engine of a detached run: prints the id and lets go of the terminal.
     #[arg(long, hide = true)]
     detached: bool,
+    /// The id that the run gets.
+    #[arg(long, hide = true)]
+    run_id: Option<RunId>,
+    /// What started it.
+    #[arg(long, hide = true, default_value = "manual")]
+    trigger: String,
+    /// The moment for which a schedule meant it.
+    #[arg(long, hide = true)]
+    scheduled_at: Option<Timestamp>,
 }
 
 pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
@@ -86,7 +96,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         ui::say(&ui::diagnostics::render(&source.name, &text, &checked.diagnostics));
     }
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
-    let id = RunId::generate();
+    let id = arguments.run_id.unwrap_or_else(RunId::generate);
     let created = created(arguments, &source, &plan, id, checked.skills)?;
     let driving = Driving {
         cgroup_base: arguments.cgroup_base.clone(),
@@ -101,7 +111,8 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     owner::refuse_unheld(&order)?;
     let skills = catalog::texts(&order.created.skills);
     let skills = skills.map_err(|fault| CommandError::from_error(ExitCode::Engine, &fault))?;
-    let created = owner::create(home, &order, &Frozen { definition: source.text, skills })?;
+    let definition = checked.json.map_or(source.text, |json| json.as_str().as_bytes().to_vec());
+    let created = owner::create(home, &order, &Frozen { definition, skills })?;
     if arguments.detached {
         detach::let_go(id)?;
     }
@@ -139,8 +150,8 @@ fn created(
         run_id: id.to_string(),
         workflow: plan.name.clone(),
         version: plan.version.clone(),
-        trigger: "manual".to_owned(),
-        scheduled_at: None,
+        trigger: arguments.trigger.clone(),
+        scheduled_at: arguments.scheduled_at,
         base: base.to_string_lossy().into_owned(),
         source: path.to_string_lossy().into_owned(),
         inputs: inputs::resolve(plan, arguments.inputs.as_deref(), &arguments.input)?,
@@ -151,7 +162,8 @@ fn created(
     })
 }
 
-fn duration(text: &str) -> std::result::Result<Duration, String> {
+/// A duration of the command line.
+pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     let number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
     let parsed = if number { units::duration_from_number(text) } else { units::duration_from_text(text) };
     parsed.map_err(|error| error.to_string())

@@ -7,7 +7,14 @@ use schemas::{
     definition,
     events::RunEvent,
     exit_code::ExitCode,
-    output::{doctor::Doctor, list::Listing, log::LogLine, validate::Validation},
+    output::{
+        doctor::Doctor,
+        list::Listing,
+        log::LogLine,
+        schedules::{Fires, ScheduleListing},
+        validate::Validation,
+    },
+    schedule::Schedules,
     skill::Manifest,
     view::RunView,
 };
@@ -46,6 +53,12 @@ enum Name {
     Validate,
     /// list --json.
     List,
+    /// schedules.json.
+    Schedule,
+    /// schedule list --json.
+    Schedules,
+    /// schedule next --json.
+    Fires,
     /// doctor --json.
     Doctor,
 }
@@ -65,6 +78,9 @@ fn schema(name: Name) -> Value {
         Name::Logs => printed::<LogLine>(),
         Name::Validate => printed::<Validation>(),
         Name::List => printed::<Listing>(),
+        Name::Schedule => written::<Schedules>(),
+        Name::Schedules => printed::<ScheduleListing>(),
+        Name::Fires => printed::<Fires>(),
         Name::Doctor => printed::<Doctor>(),
     }
 }

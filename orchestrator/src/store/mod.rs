@@ -6,6 +6,7 @@
 pub mod capture;
 pub mod definitions;
 pub mod files;
+pub mod fires;
 pub mod home;
 pub mod index;
 pub mod journal;
@@ -16,4 +17,5 @@ pub mod queue;
 pub mod resolve;
 pub mod run;
 pub mod run_log;
+pub mod schedules;
 pub mod view;

@@ -6,7 +6,7 @@ use super::{Check, SkillEntry, duration, limits, order::Reader, outline::Spot};
 use crate::{
     diagnostic::codes::{BAD_MANIFEST, BAD_VALUE, HIDDEN_SKILL, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
     expr::Program,
-    load::{Node, inside, nearest},
+    load::{Node, nearest},
     plan::{KillMode, Limits, OnCrash, Profile, SkillCall, Step, StepKind},
     value::Template,
 };
@@ -80,6 +80,7 @@ impl<'a> Check<'a, '_> {
             grace: duration(node, "grace")
                 .or_else(|| entry.and_then(|entry| entry.grace))
                 .unwrap_or(DEFAULT_GRACE),
+            strategies: Box::default(),
             assign: made.assign,
             on_crash: on_crash(node, entry),
             kill_mode: kill_mode(node),
@@ -125,7 +126,7 @@ impl<'a> Check<'a, '_> {
             self.problems.report(UNKNOWN_SKILL, span.clone(), format!("the skill `{name}` does not exist"));
         report.hint(hint);
         if let Some(near) = near {
-            report.suggest(inside(span), near);
+            report.suggest(span, near);
         }
     }
 

@@ -8,6 +8,8 @@ mod hostile;
 mod pages;
 mod plans;
 mod spec;
+mod strategies;
+mod yaml;
 
 use std::fmt::Write as _;
 

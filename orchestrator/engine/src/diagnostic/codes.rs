@@ -31,9 +31,12 @@ codes! {
     NOT_UTF8 = "E001", "the file is not UTF-8";
     TOO_LARGE = "E002", "the file is too large";
     TOO_DEEP = "E003", "values are nested too deeply";
-    SYNTAX = "E004", "the file is not valid JSON";
+    SYNTAX = "E004", "the file is not valid JSON or YAML";
     DUPLICATE_KEY = "E005", "a key is given twice";
     NUMBER_RANGE = "E006", "a number is out of range";
+    NOT_JSON = "E007", "the YAML says what JSON cannot";
+    ALIASES = "E008", "the aliases stand for too much";
+    DOCUMENTS = "E009", "there are several YAML documents";
     WRONG_TYPE = "E010", "a value has the wrong type";
     MISSING_KEY = "E011", "a key is missing";
     UNKNOWN_KEY = "E012", "a key is not known";
@@ -69,10 +72,13 @@ codes! {
     BAD_TRIGGER_INPUT = "E046", "the inputs of a trigger do not fit";
     BAD_EXPRESSION = "E050", "an expression is not valid";
     READONLY_CONTEXT = "E060", "a step writes to a readonly key of the context";
+    UNKNOWN_STRATEGY_STEP = "E070", "a strategy is given to no step";
+    UNREACHED_STRATEGY = "E071", "a strategy is never reached";
     UNSUPPORTED = "E090", "this version does not support it";
     WIDE_NUMBER = "W001", "a number has more than 64 bits";
     ALMOST_REFERENCE = "W002", "a text looks like a reference";
     SINGLE_CHILD = "W003", "a parallel group has one step";
     HIDDEN_SKILL = "W004", "a skill stands in two places";
+    FOREIGN_KEY = "W020", "a key belongs to another strategy";
     TOO_MANY = "W099", "there are too many problems";
 }

@@ -25,7 +25,7 @@ fn steps(text: &str) -> String {
 fn syntax() {
     assert_snapshot!(strict(""), @r#"
     E004 1:1-1:1 "" the file is empty
-      hint: a definition is one JSON object
+      hint: a definition is one object
     "#);
     assert_snapshot!(strict("[]"), @r#"E010 1:1-1:3 "" a definition is an object, this is an array"#);
     assert_snapshot!(strict(r#"{"name": "x",}"#), @r#"
@@ -487,8 +487,6 @@ fn not_supported() {
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","async":true,"description":"","rollback":{"id":"u","type":"skill","skill":"echo"},"error_handling":{"strategy":"retry"},"secrets":["A"],"sandbox":"strict","trust":"untrusted"}"#), @r#"
     E090 4:71-4:81 "/steps/1/rollback" `rollback` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
-    E090 4:123-4:139 "/steps/1/error_handling" `error_handling` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
     E090 4:161-4:170 "/steps/1/secrets" `secrets` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E090 4:177-4:186 "/steps/1/sandbox" `sandbox: strict` is not supported by this version
@@ -509,8 +507,6 @@ fn not_supported() {
     E090 1:237-1:246 "/sandbox" `sandbox` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E090 1:281-1:289 "/inputs/s/secret" `secret` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
-    E090 1:297-1:313 "/error_handling" `error_handling` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     "#);
     assert_snapshot!(steps(r#"{"id":"q","type":"sequence","steps":[{"id":"c","type":"skill","skill":"echo"}]},
@@ -533,8 +529,6 @@ fn not_supported() {
     E012 1:91-1:106 "/steps/0/guardrails/max_iteration" the key `max_iteration` is not known here
       hint: did you mean `max_iterations`?
       suggestion: 1:92 max_iteration -> max_iterations
-    E090 1:112-1:128 "/error_handling" `error_handling` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
     E013 1:190-1:200 "/error_handling/per_step/a/on/0" `exit_cod` is not a value of `on`
       hint: did you mean `exit_code`?
       suggestion: 1:191 exit_cod -> exit_code

@@ -148,7 +148,7 @@ fn error_handling() {
     }
   }
 }"#,
-        "E090 12:3-12:19 \"/error_handling\"",
+        "",
     );
 }
 
