@@ -1,4 +1,4 @@
-//! Looking for skills: the folders in which they may stand, first wins; built-in ones come last.
+//! Looking for skills (and, by way of [`agents`], for agents): the folders in which they may stand, first wins; built-in ones come last.
 
 use std::{
     collections::BTreeMap,
@@ -11,14 +11,18 @@ use schemas::skill::{self, Manifest, Parse, Quantity};
 use worker::skills::{self as builtin, program};
 use workflow_engine::{
     check::{Catalog, SkillEntry},
+    load::Definition,
     plan::{Enforcement, ExternalSkill, Limits, Needs, Profile, SkillTarget},
     units::{self, Bytes},
 };
 
-use crate::store::{
-    files,
-    home::{Home, RunDir},
-    names::SafeName,
+use crate::{
+    agents,
+    store::{
+        files,
+        home::{Home, RunDir},
+        names::SafeName,
+    },
 };
 
 /// Longest manifest that is read.
@@ -33,10 +37,12 @@ pub struct Found {
     pub manifests: BTreeMap<String, String>,
 }
 
-/// Looks for the named skills. `beside` is the folder of the definition, `given` is `--skills-dir`.
-pub fn discover(names: &[&str], beside: Option<&Path>, home: &Home, given: Option<&Path>) -> Found {
+/// Looks for the skills and agents that a definition names. `beside` is its folder, `given` is `--skills-dir`.
+pub fn discover(definition: &Definition, beside: Option<&Path>, home: &Home, given: Option<&Path>) -> Found {
+    let names = &definition.skills();
     let places = places(beside, home, given);
     let mut found = Found { catalog: builtins(), ..Found::default() };
+    found.catalog.agents = agents::discover(&definition.agents(), beside, home);
     found.catalog.searched = places.iter().map(|place| place.display().to_string()).collect();
     for name in names {
         if !found.manifests.contains_key(*name)
@@ -52,9 +58,10 @@ pub fn discover(names: &[&str], beside: Option<&Path>, home: &Home, given: Optio
 }
 
 /// The skills of a run that exists, from the copies that were frozen with it. One without a copy that can be read
-/// is stood in for: what is over needs no more than its name.
-pub fn frozen(names: &[&str], run: &RunDir, manifests: &BTreeMap<String, String>) -> Catalog {
+/// is stood in for, and so are agents: what is over needs no more than the name.
+pub fn frozen(definition: &Definition, run: &RunDir, manifests: &BTreeMap<String, String>) -> Catalog {
     let mut catalog = builtins();
+    catalog.agents = agents::stand_ins(&definition.agents());
     for (name, path) in manifests {
         let copy = name.parse::<SafeName>().ok().map(|name| run.skill(&name));
         let entry = copy.and_then(|copy| manifest(&files::read_capped(&copy, MANIFEST_MAX).ok()?, path).ok());
@@ -62,7 +69,7 @@ pub fn frozen(names: &[&str], run: &RunDir, manifests: &BTreeMap<String, String>
             catalog.skills.insert(name.clone(), entry);
         }
     }
-    for name in names {
+    for name in &definition.skills() {
         let stand_in = || SkillEntry::new(SkillTarget::Builtin { needs: Needs::Nothing });
         catalog.skills.entry((*name).to_owned()).or_insert_with(stand_in);
     }

@@ -1,5 +1,6 @@
 //! The command line: one file a command. Here are only the grammar and the way to each.
 
+mod agents;
 mod completions;
 mod delete;
 mod detach;
@@ -71,6 +72,7 @@ enum Command {
     Delete(delete::Arguments),
     Schedule(schedule::Arguments),
     Schema(schema::Arguments),
+    Agents(agents::Arguments),
     Doctor(doctor::Arguments),
     Eval(eval::Arguments),
     Completions(completions::Arguments),
@@ -106,6 +108,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
         Command::Schedule(arguments) => schedule::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Agents(arguments) => agents::run(&arguments, &home()?),
         Command::Doctor(arguments) => doctor::run(&arguments, home),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

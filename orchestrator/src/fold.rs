@@ -119,7 +119,7 @@ fn frozen_plan(dir: &RunDir, created: &RunCreated) -> Result<Arc<Plan>> {
     };
     // It is JSON; the copy of a definition with comments was once kept as it stood.
     let definition = load::load(&text, load::Syntax::Jsonc).map_err(|_| bad())?;
-    let catalog = catalog::frozen(&definition.skills(), dir, &created.skills);
+    let catalog = catalog::frozen(&definition, dir, &created.skills);
     let (plan, _) = check(&definition, &catalog);
     plan.map(Arc::new).ok_or_else(bad)
 }

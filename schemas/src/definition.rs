@@ -10,7 +10,7 @@ pub mod schema;
 pub mod step;
 pub mod workflow;
 
-pub use schema::json_schema;
+pub use schema::{json_schema, json_schema_of};
 pub use workflow::WORKFLOW;
 
 /// Longest name of a workflow.
@@ -132,6 +132,8 @@ pub enum Shape {
     },
     /// One of several shapes, told apart by their JSON types.
     Either(&'static [Shape]),
+    /// The shape, or `null`, which stands for absent.
+    Nullable(&'static Shape),
 }
 
 /// A key that may be left out.

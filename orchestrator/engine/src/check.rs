@@ -1,5 +1,6 @@
 //! Definition to [`Plan`]: everything that needs more than the shape of one value. All problems at once.
 
+mod agent;
 mod assign;
 mod before;
 mod call;
@@ -26,7 +27,8 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-pub use catalog::{Catalog, SkillEntry};
+pub use agent::read_agent;
+pub use catalog::{AgentEntry, Agents, Catalog, SkillEntry};
 use names::Names;
 use order::Reader;
 use outline::Outline;
@@ -54,6 +56,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
             catalog,
             names: Names::new(root, &outline, catalog),
             schemas: Schemas::default(),
+            inline: BTreeMap::new(),
             limits: None,
             outline: &outline,
             problems: &mut problems,
@@ -74,6 +77,8 @@ struct Check<'a, 'p> {
     outline: &'p Outline<'a>,
     names: Names<'a>,
     schemas: Schemas<'a>,
+    /// Agents that the definition holds itself.
+    inline: BTreeMap<&'a str, AgentEntry>,
     /// Those of the step before.
     limits: Option<Arc<Limits>>,
     problems: &'p mut Problems,
@@ -89,8 +94,10 @@ impl<'a> Check<'a, '_> {
     /// The plan as far as it can be made; everything is looked at all the same.
     fn plan(&mut self, root: &'a Node) -> Option<Plan> {
         let outline = self.outline;
+        self.inline_agents(root);
         for step in outline.beside() {
             self.skill_of(step.node);
+            self.agent_of(root, step.node);
         }
         let per_step = self.per_step(root);
         let mut steps: Vec<Option<Step>> = Vec::new();

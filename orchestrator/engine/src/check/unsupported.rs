@@ -8,16 +8,11 @@ use crate::{
 };
 
 /// Kinds of steps.
-const KINDS: &[&str] = &["agent", "workflow"];
+const KINDS: &[&str] = &["workflow"];
 
 /// Keys at the top, each with the values (compact JSON) that ask for nothing.
-const TOP_KEYS: &[(&str, &[&str])] = &[
-    ("sandbox", PROFILES),
-    ("agents", &["{}"]),
-    ("skills", &["{}"]),
-    ("handlers", &["[]"]),
-    ("finally", &["[]"]),
-];
+const TOP_KEYS: &[(&str, &[&str])] =
+    &[("sandbox", PROFILES), ("skills", &["{}"]), ("handlers", &["[]"]), ("finally", &["[]"])];
 
 /// Keys of `error_handling`, likewise.
 const HANDLING_KEYS: &[(&str, &[&str])] = &[("rollback", &[])];
@@ -69,7 +64,7 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
             );
         } else if step.spot.is_some() {
             keys(step.node, STEP_KEYS, problems);
-            if word != "skill" {
+            if !matches!(word, "skill" | "agent") {
                 keys(step.node, GROUP_KEYS, problems);
                 group_limits(step.node, problems);
             }

@@ -38,6 +38,7 @@ pub(super) fn accepts(shape: &Shape, node: &Node) -> bool {
         Shape::Object(_) | Shape::Tagged(_) | Shape::Map(_) => node.is_object(),
         Shape::List { .. } => matches!(node.kind, NodeKind::Array(_)),
         Shape::Either(shapes) => shapes.iter().any(|shape| accepts(shape, node)),
+        Shape::Nullable(shape) => node.kind == NodeKind::Null || accepts(shape, node),
     }
 }
 
@@ -64,6 +65,7 @@ pub(super) fn expected(shape: &Shape) -> String {
             let each: Vec<_> = shapes.iter().map(expected).collect();
             return each.join(", or ");
         }
+        Shape::Nullable(shape) => return expected(shape),
     };
     text.to_owned()
 }
@@ -96,7 +98,8 @@ pub(super) fn scalar(node: &Node, shape: &Shape, name: &str, problems: &mut Prob
         | Shape::Tagged(_)
         | Shape::Map(_)
         | Shape::List { .. }
-        | Shape::Either(_) => {}
+        | Shape::Either(_)
+        | Shape::Nullable(_) => {}
     }
 }
 
