@@ -37,7 +37,8 @@ pub use secrets::is_secret_name;
 pub use text_skill::over_inputs;
 
 use crate::{
-    diagnostic::{Diagnostic, Problems},
+    diagnostic::{Diagnostic, Problems, codes::BAD_EXPRESSION},
+    expr::{Stack, on_big_stack},
     load::{Definition, Node},
     plan::{InputDeclaration, InputType, Limits, Plan, Step, StepId},
     value::Template,
@@ -45,6 +46,14 @@ use crate::{
 
 /// Checks a definition against the skills that there are. The plan is there exactly when no error is.
 pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<Diagnostic>) {
+    match on_big_stack(|stack| checked(definition, catalog, stack)) {
+        Ok(checked) => checked,
+        Err(error) => (None, vec![Diagnostic::new(BAD_EXPRESSION, 0..0, error.to_string())]),
+    }
+}
+
+/// All of the check is on the stack that expressions need: most definitions have some.
+fn checked(definition: &Definition, catalog: &Catalog, stack: &Stack) -> (Option<Plan>, Vec<Diagnostic>) {
     let mut problems = definition.problems.clone();
     let root = &definition.root;
     let plan = root.is_object().then(|| {
@@ -54,6 +63,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
         let mut check = Check {
             definition,
             catalog,
+            stack,
             names: Names::new(root, &outline, catalog),
             schemas: Schemas::default(),
             inline: BTreeMap::new(),
@@ -74,6 +84,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
 struct Check<'a, 'p> {
     definition: &'a Definition,
     catalog: &'a Catalog,
+    stack: &'p Stack,
     outline: &'p Outline<'a>,
     names: Names<'a>,
     schemas: Schemas<'a>,

@@ -22,7 +22,7 @@ pub(crate) use place::range_in;
 pub(crate) use pointer::node_at;
 pub(crate) use scalar::shortened;
 use schemas::json::Json;
-pub(crate) use shape::{RESERVED, each_step};
+pub(crate) use shape::each_step;
 pub(crate) use suggest::in_words;
 pub use suggest::nearest;
 

@@ -9,7 +9,6 @@ use schemas::definition::{
     Key, KindShape, ObjectShape, Shape, TaggedShape, WORKFLOW, agent::AGENT, is_extension, step::STEP,
 };
 
-pub(crate) use self::values::RESERVED;
 use super::{Member, Node, NodeKind, Span, in_words, nearest, shortened};
 use crate::diagnostic::{
     Problems,
