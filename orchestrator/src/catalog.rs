@@ -18,7 +18,11 @@ use workflow_engine::{
 
 use crate::{
     agents,
-    store::{files, home::Home, names::SafeName},
+    store::{
+        files,
+        home::{Home, RunDir},
+        names::SafeName,
+    },
 };
 
 /// Longest manifest that is read.
@@ -53,10 +57,18 @@ pub fn discover(definition: &Definition, beside: Option<&Path>, home: &Home, giv
     found
 }
 
-/// Entries that stand for skills and agents of which only the name matters: a run that is over is folded with them.
-pub fn stand_ins(definition: &Definition) -> Catalog {
+/// The skills of a run that exists, from the copies that were frozen with it. One without a copy that can be read
+/// is stood in for, and so are agents: what is over needs no more than the name.
+pub fn frozen(definition: &Definition, run: &RunDir, manifests: &BTreeMap<String, String>) -> Catalog {
     let mut catalog = builtins();
     catalog.agents = agents::stand_ins(&definition.agents());
+    for (name, path) in manifests {
+        let copy = name.parse::<SafeName>().ok().map(|name| run.skill(&name));
+        let entry = copy.and_then(|copy| manifest(&files::read_capped(&copy, MANIFEST_MAX).ok()?, path).ok());
+        if let Some(entry) = entry {
+            catalog.skills.insert(name.clone(), entry);
+        }
+    }
     for name in &definition.skills() {
         let stand_in = || SkillEntry::new(SkillTarget::Builtin { needs: Needs::Nothing });
         catalog.skills.entry((*name).to_owned()).or_insert_with(stand_in);
@@ -67,6 +79,19 @@ pub fn stand_ins(definition: &Definition) -> Catalog {
         entry.outputs = None;
     }
     catalog
+}
+
+/// The manifests of a run's skills as they are now, to be frozen with it: name to text.
+pub fn texts(manifests: &BTreeMap<String, String>) -> Result<BTreeMap<SafeName, Vec<u8>>, files::Fault> {
+    let named = manifests.iter().filter_map(|(name, path)| Some((name.parse::<SafeName>().ok()?, path)));
+    named.map(|(name, path)| Ok((name, files::read_capped(Path::new(path), MANIFEST_MAX)?))).collect()
+}
+
+/// A skill from the text of its manifest, which stands or stood at `path`.
+fn manifest(text: &[u8], path: &str) -> Result<SkillEntry, String> {
+    let manifest: Manifest = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let folder = Path::new(path).parent().unwrap_or(Path::new("/"));
+    entry(manifest, &folder.canonicalize().unwrap_or_else(|_| folder.to_owned()))
 }
 
 /// The folders in which skills may stand, in order.
