@@ -8,11 +8,12 @@ use schemas::{
     journal::{AttemptEnded, Event, Now, Outcome, Output, RunCreated},
     view::{RunStatus, RunView},
 };
-use workflow_engine::{check::check, load, plan::Plan, run::Run};
+use workflow_engine::{check::check_with, load, plan::Plan, run::Run};
 
 use crate::{
     catalog,
     errors::{CommandError, Result},
+    library,
     store::{
         files,
         home::RunDir,
@@ -102,6 +103,7 @@ fn frozen_plan(dir: &RunDir, created: &RunCreated) -> Result<Arc<Plan>> {
     let syntax = crate::definition::syntax(Path::new(&created.source)).unwrap_or(load::Syntax::Json);
     let definition = load::load(&text, syntax).map_err(|_| bad())?;
     let catalog = catalog::stand_ins(&definition.skills());
-    let (plan, _) = check(&definition, &catalog);
-    plan.map(Arc::new).ok_or_else(bad)
+    let library =
+        library::frozen(dir, created, |definition, _| Ok(catalog::stand_ins(&definition.skills())))?;
+    check_with(&definition, &catalog, &library).plan.map(Arc::new).ok_or_else(bad)
 }

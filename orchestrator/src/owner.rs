@@ -12,6 +12,7 @@ use std::{path::PathBuf, rc::Rc, sync::Arc, time::Duration};
 use schemas::{
     exit_code::ExitCode,
     journal::{Event, RunCreated, StopSource},
+    json::Json,
     view::{RunStatus, RunView},
 };
 use tokio::sync::mpsc;
@@ -43,6 +44,8 @@ pub struct Order {
     pub plan: Arc<Plan>,
     /// Inputs, context and options.
     pub created: RunCreated,
+    /// The definitions that it calls, as JSON, in the order of `created.called`.
+    pub called: Vec<Json>,
     /// `--cgroup-base`.
     pub cgroup_base: Option<PathBuf>,
     /// Whether the run goes on when the terminal goes away.

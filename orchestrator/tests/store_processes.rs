@@ -128,8 +128,9 @@ fn create(home: &Home) -> OwnedRun {
         timeout_ms: None,
         max_concurrent_steps: None,
         skills: BTreeMap::new(),
+        called: schemas::journal::Called::default(),
     };
-    run::create(home, b"{}", at(0), created).unwrap()
+    run::create(home, (b"{}", &[]), at(0), created).unwrap()
 }
 
 fn view_of(run: RunId, status: RunStatus) -> RunView {

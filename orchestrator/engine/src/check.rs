@@ -6,6 +6,7 @@ mod call;
 mod catalog;
 mod control;
 mod expression;
+mod library;
 mod limits;
 mod names;
 mod near;
@@ -14,6 +15,7 @@ mod outline;
 mod reference;
 mod resolve;
 mod schema;
+mod subworkflow;
 mod template;
 mod text_skill;
 mod trigger;
@@ -25,10 +27,12 @@ mod tests;
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use catalog::{Catalog, SkillEntry};
+pub use library::{Library, LibraryFile, Named};
 use names::Names;
 use order::Reader;
 use outline::Outline;
 use schema::Schemas;
+use subworkflow::{Calls, Standing};
 pub use text_skill::over_inputs;
 
 use crate::{
@@ -38,21 +42,53 @@ use crate::{
     value::Template,
 };
 
-/// Checks a definition against the skills that there are. The plan is there exactly when no error is.
+/// What a check found.
+#[derive(Debug)]
+pub struct Checked {
+    /// The plan; there exactly when there is no error.
+    pub plan: Option<Plan>,
+    /// What is wrong with the definition.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What is wrong with the files of the library that it calls, by their index.
+    pub library: BTreeMap<usize, Vec<Diagnostic>>,
+}
+
+/// Checks a definition against the skills that there are, and with it those that it calls.
+pub fn check_with(definition: &Definition, catalog: &Catalog, library: &Library) -> Checked {
+    let mut calls = Calls::new(library);
+    let (plan, diagnostics) = judge(definition, catalog, &mut calls, Standing::default());
+    Checked { plan, diagnostics, library: calls.into_found() }
+}
+
+/// Checks a definition that calls no other.
 pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<Diagnostic>) {
+    let checked = check_with(definition, catalog, &Library::default());
+    (checked.plan, checked.diagnostics)
+}
+
+/// Checks one definition where it stands.
+fn judge<'a>(
+    definition: &'a Definition,
+    catalog: &'a Catalog,
+    calls: &mut Calls<'a>,
+    standing: Standing,
+) -> (Option<Plan>, Vec<Diagnostic>) {
     let mut problems = definition.problems.clone();
     let root = &definition.root;
     let plan = root.is_object().then(|| {
-        let outline = Outline::new(root);
+        let outline = Outline::new(root, standing.base);
+        calls.number(outline.count());
         unsupported::report(root, &outline, &mut problems);
         trigger::report(root, &mut problems);
         let mut check = Check {
             definition,
             catalog,
-            names: Names::new(root, &outline, catalog),
+            names: Names::new(root, &outline, catalog, calls),
             schemas: Schemas::default(),
             limits: None,
             outline: &outline,
+            calls,
+            standing,
             problems: &mut problems,
             lists: outline.lists(),
             awaits: Vec::new(),
@@ -69,6 +105,10 @@ struct Check<'a, 'p> {
     definition: &'a Definition,
     catalog: &'a Catalog,
     outline: &'p Outline<'a>,
+    /// What the definition calls.
+    calls: &'p mut Calls<'a>,
+    /// Where the definition stands.
+    standing: Standing,
     names: Names<'a>,
     schemas: Schemas<'a>,
     /// Those of the step before.
@@ -95,7 +135,8 @@ impl<'a> Check<'a, '_> {
         }
         let outputs = self.outputs(root);
         let limits = root.get("resource_limits");
-        let steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
+        let mut steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
+        steps.extend(self.calls.take_called());
         Some(Plan {
             name: root.get("name")?.as_text()?.to_owned(),
             version: root.get("version")?.as_text()?.to_owned(),

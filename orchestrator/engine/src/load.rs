@@ -60,6 +60,21 @@ impl Definition {
         skills
     }
 
+    /// Names of the workflows that its steps call, wherever they stand, in the order of the text.
+    pub fn workflows(&self) -> Vec<&str> {
+        let mut workflows = Vec::new();
+        shape::each_step(&self.root, &mut |step, _| {
+            let is_call = step.get("type").and_then(Node::as_text) == Some("workflow");
+            workflows.extend(step.get("workflow").filter(|_| is_call).and_then(Node::as_text));
+        });
+        workflows
+    }
+
+    /// What it says, as JSON.
+    pub fn to_json(&self) -> schemas::json::Json {
+        self.root.to_json()
+    }
+
     /// JSON pointer to the innermost value or key at a byte of the text.
     pub fn pointer_at(&self, offset: usize) -> String {
         pointer::pointer_at(&self.root, offset)

@@ -18,6 +18,7 @@ mod scope;
 mod state;
 mod stop;
 mod view;
+mod workflow;
 
 #[cfg(test)]
 mod tests;

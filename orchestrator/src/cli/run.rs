@@ -79,12 +79,20 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         let text = workflow_engine::load::display_text(&source.text);
         ui::say(&ui::diagnostics::render(&source.name, &text, &checked.diagnostics));
     }
+    for (called, problems) in checked.called_problems() {
+        let text = workflow_engine::load::display_text(&called.text);
+        ui::say(&ui::diagnostics::render(&called.name, &text, problems));
+    }
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
     let id = RunId::generate();
-    let created = created(arguments, &source, &plan, id, checked.skills)?;
+    let created = RunCreated {
+        called: checked.called.called(),
+        ..created(arguments, &source, &plan, id, checked.skills)?
+    };
     let order = Order {
         plan: Arc::new(plan),
         created,
+        called: checked.called.copies(),
         cgroup_base: arguments.cgroup_base.clone(),
         detached: arguments.detached,
     };
@@ -129,6 +137,7 @@ fn created(
         timeout_ms: arguments.timeout.map(units::millis),
         max_concurrent_steps: arguments.max_concurrent_steps,
         skills,
+        called: schemas::journal::Called::default(),
     })
 }
 

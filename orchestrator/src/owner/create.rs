@@ -27,7 +27,8 @@ pub struct Created {
 pub fn create(home: &Home, order: &Order, definition: &[u8]) -> Result<Created> {
     let now = schemas::journal::Now { wall: crate::clock::wall(), up_us: 0 };
     home.ensure().map_err(|fault| unusable(home, &fault))?;
-    let owned = run::create(home, definition, now, order.created.clone());
+    let called: Vec<&[u8]> = order.called.iter().map(|copy| copy.as_str().as_bytes()).collect();
+    let owned = run::create(home, (definition, &called), now, order.created.clone());
     let owned = owned.map_err(|error| match &error {
         run::Error::Fault(fault) => unusable(home, fault),
         run::Error::Id(_) | run::Error::Lock(_) | run::Error::Journal(_) | run::Error::Index(_) => {

@@ -148,6 +148,11 @@ impl RunDir {
         self.path.join("definition.json")
     }
 
+    /// The frozen copy of a definition that the definition calls, by its index.
+    pub fn called(&self, index: usize) -> PathBuf {
+        self.path.join(format!("called-{index}.json"))
+    }
+
     /// `journal.jsonl`: the truth, and the lock of its owner.
     pub fn journal(&self) -> PathBuf {
         self.path.join("journal.jsonl")
@@ -212,8 +217,11 @@ impl AttemptDir {
 /// `<step>/<attempt>`, or `<step>@<i>.<j>/<attempt>` inside loops: `@` is in no name, so that no two
 /// attempts meet.
 fn attempt_path(id: &AttemptId) -> Result<String, names::Error> {
-    let step: SafeName = id.step.parse()?;
-    let mut path = step.as_str().to_owned();
+    // The ids of the workflow steps around it stand before it, each with a dot behind.
+    for part in id.step.split('.') {
+        part.parse::<SafeName>()?;
+    }
+    let mut path = id.step.clone();
     for (depth, index) in id.turn.iter().enumerate() {
         let separator = if depth == 0 { '@' } else { '.' };
         write!(path, "{separator}{index}").expect("writing to a String does not fail");
@@ -269,6 +277,8 @@ mod tests {
         check_attempt("a", &[], Some("steps/a/2"));
         check_attempt("a", &[0], Some("steps/a@0/2"));
         check_attempt("a", &[3, 14], Some("steps/a@3.14/2"));
+        check_attempt("call.inner", &[3], Some("steps/call.inner@3/2"));
+        check_attempt("call..inner", &[], None);
         check_attempt("a@3", &[14], None);
         check_attempt("..", &[], None);
         check_attempt("../../x", &[], None);

@@ -3,6 +3,7 @@
 use std::{
     fs::OpenOptions,
     io::{self, Write as _},
+    path::Path,
 };
 
 use schemas::journal::{Event, Now, RunCreated};
@@ -50,13 +51,16 @@ pub struct OwnedRun {
     pub lock: RunLock,
 }
 
-/// Makes a run: its directory, the frozen definition, and the journal with the event of its creation. All of
+/// The text of a definition, and those of the definitions that it calls.
+pub type Frozen<'a> = (&'a [u8], &'a [&'a [u8]]);
+
+/// Makes a run: its directory, the frozen definitions, and the journal with the event of its creation. All of
 /// it is durable when this returns, and nothing of it is left after an error.
-pub fn create(home: &Home, definition: &[u8], now: Now, created: RunCreated) -> Result<OwnedRun, Error> {
+pub fn create(home: &Home, frozen: Frozen<'_>, now: Now, created: RunCreated) -> Result<OwnedRun, Error> {
     let dir = home.run(created.run_id.parse()?);
     files::ensure_dir_durable(&home.runs())?;
     files::make_dir(dir.path())?;
-    let made = fill(home, &dir, definition, (now, Event::RunCreated(Box::new(created))));
+    let made = fill(home, &dir, frozen, (now, Event::RunCreated(Box::new(created))));
     if made.is_err() {
         // The first error is the one to tell.
         drop(files::remove_tree(dir.path()));
@@ -64,18 +68,25 @@ pub fn create(home: &Home, definition: &[u8], now: Now, created: RunCreated) -> 
     made
 }
 
-fn fill(home: &Home, dir: &RunDir, definition: &[u8], created: (Now, Event)) -> Result<OwnedRun, Error> {
+fn fill(home: &Home, dir: &RunDir, frozen: Frozen<'_>, created: (Now, Event)) -> Result<OwnedRun, Error> {
     let lock = RunLock::create(dir)?;
     let mut journal = Writer::create(dir, &lock)?;
-    let path = dir.definition();
-    let mut file = files::open_private(&path, OpenOptions::new().write(true).create_new(true))?;
-    file.write_all(definition).and_then(|()| file.sync_data()).map_err(fault("write", &path))?;
+    let (definition, called) = frozen;
+    freeze(&dir.definition(), definition)?;
+    for (index, text) in called.iter().enumerate() {
+        freeze(&dir.called(index), text)?;
+    }
     journal.append(&[created])?;
     // The first commit cannot go into the reserve: there is none before it.
     drop(journal.commit()?);
     files::sync_dir(dir.path())?;
     files::sync_dir(&home.runs())?;
     Ok(OwnedRun { dir: dir.clone(), journal, lock })
+}
+
+fn freeze(path: &Path, text: &[u8]) -> Result<(), Fault> {
+    let mut file = files::open_private(path, OpenOptions::new().write(true).create_new(true))?;
+    file.write_all(text).and_then(|()| file.sync_data()).map_err(fault("write", path))
 }
 
 /// Takes over a run whose owner died: gives every record of its journal to `visit`, oldest first.
@@ -128,7 +139,7 @@ mod tests {
 
     fn create_in(home: &Home) -> Result<OwnedRun, Error> {
         let (now, Event::RunCreated(created)) = fixture::created() else { unreachable!("it is one") };
-        create(home, b"{}", now, *created)
+        create(home, (b"{}", &[]), now, *created)
     }
 
     fn read(run: &RunDir) -> Vec<Record> {
@@ -171,7 +182,7 @@ mod tests {
         let (now, Event::RunCreated(mut created)) = fixture::created() else { unreachable!("it is one") };
         let huge = format!("\"{}\"", "x".repeat(journal::LINE_MAX));
         created.inputs.insert("huge".into(), schemas::json::Json::parse(&huge).unwrap());
-        let refused = create(&home, b"{}", now, *created);
+        let refused = create(&home, (b"{}", &[]), now, *created);
         assert!(matches!(refused, Err(Error::Journal(journal::Error::TooLong { .. }))));
         assert_eq!(std::fs::read_dir(home.runs()).unwrap().count(), 0);
     }

@@ -69,6 +69,11 @@ codes! {
     BAD_TRIGGER_INPUT = "E046", "the inputs of a trigger do not fit";
     BAD_EXPRESSION = "E050", "an expression is not valid";
     READONLY_CONTEXT = "E060", "a step writes to a readonly key of the context";
+    UNKNOWN_WORKFLOW = "E061", "a workflow does not exist";
+    BROKEN_WORKFLOW = "E062", "a workflow that is called is not valid";
+    RECURSIVE_WORKFLOW = "E063", "a workflow calls itself";
+    DEEP_WORKFLOW = "E064", "workflows call each other too deeply";
+    BAD_WORKFLOW_INPUT = "E065", "an input does not fit the workflow";
     UNSUPPORTED = "E090", "this version does not support it";
     WIDE_NUMBER = "W001", "a number has more than 64 bits";
     ALMOST_REFERENCE = "W002", "a text looks like a reference";

@@ -1,6 +1,6 @@
 //! What a step that holds others keeps of them: its turns, and how it will end.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use schemas::{failure::Failure, json::Json};
 
@@ -28,6 +28,17 @@ pub(super) struct Group {
     pub(super) failure: Option<Box<Failure>>,
     /// Failures of its children.
     pub(super) causes: Vec<Failure>,
+    /// Of a workflow: what its steps see.
+    pub(super) frame: Option<Box<Frame>>,
+}
+
+/// The values of a workflow that another one calls.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Frame {
+    /// Its inputs, defaults filled in.
+    pub(super) inputs: BTreeMap<String, Json>,
+    /// Its mutable context: what it holds now.
+    pub(super) mutable: BTreeMap<String, Json>,
 }
 
 /// Why nothing new starts in a group.

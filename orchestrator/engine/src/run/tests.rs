@@ -11,6 +11,7 @@ mod resume;
 mod shape;
 mod trees;
 mod view;
+mod workflows;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -78,6 +79,7 @@ fn created() -> RunCreated {
         timeout_ms: None,
         max_concurrent_steps: None,
         skills: BTreeMap::new(),
+        called: schemas::journal::Called::default(),
     }
 }
 
