@@ -1,7 +1,7 @@
 //! The view of a run for readers: what its owner left, or, where that is not the last word, the journal folded
 //! by the same core. Readers never write.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use schemas::{
     exit_code::ExitCode,
@@ -100,8 +100,8 @@ fn frozen_plan(dir: &RunDir, created: &RunCreated) -> Result<Arc<Plan>> {
             format!("the frozen definition {} cannot be read any more", path.display()),
         )
     };
-    let syntax = crate::definition::syntax(Path::new(&created.source)).unwrap_or(load::Syntax::Json);
-    let definition = load::load(&text, syntax).map_err(|_| bad())?;
+    // It is JSON; the copy of a definition with comments was once kept as it stood.
+    let definition = load::load(&text, load::Syntax::Jsonc).map_err(|_| bad())?;
     let catalog = catalog::stand_ins(&definition.skills());
     let library =
         library::frozen(dir, created, |definition, _| Ok(catalog::stand_ins(&definition.skills())))?;

@@ -206,12 +206,7 @@ impl Search<'_> {
                 hint: "call fewer workflows from one".to_owned(),
             });
         }
-        let Some(syntax) = definition::syntax(path) else {
-            return Ok(Named::Nothing {
-                why: "YAML is not supported by this version".to_owned(),
-                hint: "write it as JSON (.json) or as JSON with comments (.jsonc)".to_owned(),
-            });
-        };
+        let syntax = definition::syntax(path);
         let index = self.found.len();
         self.by_path.insert(real, index);
         let definition = load::load(&text, syntax);

@@ -61,6 +61,14 @@ fn values_have_the_forms_of_the_guide() {
 }
 
 #[test]
+fn yaml_says_the_same() {
+    let greetings = |who: &str| json!([format!("Hello, {who}!"), "Hello, Bob!"]);
+    let shown = completed("yaml.yaml", &[]);
+    assert_eq!(shown, json!({"greetings": greetings("Ann"), "answer": "no", "lines": "3\n"}));
+    assert_eq!(completed("yaml.yaml", &["--input", "who=Eve"])["greetings"], greetings("Eve"));
+}
+
+#[test]
 fn expressions_decide_and_compute() {
     assert_eq!(
         completed("expressions.json", &[]),

@@ -378,6 +378,24 @@ fn dash_is_stdin() {
 }
 
 #[test]
+fn yaml_has_its_own_places() {
+    let fixture = Fixture::new();
+    let text = "name: t\nversion: 1.0.0\nsteps:\n- id: é\n  type: skill\n  skill: >-\n    echo\n  inputs:\n    a: 'it''s ${nobody.x}'\n";
+    for name in ["workflow.yaml", "workflow.yml"] {
+        fixture.write(name, text);
+        let report = fixture.workflow(["validate", name, "--json"]).exits(3).json();
+        let found = report["files"][0]["diagnostics"].as_array().expect("diagnostics are a list").clone();
+        assert_eq!(found.len(), 2, "{found:#?}");
+        assert_problem(&found[0], (4, 7), "/steps/0/id", &["é"]);
+        assert_problem(&found[1], (9, 17), "/steps/0/inputs/a", &["nobody"]);
+    }
+    fixture.write("workflow.json", text);
+    fixture.workflow(["validate", "workflow.json"]).exits(3).says(&["E004"]);
+    let good = "# mine\nname: t\nversion: 1.0.0\nsteps: [{id: a, type: skill, skill: echo}]\n";
+    fixture.workflow_with_stdin(&["validate", "-"], good).exits(0);
+}
+
+#[test]
 fn stored_definition_is_found_by_its_name() {
     let fixture = Fixture::new();
     let stored = fixture.home().join("definitions/mine.json");

@@ -15,6 +15,7 @@ mod outline;
 mod reference;
 mod resolve;
 mod schema;
+mod secrets;
 mod subworkflow;
 mod template;
 mod text_skill;
@@ -32,6 +33,7 @@ use names::Names;
 use order::Reader;
 use outline::Outline;
 use schema::Schemas;
+pub use secrets::is_secret_name;
 use subworkflow::{Calls, Standing};
 pub use text_skill::over_inputs;
 
@@ -97,7 +99,7 @@ fn judge<'a>(
         check.plan(root)
     });
     let plan = plan.flatten().filter(|_| problems.errors() == 0);
-    (plan, problems.finish(|offset| definition.pointer_at(offset)))
+    (plan, problems.finish(definition.text(), |place| definition.pointer_at(place)))
 }
 
 /// The pass over one definition.
@@ -148,6 +150,7 @@ impl<'a> Check<'a, '_> {
             outputs,
             limits: limits.map(limits::read).unwrap_or_default(),
             timeout: limits.and_then(|limits| duration(limits, "max_execution_time")),
+            schedules: trigger::schedules(root),
         })
     }
 

@@ -17,7 +17,7 @@ use jiff::{
 
 pub use self::{
     calendar::{Error, Expression},
-    missed::{CATCH_UP_MAX, CatchUp, missed},
+    missed::{CATCH_UP_MAX, missed},
 };
 
 /// More changes of the offset than this are not looked through for one fire.

@@ -7,6 +7,7 @@ pub mod diagnostic;
 pub mod expr;
 pub mod load;
 pub mod plan;
+pub mod queue;
 pub mod run;
 pub mod units;
 pub mod value;

@@ -6,6 +6,7 @@ mod progress;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use schemas::{
     exit_code::ExitCode,
     journal::{FORMAT_VERSION, RunCreated},
@@ -13,12 +14,13 @@ use schemas::{
 use workflow_engine::{plan::Plan, units};
 
 use crate::{
+    cli::output,
+    config,
     definition::{self, Source},
     errors::{CommandError, Result},
     inputs,
     owner::{self, Order},
     store::{home::Home, names::RunId},
-    ui,
 };
 
 /// Run a workflow to its end.
@@ -58,6 +60,9 @@ pub(super) struct Arguments {
     /// Limit on the whole run: seconds, or 250ms, 30s, 10m, 1h30m.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
+    /// Place in the line when there is no free slot: the higher goes first, then who came first.
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    priority: i32,
     /// A cgroup v2 directory that is ours to use.
     #[arg(long, value_name = "PATH")]
     cgroup_base: Option<PathBuf>,
@@ -67,6 +72,15 @@ pub(super) struct Arguments {
     /// The engine of a detached run: prints the id and lets go of the terminal.
     #[arg(long, hide = true)]
     detached: bool,
+    /// The id that the run gets.
+    #[arg(long, hide = true)]
+    run_id: Option<RunId>,
+    /// What started it.
+    #[arg(long, hide = true, default_value = "manual")]
+    trigger: String,
+    /// The moment for which a schedule meant it.
+    #[arg(long, hide = true)]
+    scheduled_at: Option<Timestamp>,
 }
 
 pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
@@ -75,16 +89,9 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     }
     let source = definition::read(&arguments.definition, home)?;
     let checked = definition::check_source(&source, home, arguments.skills_dir.as_deref());
-    if !checked.diagnostics.is_empty() {
-        let text = workflow_engine::load::display_text(&source.text);
-        ui::say(&ui::diagnostics::render(&source.name, &text, &checked.diagnostics));
-    }
-    for (called, problems) in checked.called_problems() {
-        let text = workflow_engine::load::display_text(&called.text);
-        ui::say(&ui::diagnostics::render(&called.name, &text, problems));
-    }
+    output::problems(&source, &checked);
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
-    let id = RunId::generate();
+    let id = arguments.run_id.unwrap_or_else(RunId::generate);
     let created = RunCreated {
         called: checked.called.called(),
         ..created(arguments, &source, &plan, id, checked.skills)?
@@ -95,13 +102,16 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         called: checked.called.copies(),
         cgroup_base: arguments.cgroup_base.clone(),
         detached: arguments.detached,
+        priority: arguments.priority,
+        config: config::read(home)?,
     };
     if arguments.dry_run {
         return dry_run::show(&order, arguments.json);
     }
     owner::refuse_unheld(&order)?;
-    let created = owner::create(home, &order, &source.text)?;
-    drop(source);
+    let frozen = checked.json.as_ref().map_or(&source.text[..], |json| json.as_str().as_bytes());
+    let created = owner::create(home, &order, frozen)?;
+    drop((source, checked.json));
     if arguments.detached {
         detach::let_go(id)?;
     }
@@ -128,8 +138,8 @@ fn created(
         run_id: id.to_string(),
         workflow: plan.name.clone(),
         version: plan.version.clone(),
-        trigger: "manual".to_owned(),
-        scheduled_at: None,
+        trigger: arguments.trigger.clone(),
+        scheduled_at: arguments.scheduled_at,
         base: base.to_string_lossy().into_owned(),
         source: path.to_string_lossy().into_owned(),
         inputs: inputs::resolve(plan, arguments.inputs.as_deref(), &arguments.input)?,
@@ -141,7 +151,8 @@ fn created(
     })
 }
 
-fn duration(text: &str) -> std::result::Result<Duration, String> {
+/// A duration of the command line.
+pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     let number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
     let parsed = if number { units::duration_from_number(text) } else { units::duration_from_text(text) };
     parsed.map_err(|error| error.to_string())

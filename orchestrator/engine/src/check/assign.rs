@@ -3,7 +3,7 @@
 use super::{Check, order::Reader, outline::Spot};
 use crate::{
     diagnostic::codes::{READONLY_CONTEXT, UNKNOWN_CONTEXT},
-    load::{Member, Node, in_words, inside, nearest},
+    load::{Member, Node, in_words, nearest},
     plan::SkillTarget,
     value::{Reference, Root, Segment, Template},
 };
@@ -57,7 +57,7 @@ impl<'a> Check<'a, '_> {
             self.problems.report(UNKNOWN_CONTEXT, place.clone(), format!("the context has no key `{key}`"));
         let known = || self.names.mutable.iter().copied();
         match nearest(key, known()) {
-            Some(near) => report.hint(format!("did you mean `{near}`?")).suggest(inside(place), near),
+            Some(near) => report.hint(format!("did you mean `{near}`?")).suggest(place, near),
             None if self.names.mutable.is_empty() => {
                 report.hint("declare it in `context.mutable`, with its first value")
             }

@@ -6,7 +6,7 @@ use super::{Check, SkillEntry, duration, limits, order::Reader, outline::Spot};
 use crate::{
     diagnostic::codes::{BAD_MANIFEST, BAD_VALUE, HIDDEN_SKILL, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
     expr::Program,
-    load::{Node, inside, nearest},
+    load::{Node, nearest},
     plan::{KillMode, Limits, OnCrash, Profile, SkillCall, Step, StepKind},
     value::Template,
 };
@@ -124,7 +124,7 @@ impl<'a> Check<'a, '_> {
             self.problems.report(UNKNOWN_SKILL, span.clone(), format!("the skill `{name}` does not exist"));
         report.hint(hint);
         if let Some(near) = near {
-            report.suggest(inside(span), near);
+            report.suggest(span, near);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{
         Diagnostic, Severity,
         codes::{BAD_WORKFLOW_INPUT, BROKEN_WORKFLOW, DEEP_WORKFLOW, RECURSIVE_WORKFLOW, UNKNOWN_WORKFLOW},
     },
-    load::{Node, in_words, inside, nearest},
+    load::{Node, in_words, nearest},
     plan::{InputDeclaration, Limits, Step, StepId, StepKind, Subworkflow},
     value::Template,
 };
@@ -221,9 +221,7 @@ impl<'a> Check<'a, '_> {
                     let message = format!("the workflow in {} declares no input `{}`", file.name, member.key);
                     let report = self.problems.report(BAD_WORKFLOW_INPUT, place.clone(), message);
                     match nearest(&member.key, known()) {
-                        Some(near) => {
-                            report.hint(format!("did you mean `{near}`?")).suggest(inside(place), near)
-                        }
+                        Some(near) => report.hint(format!("did you mean `{near}`?")).suggest(place, near),
                         None if declared.is_empty() => report.hint("it declares none"),
                         None => report.hint(format!("its inputs: {}", in_words(known().take(20)))),
                     };

@@ -9,6 +9,7 @@ mod pages;
 mod plans;
 mod spec;
 mod workflows;
+mod yaml;
 
 use std::{fmt::Write as _, sync::Arc};
 

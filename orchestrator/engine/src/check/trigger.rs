@@ -1,6 +1,10 @@
 //! Triggers by the clock: their expressions, zones and inputs. Whether they fire is not looked at here: a
 //! definition fires once `schedule add` has been told of it.
 
+use std::time::Duration;
+
+use schemas::schedule::{CatchUp, Overlap};
+
 use super::declared_inputs;
 use crate::{
     cron,
@@ -9,6 +13,7 @@ use crate::{
         codes::{BAD_CRON, BAD_TRIGGER_INPUT, BAD_ZONE},
     },
     load::{Node, nearest},
+    plan::Schedule,
     zone,
 };
 
@@ -26,6 +31,33 @@ pub(super) fn report(root: &Node, problems: &mut Problems) {
         }
         inputs(root, trigger, problems);
     }
+}
+
+/// The triggers by the clock of a definition in which nothing is wrong.
+pub(super) fn schedules(root: &Node) -> Vec<Schedule> {
+    let triggers = root.get("triggers").map_or(&[][..], Node::elements).iter();
+    triggers
+        .filter_map(|trigger| {
+            let cron = trigger.get("cron")?.as_text()?.to_owned();
+            let text = |key: &str| trigger.get(key).and_then(Node::as_text);
+            let inputs = trigger.get("inputs").map_or(&[][..], Node::members);
+            Some(Schedule {
+                cron,
+                timezone: text("timezone").unwrap_or("UTC").to_owned(),
+                catch_up: word(CatchUp::ALL, CatchUp::as_str, text("catch_up")),
+                overlap: word(Overlap::ALL, Overlap::as_str, text("overlap")),
+                enabled: trigger.get("enabled").and_then(Node::as_bool).unwrap_or(true),
+                inputs: inputs.iter().map(|one| (one.key.to_string(), one.value.to_json())).collect(),
+                jitter: super::duration(trigger, "jitter").unwrap_or(Duration::ZERO),
+                max_lag: super::duration(trigger, "max_lag"),
+            })
+        })
+        .collect()
+}
+
+/// The variant of a word; what is no word was reported with its shape.
+fn word<T: Copy + Default>(all: &[T], name: impl Fn(T) -> &'static str, text: Option<&str>) -> T {
+    all.iter().copied().find(|variant| Some(name(*variant)) == text).unwrap_or_default()
 }
 
 fn expression(node: &Node, problems: &mut Problems) {

@@ -3,22 +3,12 @@
 use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
+use schemas::schedule::CatchUp;
 
 use super::Timetable;
 
 /// The most missed fires that are made up for at once.
 pub const CATCH_UP_MAX: usize = 1000;
-
-/// What happens to missed fires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CatchUp {
-    /// Nothing.
-    None,
-    /// The latest of them fires.
-    Latest,
-    /// All of them fire, in order; the newest [`CATCH_UP_MAX`] if there are more.
-    All,
-}
 
 /// The fires after `since` up to and with `now` that are made up for, in order.
 pub fn missed(timetable: &Timetable, since: Timestamp, now: Timestamp, catch_up: CatchUp) -> Vec<Timestamp> {

@@ -31,9 +31,12 @@ codes! {
     NOT_UTF8 = "E001", "the file is not UTF-8";
     TOO_LARGE = "E002", "the file is too large";
     TOO_DEEP = "E003", "values are nested too deeply";
-    SYNTAX = "E004", "the file is not valid JSON";
+    SYNTAX = "E004", "the file is not valid JSON or YAML";
     DUPLICATE_KEY = "E005", "a key is given twice";
     NUMBER_RANGE = "E006", "a number is out of range";
+    NOT_JSON = "E007", "the YAML says what JSON cannot";
+    ALIASES = "E008", "the aliases stand for too much";
+    DOCUMENTS = "E009", "there are several YAML documents";
     WRONG_TYPE = "E010", "a value has the wrong type";
     MISSING_KEY = "E011", "a key is missing";
     UNKNOWN_KEY = "E012", "a key is not known";

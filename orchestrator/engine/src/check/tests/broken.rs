@@ -25,7 +25,7 @@ fn steps(text: &str) -> String {
 fn syntax() {
     assert_snapshot!(strict(""), @r#"
     E004 1:1-1:1 "" the file is empty
-      hint: a definition is one JSON object
+      hint: a definition is one object
     "#);
     assert_snapshot!(strict("[]"), @r#"E010 1:1-1:3 "" a definition is an object, this is an array"#);
     assert_snapshot!(strict(r#"{"name": "x",}"#), @r#"

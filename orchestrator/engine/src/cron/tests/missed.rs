@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use schemas::schedule::CatchUp;
+
 use super::{at, timetable};
-use crate::cron::{CATCH_UP_MAX, CatchUp, delay, missed};
+use crate::cron::{CATCH_UP_MAX, delay, missed};
 
 #[track_caller]
 fn check(cron: &str, since: &str, now: &str, catch_up: CatchUp, expected: &[&str]) {
