@@ -134,7 +134,7 @@ pub fn check_source(source: &Source, home: &Home, skills_dir: Option<&Path>) -> 
         }
     };
     let beside = source.path.as_deref().and_then(Path::parent);
-    let found = catalog::discover(&definition.skills(), beside, home, skills_dir);
+    let found = catalog::discover(&definition, beside, home, skills_dir);
     let called = library::gather(&definition, source, home, skills_dir);
     let checked = check_with(&definition, &found.catalog, &called.library);
     let json = match source.syntax {

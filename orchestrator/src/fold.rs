@@ -39,6 +39,22 @@ pub fn current_view(dir: &RunDir) -> Result<RunView> {
 
 /// The run as its journal tells it.
 pub fn fold(dir: &RunDir) -> Result<Run> {
+    Ok(folded(dir)?.run)
+}
+
+/// A run as its journal tells it.
+#[derive(Debug)]
+pub struct Folded {
+    /// What it follows.
+    pub plan: Arc<Plan>,
+    /// Where it stands.
+    pub run: Run,
+    /// The moment of its last event.
+    pub last: Now,
+}
+
+/// As [`fold()`], for whoever goes on with it.
+pub fn folded(dir: &RunDir) -> Result<Folded> {
     let mut reader = Reader::open(dir).map_err(|error| told(&error))?;
     let first = reader.next().transpose().map_err(|error| told(&error))?;
     let Some(Record { now, event: Event::RunCreated(created), .. }) = first else {
@@ -48,12 +64,13 @@ pub fn fold(dir: &RunDir) -> Result<Run> {
         ));
     };
     let plan = frozen_plan(dir, &created)?;
-    let mut run = Run::new(plan, *created, now);
+    let mut folded = Folded { run: Run::new(Arc::clone(&plan), *created, now), plan, last: now };
     for record in reader {
         let Record { now, event, .. } = record.map_err(|error| told(&error))?;
-        apply(dir, &mut run, event, now);
+        apply(dir, &mut folded.run, event, now);
+        folded.last = now;
     }
-    Ok(run)
+    Ok(folded)
 }
 
 /// What is wrong with a journal, as a command says it.
@@ -72,6 +89,7 @@ fn apply(dir: &RunDir, run: &mut Run, event: Event, now: Now) {
         event @ (Event::RunCreated(_)
         | Event::RunStarted { .. }
         | Event::AttemptStopping { .. }
+        | Event::RetryDue { .. }
         | Event::RunTimedOut
         | Event::StopRequested { .. }
         | Event::RunResumed) => event,
@@ -89,7 +107,7 @@ fn loaded(dir: &RunDir, mut ended: AttemptEnded) -> AttemptEnded {
     ended
 }
 
-/// The plan of the frozen definition. Its skills need not be there any more: only their names matter.
+/// The plan of the frozen definition, with the frozen manifests of its skills.
 fn frozen_plan(dir: &RunDir, created: &RunCreated) -> Result<Arc<Plan>> {
     let path = dir.definition();
     let text = files::read_capped(&path, load::MAX_BYTES as u64)
@@ -102,8 +120,7 @@ fn frozen_plan(dir: &RunDir, created: &RunCreated) -> Result<Arc<Plan>> {
     };
     // It is JSON; the copy of a definition with comments was once kept as it stood.
     let definition = load::load(&text, load::Syntax::Jsonc).map_err(|_| bad())?;
-    let catalog = catalog::stand_ins(&definition.skills());
-    let library =
-        library::frozen(dir, created, |definition, _| Ok(catalog::stand_ins(&definition.skills())))?;
+    let catalog = catalog::frozen(&definition, dir.path(), &created.skills);
+    let library = library::frozen(dir, created)?;
     check_with(&definition, &catalog, &library).plan.map(Arc::new).ok_or_else(bad)
 }

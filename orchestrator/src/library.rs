@@ -10,10 +10,9 @@ use std::{
 use schemas::{
     exit_code::ExitCode,
     journal::{Called, CalledFile, RunCreated},
-    json::Json,
 };
 use workflow_engine::{
-    check::{Catalog, Library, LibraryFile, Named},
+    check::{Library, LibraryFile, Named},
     diagnostic::Diagnostic,
     load::{self, Definition, Syntax},
 };
@@ -27,6 +26,7 @@ use crate::{
         files::{self, Fault},
         home::{Home, RunDir},
         names::SafeName,
+        run::Frozen,
     },
 };
 
@@ -64,10 +64,15 @@ impl Gathered {
         }
     }
 
-    /// What the run keeps of them: each as JSON.
-    pub fn copies(&self) -> Vec<Json> {
-        let definitions = self.library.files.iter().filter_map(|file| file.definition.as_ref().ok());
-        definitions.map(Definition::to_json).collect()
+    /// What the run keeps of them: each as JSON, with the manifests of its skills.
+    pub fn frozen(&self) -> std::result::Result<Vec<Frozen>, Fault> {
+        let files = self.library.files.iter().zip(&self.skills);
+        let definitions = files.filter_map(|(file, skills)| Some((file.definition.as_ref().ok()?, skills)));
+        let frozen = definitions.map(|(definition, skills)| {
+            let definition = definition.to_json().as_str().as_bytes().to_vec();
+            Ok(Frozen { definition, skills: catalog::texts(skills)?, called: Vec::new() })
+        });
+        frozen.collect()
     }
 }
 
@@ -100,8 +105,9 @@ pub fn gather(definition: &Definition, source: &Source, home: &Home, skills: Opt
     }
     let mut gathered = Gathered { library: Library { names, files: Vec::new() }, ..Gathered::default() };
     for (file, names) in search.found.into_iter().zip(all_names) {
-        let wanted = file.definition.as_ref().map(|definition| definition.skills()).unwrap_or_default();
-        let found = catalog::discover(&wanted, Some(file.folder()), home, skills);
+        let found = file.definition.as_ref().ok();
+        let found = found.map(|found| catalog::discover(found, Some(file.folder()), home, skills));
+        let found = found.unwrap_or_default();
         gathered.library.files.push(Arc::new(LibraryFile {
             name: file.source.name.clone(),
             definition: file.definition,
@@ -114,18 +120,15 @@ pub fn gather(definition: &Definition, source: &Source, home: &Home, skills: Opt
     gathered
 }
 
-/// The library of a run that exists: the frozen copies. `catalog` finds the skills of a file, given where they were.
-pub fn frozen(
-    dir: &RunDir,
-    created: &RunCreated,
-    catalog: impl Fn(&Definition, &BTreeMap<String, String>) -> Result<Catalog>,
-) -> Result<Library> {
+/// The library of a run that exists: the frozen copies.
+pub fn frozen(dir: &RunDir, created: &RunCreated) -> Result<Library> {
     let named = |names: &BTreeMap<String, usize>| {
         names.iter().map(|(name, index)| (name.clone(), Named::File(*index))).collect()
     };
     let mut library = Library { names: named(&created.called.names), files: Vec::new() };
     for (index, called) in created.called.files.iter().enumerate() {
-        let path = dir.called(index);
+        let folder = dir.called(index);
+        let path = folder.join("definition.json");
         let text = files::read_capped(&path, load::MAX_BYTES as u64)
             .map_err(|fault| CommandError::from_error(ExitCode::Engine, &fault))?;
         let definition = load::load(&text, Syntax::Json).map_err(|_| {
@@ -134,7 +137,7 @@ pub fn frozen(
         })?;
         library.files.push(Arc::new(LibraryFile {
             name: called.source.clone(),
-            catalog: catalog(&definition, &called.skills)?,
+            catalog: catalog::frozen(&definition, &folder, &called.skills),
             definition: Ok(definition),
             names: named(&called.names),
         }));

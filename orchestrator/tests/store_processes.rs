@@ -130,7 +130,7 @@ fn create(home: &Home) -> OwnedRun {
         skills: BTreeMap::new(),
         called: schemas::journal::Called::default(),
     };
-    run::create(home, (b"{}", &[]), at(0), created).unwrap()
+    run::create(home, &run::Frozen::default(), at(0), created).unwrap()
 }
 
 fn view_of(run: RunId, status: RunStatus) -> RunView {

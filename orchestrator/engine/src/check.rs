@@ -1,5 +1,6 @@
 //! Definition to [`Plan`]: everything that needs more than the shape of one value. All problems at once.
 
+mod agent;
 mod assign;
 mod before;
 mod call;
@@ -16,6 +17,7 @@ mod reference;
 mod resolve;
 mod schema;
 mod secrets;
+mod strategy;
 mod subworkflow;
 mod template;
 mod text_skill;
@@ -27,7 +29,8 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-pub use catalog::{Catalog, SkillEntry};
+pub use agent::read_agent;
+pub use catalog::{AgentEntry, Agents, Catalog, SkillEntry};
 pub use library::{Library, LibraryFile, Named};
 use names::Names;
 use order::Reader;
@@ -38,7 +41,8 @@ use subworkflow::{Calls, Standing};
 pub use text_skill::over_inputs;
 
 use crate::{
-    diagnostic::{Diagnostic, Problems},
+    diagnostic::{Diagnostic, Problems, codes::BAD_EXPRESSION},
+    expr::{Stack, on_big_stack},
     load::{Definition, Node},
     plan::{InputDeclaration, InputType, Limits, Plan, Step, StepId},
     value::Template,
@@ -58,7 +62,9 @@ pub struct Checked {
 /// Checks a definition against the skills that there are, and with it those that it calls.
 pub fn check_with(definition: &Definition, catalog: &Catalog, library: &Library) -> Checked {
     let mut calls = Calls::new(library);
-    let (plan, diagnostics) = judge(definition, catalog, &mut calls, Standing::default());
+    let judged = on_big_stack(|stack| judge(definition, catalog, (&mut calls, Standing::default()), stack));
+    let (plan, diagnostics) =
+        judged.unwrap_or_else(|error| (None, vec![Diagnostic::new(BAD_EXPRESSION, 0..0, error.to_string())]));
     Checked { plan, diagnostics, library: calls.into_found() }
 }
 
@@ -68,12 +74,12 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
     (checked.plan, checked.diagnostics)
 }
 
-/// Checks one definition where it stands.
+/// Checks one definition where it stands. All of it is on the stack that expressions need: most definitions have some.
 fn judge<'a>(
     definition: &'a Definition,
     catalog: &'a Catalog,
-    calls: &mut Calls<'a>,
-    standing: Standing,
+    (calls, standing): (&mut Calls<'a>, Standing),
+    stack: &Stack,
 ) -> (Option<Plan>, Vec<Diagnostic>) {
     let mut problems = definition.problems.clone();
     let root = &definition.root;
@@ -85,8 +91,10 @@ fn judge<'a>(
         let mut check = Check {
             definition,
             catalog,
+            stack,
             names: Names::new(root, &outline, catalog, calls),
             schemas: Schemas::default(),
+            inline: BTreeMap::new(),
             limits: None,
             outline: &outline,
             calls,
@@ -106,6 +114,7 @@ fn judge<'a>(
 struct Check<'a, 'p> {
     definition: &'a Definition,
     catalog: &'a Catalog,
+    stack: &'p Stack,
     outline: &'p Outline<'a>,
     /// What the definition calls.
     calls: &'p mut Calls<'a>,
@@ -113,6 +122,8 @@ struct Check<'a, 'p> {
     standing: Standing,
     names: Names<'a>,
     schemas: Schemas<'a>,
+    /// Agents that the definition holds itself.
+    inline: BTreeMap<&'a str, AgentEntry>,
     /// Those of the step before.
     limits: Option<Arc<Limits>>,
     problems: &'p mut Problems,
@@ -128,13 +139,19 @@ impl<'a> Check<'a, '_> {
     /// The plan as far as it can be made; everything is looked at all the same.
     fn plan(&mut self, root: &'a Node) -> Option<Plan> {
         let outline = self.outline;
+        self.inline_agents(root);
         for step in outline.beside() {
             self.skill_of(step.node);
+            self.agent_of(root, step.node);
         }
+        let per_step = self.per_step(root);
         let mut steps: Vec<Option<Step>> = Vec::new();
         for (step, spot) in outline.running() {
-            steps.push(self.step(root, step.node, spot));
+            let strategies = self.strategies(&per_step, step);
+            let planned = self.step(root, step.node, spot);
+            steps.push(planned.map(|planned| Step { strategies, ..planned }));
         }
+        let default_strategy = self.default_strategy(root);
         let outputs = self.outputs(root);
         let limits = root.get("resource_limits");
         let mut steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
@@ -149,6 +166,7 @@ impl<'a> Check<'a, '_> {
             mutable: values(root, "mutable"),
             outputs,
             limits: limits.map(limits::read).unwrap_or_default(),
+            default_strategy,
             timeout: limits.and_then(|limits| duration(limits, "max_execution_time")),
             schedules: trigger::schedules(root),
         })

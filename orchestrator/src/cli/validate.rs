@@ -56,9 +56,9 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         validation.valid &= !refused;
         let file = file_name(name, &source);
         if arguments.json {
-            validation.files.push(described(file, &source, &checked.diagnostics));
+            validation.files.push(described(file, &source.text, &checked.diagnostics));
             for (called, problems) in checked.called_problems() {
-                validation.files.push(described(called.name.clone(), called, problems));
+                validation.files.push(described(called.name.clone(), &called.text, problems));
             }
         } else {
             output::text(&drawn(&file, &source, &checked.diagnostics))?;
@@ -91,10 +91,11 @@ fn drawn(file: &str, source: &Source, problems: &[Diagnostic]) -> String {
     format!("{drawn}{}: {found}\n", ui::text::escape(file))
 }
 
-fn described(file: String, source: &Source, problems: &[Diagnostic]) -> ValidatedFile {
-    let text = load::display_text(&source.text);
+/// The problems of a file, for programs.
+pub(super) fn described(file: String, text: &[u8], diagnostics: &[Diagnostic]) -> ValidatedFile {
+    let text = load::display_text(text);
     let index = LineIndex::new(&text);
-    ValidatedFile { file, diagnostics: problems.iter().map(|found| describe(found, &index)).collect() }
+    ValidatedFile { file, diagnostics: diagnostics.iter().map(|found| describe(found, &index)).collect() }
 }
 
 fn describe(found: &Diagnostic, index: &LineIndex<'_>) -> shape::Diagnostic {

@@ -178,9 +178,14 @@ impl RunDir {
         self.path.join("definition.json")
     }
 
-    /// The frozen copy of a definition that the definition calls, by its index.
+    /// `called/`: the frozen copies of what the definition calls.
+    pub fn all_called(&self) -> PathBuf {
+        self.path.join("called")
+    }
+
+    /// `called/<index>`: a folder with the frozen copies of a definition that the definition calls.
     pub fn called(&self, index: usize) -> PathBuf {
-        self.path.join(format!("called-{index}.json"))
+        self.all_called().join(index.to_string())
     }
 
     /// `journal.jsonl`: the truth, and the lock of its owner.

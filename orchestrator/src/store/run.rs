@@ -1,6 +1,7 @@
 //! Making, reopening and deleting a run: its directory with the lock and the journal.
 
 use std::{
+    collections::BTreeMap,
     fs::OpenOptions,
     io::{self, Write as _},
     path::Path,
@@ -14,11 +15,18 @@ use super::{
     index::{self, Index},
     journal::{self, Record, Writer},
     lock::{self, RunLock},
-    names::{self, RunId},
+    names::{self, RunId, SafeName},
 };
 
 /// How the names of directories begin that are being removed.
 const GRAVE: &str = ".deleted-";
+
+/// Names of what stands in the folder of a frozen definition.
+const DEFINITION: &str = "definition.json";
+const SKILLS: &str = "skills";
+
+/// Longest file that a run is frozen with.
+const FROZEN_MAX: u64 = 16 * 1024 * 1024;
 
 /// Why a run was not made, reopened or deleted.
 #[derive(Debug, thiserror::Error)]
@@ -51,12 +59,20 @@ pub struct OwnedRun {
     pub lock: RunLock,
 }
 
-/// The text of a definition, and those of the definitions that it calls.
-pub type Frozen<'a> = (&'a [u8], &'a [&'a [u8]]);
+/// What a run is frozen with: whatever becomes of the originals, it can be read and gone on with.
+#[derive(Debug, Clone, Default)]
+pub struct Frozen {
+    /// The text of its definition.
+    pub definition: Vec<u8>,
+    /// The manifests of its external skills.
+    pub skills: BTreeMap<SafeName, Vec<u8>>,
+    /// The definitions that it calls, directly or by others; those call none here.
+    pub called: Vec<Frozen>,
+}
 
-/// Makes a run: its directory, the frozen definitions, and the journal with the event of its creation. All of
+/// Makes a run: its directory, what is frozen with it, and the journal with the event of its creation. All of
 /// it is durable when this returns, and nothing of it is left after an error.
-pub fn create(home: &Home, frozen: Frozen<'_>, now: Now, created: RunCreated) -> Result<OwnedRun, Error> {
+pub fn create(home: &Home, frozen: &Frozen, now: Now, created: RunCreated) -> Result<OwnedRun, Error> {
     let dir = home.run(created.run_id.parse()?);
     files::ensure_dir_durable(&home.runs())?;
     files::make_dir(dir.path())?;
@@ -68,13 +84,20 @@ pub fn create(home: &Home, frozen: Frozen<'_>, now: Now, created: RunCreated) ->
     made
 }
 
-fn fill(home: &Home, dir: &RunDir, frozen: Frozen<'_>, created: (Now, Event)) -> Result<OwnedRun, Error> {
+fn fill(home: &Home, dir: &RunDir, frozen: &Frozen, created: (Now, Event)) -> Result<OwnedRun, Error> {
     let lock = RunLock::create(dir)?;
     let mut journal = Writer::create(dir, &lock)?;
-    let (definition, called) = frozen;
-    freeze(&dir.definition(), definition)?;
-    for (index, text) in called.iter().enumerate() {
-        freeze(&dir.called(index), text)?;
+    freeze_in(dir.path(), frozen)?;
+    if !frozen.called.is_empty() {
+        let all = dir.all_called();
+        files::make_dir(&all)?;
+        for (index, called) in frozen.called.iter().enumerate() {
+            let folder = dir.called(index);
+            files::make_dir(&folder)?;
+            freeze_in(&folder, called)?;
+            files::sync_dir(&folder)?;
+        }
+        files::sync_dir(&all)?;
     }
     journal.append(&[created])?;
     // The first commit cannot go into the reserve: there is none before it.
@@ -82,6 +105,52 @@ fn fill(home: &Home, dir: &RunDir, frozen: Frozen<'_>, created: (Now, Event)) ->
     files::sync_dir(dir.path())?;
     files::sync_dir(&home.runs())?;
     Ok(OwnedRun { dir: dir.clone(), journal, lock })
+}
+
+/// What a run was frozen with, for another one.
+pub fn frozen(dir: &RunDir) -> Result<Frozen, Fault> {
+    let mut frozen = frozen_in(dir.path())?;
+    for index in 0.. {
+        let folder = dir.called(index);
+        if !folder.exists() {
+            break;
+        }
+        frozen.called.push(frozen_in(&folder)?);
+    }
+    Ok(frozen)
+}
+
+fn frozen_in(folder: &Path) -> Result<Frozen, Fault> {
+    let definition = files::read_capped(&folder.join(DEFINITION), FROZEN_MAX)?;
+    let mut frozen = Frozen { definition, ..Frozen::default() };
+    let path = folder.join(SKILLS);
+    let entries = match std::fs::read_dir(&path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(frozen),
+        Err(error) => return Err(fault("list", &path)(error)),
+    };
+    for entry in entries {
+        let file = entry.map_err(fault("list", &path))?.path();
+        let name = file.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        if let Some(name) = name {
+            frozen.skills.insert(name, files::read_capped(&file, FROZEN_MAX)?);
+        }
+    }
+    Ok(frozen)
+}
+
+/// Freezes one definition with its manifests.
+fn freeze_in(folder: &Path, frozen: &Frozen) -> Result<(), Fault> {
+    freeze(&folder.join(DEFINITION), &frozen.definition)?;
+    if frozen.skills.is_empty() {
+        return Ok(());
+    }
+    let skills = folder.join(SKILLS);
+    files::make_dir(&skills)?;
+    for (name, text) in &frozen.skills {
+        freeze(&skills.join(format!("{name}.json")), text)?;
+    }
+    files::sync_dir(&skills)
 }
 
 fn freeze(path: &Path, text: &[u8]) -> Result<(), Fault> {
@@ -139,7 +208,9 @@ mod tests {
 
     fn create_in(home: &Home) -> Result<OwnedRun, Error> {
         let (now, Event::RunCreated(created)) = fixture::created() else { unreachable!("it is one") };
-        create(home, (b"{}", &[]), now, *created)
+        let skills = BTreeMap::from([("s".parse().unwrap(), b"[]".to_vec())]);
+        let called = vec![Frozen { definition: b"{}".to_vec(), skills: skills.clone(), called: Vec::new() }];
+        create(home, &Frozen { definition: b"{}".to_vec(), skills, called }, now, *created)
     }
 
     fn read(run: &RunDir) -> Vec<Record> {
@@ -151,6 +222,7 @@ mod tests {
         let (_dir, home) = home();
         let mut run = create_in(&home).unwrap();
         assert_eq!(std::fs::read(run.dir.definition()).unwrap(), b"{}");
+        assert_eq!(std::fs::read(run.dir.called(0).join("skills/s.json")).unwrap(), b"[]");
         assert_eq!(read(&run.dir), fixture::records_of(&[fixture::created()]));
         assert!(lock::is_owned(&run.dir).unwrap());
         let taken = reopen(&home, fixture::run(), |_| ());
@@ -182,7 +254,7 @@ mod tests {
         let (now, Event::RunCreated(mut created)) = fixture::created() else { unreachable!("it is one") };
         let huge = format!("\"{}\"", "x".repeat(journal::LINE_MAX));
         created.inputs.insert("huge".into(), schemas::json::Json::parse(&huge).unwrap());
-        let refused = create(&home, (b"{}", &[]), now, *created);
+        let refused = create(&home, &Frozen::default(), now, *created);
         assert!(matches!(refused, Err(Error::Journal(journal::Error::TooLong { .. }))));
         assert_eq!(std::fs::read_dir(home.runs()).unwrap().count(), 0);
     }

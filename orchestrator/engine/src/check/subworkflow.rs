@@ -140,7 +140,7 @@ impl<'a> Check<'a, '_> {
         let before = self.calls.take_called();
         self.calls.way.push(index);
         let (plan, diagnostics) = match &file.definition {
-            Ok(definition) => judge(definition, &file.catalog, self.calls, standing),
+            Ok(definition) => judge(definition, &file.catalog, (self.calls, standing), self.stack),
             Err(diagnostics) => (None, diagnostics.clone()),
         };
         self.calls.way.pop();
@@ -165,6 +165,7 @@ impl<'a> Check<'a, '_> {
             readonly: plan.readonly,
             mutable: plan.mutable,
             outputs: plan.outputs,
+            default_strategy: plan.default_strategy,
             max_concurrent_steps: plan.limits.max_concurrent_steps,
         })))
     }

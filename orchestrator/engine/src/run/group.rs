@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use schemas::{failure::Failure, json::Json};
 
 use super::state::InstanceId;
-use crate::plan::Branch;
+use crate::plan::{Branch, StepId};
 
 /// The children of one instance of a composite, or of the run itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,6 +30,10 @@ pub(super) struct Group {
     pub(super) causes: Vec<Failure>,
     /// Of a workflow: what its steps see.
     pub(super) frame: Option<Box<Frame>>,
+    /// How often it began.
+    pub(super) tries: u32,
+    /// Of a step that began again: its children of tries before, by turn and step.
+    pub(super) past: BTreeMap<(u32, StepId), Past>,
 }
 
 /// The values of a workflow that another one calls.
@@ -39,6 +43,14 @@ pub(super) struct Frame {
     pub(super) inputs: BTreeMap<String, Json>,
     /// Its mutable context: what it holds now.
     pub(super) mutable: BTreeMap<String, Json>,
+}
+
+/// A child of a try before. It begins again where it stands, so that its attempts go on counting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Past {
+    pub(super) child: InstanceId,
+    /// Its place among those that started.
+    pub(super) place: Option<usize>,
 }
 
 /// Why nothing new starts in a group.
