@@ -18,11 +18,7 @@ use workflow_engine::{
 
 use crate::{
     agents,
-    store::{
-        files,
-        home::{Home, RunDir},
-        names::SafeName,
-    },
+    store::{files, home::Home, names::SafeName},
 };
 
 /// Longest manifest that is read.
