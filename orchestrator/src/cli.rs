@@ -1,6 +1,7 @@
 //! The command line: one file a command. Here are only the grammar and the way to each.
 
 mod completions;
+mod daemon;
 mod delete;
 mod doctor;
 mod eval;
@@ -64,6 +65,7 @@ enum Command {
     Validate(validate::Arguments),
     Delete(delete::Arguments),
     Schedule(schedule::Arguments),
+    Daemon(daemon::Arguments),
     Schema(schema::Arguments),
     Doctor(doctor::Arguments),
     Eval(eval::Arguments),
@@ -97,6 +99,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Validate(arguments) => validate::run(&arguments, &home()?),
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
         Command::Schedule(arguments) => schedule::run(&arguments, &home()?),
+        Command::Daemon(arguments) => daemon::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments, home),
         Command::Eval(arguments) => eval::run(&arguments),

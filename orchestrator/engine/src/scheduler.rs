@@ -244,7 +244,7 @@ impl Entry {
             self.make_up(timetable, since, turn);
         }
         self.go_on(turn);
-        self.plan(timetable, turn.now);
+        self.plan(timetable, turn.now.max(since));
     }
 
     /// Fires that were missed between two moments.

@@ -1,6 +1,6 @@
 //! `run`: from a file or a stored name to an ended run.
 
-mod detach;
+pub(super) mod detach;
 mod dry_run;
 mod progress;
 
