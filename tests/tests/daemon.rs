@@ -115,6 +115,31 @@ fn second(moment: &str) -> usize {
 }
 
 #[test]
+fn a_run_whose_engine_died_is_resumed() {
+    let fixture = Fixture::new();
+    let script =
+        json!({"command": "touch began; test -e go || { while ! test -e go; do sleep 0.05; done; }"});
+    schedule(&fixture, skill("a", "shell", script), &["--cron", "@yearly"]);
+    let folder = fixture.home().join("definitions");
+    let run = fixture.workflow(["schedule", "run-now", "often"]).exits(0).stdout.trim().to_owned();
+    wait::eventually("the step runs", LONG, || folder.join("began").exists());
+    // As a daemon would have recorded it.
+    let fire = |fire: Value| json!({"v": 1, "ts": "2026-01-01T00:00:00Z", "schedule": "often", "at": "2026-01-01T00:00:00Z", "fire": fire});
+    let records = [fire(json!({"starting": {"run": run}})), fire(json!({"started": {"run": run}}))];
+    let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
+    write_file(&fixture.home().join("fires.jsonl"), lines.as_bytes());
+    let engine = fixture.processes().into_iter().find(|process| process.command.contains(&run));
+    fixture.kill_process(engine.expect("the engine names its run").pid);
+    assert_eq!(fixture.view(&run)["status"], "interrupted");
+    write_file(&folder.join("go"), b"");
+    let daemon = daemon(&fixture, "10s");
+    said(&daemon, "completed");
+    daemon.signal(Signal::SIGTERM);
+    daemon.finish().exits(0);
+    assert_eq!(fixture.view(&run)["status"], "completed");
+}
+
+#[test]
 fn between_fires_it_sleeps() {
     let fixture = Fixture::new();
     schedule(&fixture, echo("a", json!({})), &["--cron", "@yearly"]);

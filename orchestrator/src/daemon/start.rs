@@ -50,11 +50,15 @@ pub fn start(home: &Home, schedule: &Schedule, run: RunId, at: Timestamp) -> Res
     ))
 }
 
-/// Goes on with an interrupted run, in a session of its own.
+/// Goes on with an interrupted run, as an engine of its own.
 pub fn resume(home: &Home, run: RunId) -> Result<Child> {
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("q").args(["workflow", "--home"]).arg(home.path()).args(["resume", &run.to_string()]);
-    command.env_remove("NOTIFY_SOCKET").process_group(0);
+    command.arg0("q").args(["workflow", "--home"]).arg(home.path()).args([
+        "resume",
+        &run.to_string(),
+        "--detached",
+    ]);
+    command.env_remove("NOTIFY_SOCKET");
     let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().map_err(|error| CommandError::from_error(ExitCode::Engine, &error))
 }
