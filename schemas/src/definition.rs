@@ -7,10 +7,11 @@
 pub mod agent;
 pub mod policy;
 pub mod schema;
+pub mod skill;
 pub mod step;
 pub mod workflow;
 
-pub use schema::json_schema;
+pub use schema::{json_schema, json_schema_of};
 pub use workflow::WORKFLOW;
 
 /// Longest name of a workflow.

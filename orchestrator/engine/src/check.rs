@@ -13,6 +13,7 @@ mod outline;
 mod reference;
 mod resolve;
 mod schema;
+mod skill;
 mod template;
 mod text_skill;
 mod unsupported;
@@ -27,6 +28,7 @@ use names::Names;
 use order::Reader;
 use outline::Outline;
 use schema::Schemas;
+pub use skill::check_skill;
 pub use text_skill::over_inputs;
 
 use crate::{
@@ -43,6 +45,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
     let plan = root.is_object().then(|| {
         let outline = Outline::new(root);
         unsupported::report(root, &outline, &mut problems);
+        skill::judge_inline(root, &mut problems);
         let mut check = Check {
             definition,
             catalog,

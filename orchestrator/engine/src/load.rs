@@ -60,6 +60,11 @@ impl Definition {
         skills
     }
 
+    /// Where the value stands to which a JSON pointer leads, as far down as there is one.
+    pub fn place_of(&self, pointer: &str) -> Range<usize> {
+        node_at(&self.root, pointer).span.range()
+    }
+
     /// JSON pointer to the innermost value or key at a byte of the text.
     pub fn pointer_at(&self, offset: usize) -> String {
         pointer::pointer_at(&self.root, offset)
@@ -68,12 +73,25 @@ impl Definition {
 
 /// Reads a text. It fails only where the text gives no tree; other problems are kept for `check`.
 pub fn load(text: &[u8], syntax: Syntax) -> Result<Definition, Vec<Diagnostic>> {
+    read(text, syntax, shape::judge)
+}
+
+/// Reads the manifest of a skill as [`load`] reads a definition.
+pub fn load_skill(text: &[u8]) -> Result<Definition, Vec<Diagnostic>> {
+    read(text, Syntax::Json, shape::judge_skill)
+}
+
+fn read(
+    text: &[u8],
+    syntax: Syntax,
+    judge: impl Fn(&Node, &mut Problems),
+) -> Result<Definition, Vec<Diagnostic>> {
     let mut problems = Problems::default();
     let tree = parse::decode(text)
         .and_then(|text| parse::parse(text, syntax, &mut problems).map(|root| (text.to_owned(), root)));
     match tree {
         Ok((text, root)) => {
-            shape::judge(&root, &mut problems);
+            judge(&root, &mut problems);
             Ok(Definition { text, root, problems })
         }
         Err(diagnostic) => Err(vec![*diagnostic]),

@@ -7,10 +7,15 @@ use crate::failure::Code;
 
 /// JSON Schema of a whole definition.
 pub fn json_schema() -> Value {
+    json_schema_of(&WORKFLOW)
+}
+
+/// JSON Schema of a file that holds an object of this shape.
+pub fn json_schema_of(shape: &ObjectShape) -> Value {
     let mut definitions = Map::new();
-    let mut root = object(WORKFLOW.about, WORKFLOW.keys.iter(), None, &mut definitions);
+    let mut root = object(shape.about, shape.keys.iter(), None, &mut definitions);
     root.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
-    root.insert("title".into(), WORKFLOW.title.into());
+    root.insert("title".into(), shape.title.into());
     root.insert("$defs".into(), Value::Object(definitions));
     Value::Object(root)
 }

@@ -19,7 +19,6 @@ const TOP_KEYS: &[(&str, &[&str])] = &[
     ("error_handling", &["{}", r#"{"default":"halt"}"#, r#"{"default":{"strategy":"halt"}}"#]),
     ("sandbox", PROFILES),
     ("agents", &["{}"]),
-    ("skills", &["{}"]),
     ("handlers", &["[]"]),
     ("finally", &["[]"]),
 ];

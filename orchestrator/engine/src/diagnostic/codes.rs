@@ -50,6 +50,9 @@ codes! {
     BAD_DEFAULT = "E023", "a default does not fit its type";
     MISPLACED_KEY = "E024", "a key has no meaning here";
     DUPLICATE_OUTPUT = "E025", "an output is named twice";
+    BAD_SKILL_SCHEMA = "E026", "a schema of a skill is not valid";
+    BAD_SKILL_TEMPLATE = "E027", "a template of a skill is not valid";
+    BAD_PROGRAM = "E028", "the program of a skill cannot be executed";
     UNKNOWN_STEP = "E030", "a reference names no step";
     FORWARD_REFERENCE = "E031", "a reference names a step that comes later";
     SELF_REFERENCE = "E032", "a step refers to itself";
@@ -71,5 +74,6 @@ codes! {
     SINGLE_CHILD = "W003", "a parallel group has one step";
     HIDDEN_SKILL = "W004", "a skill stands in two places";
     IGNORED_SCHEDULE = "W005", "a schedule is ignored";
+    OTHER_NAME = "W045", "a skill is called by another name";
     TOO_MANY = "W099", "there are too many problems";
 }

@@ -6,7 +6,7 @@ mod values;
 use std::collections::{BTreeSet, HashMap};
 
 use schemas::definition::{
-    Key, KindShape, ObjectShape, Shape, TaggedShape, WORKFLOW, is_extension, step::STEP,
+    Key, KindShape, ObjectShape, Shape, TaggedShape, WORKFLOW, is_extension, skill::MANIFEST, step::STEP,
 };
 
 pub(crate) use self::values::RESERVED;
@@ -24,6 +24,16 @@ pub(super) fn judge(root: &Node, problems: &mut Problems) {
         return;
     }
     Judge { problems, ids: HashMap::new() }.object(root, &WORKFLOW);
+}
+
+/// Reports everything that is wrong with the shape of a skill's manifest.
+pub(super) fn judge_skill(root: &Node, problems: &mut Problems) {
+    if !root.is_object() {
+        let message = format!("a manifest is an object, this is {}", root.type_name());
+        problems.report(WRONG_TYPE, root.span.range(), message);
+        return;
+    }
+    Judge { problems, ids: HashMap::new() }.object(root, &MANIFEST);
 }
 
 /// Calls `visit` for every step of the file, in the order of the text, with the step that holds it.
