@@ -12,6 +12,7 @@ mod output;
 mod reference;
 mod run;
 mod schema;
+mod skills;
 mod status;
 mod stop;
 mod validate;
@@ -64,6 +65,7 @@ enum Command {
     Delete(delete::Arguments),
     Schema(schema::Arguments),
     Doctor(doctor::Arguments),
+    Skills(skills::Arguments),
     Eval(eval::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
@@ -96,6 +98,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments, home),
+        Command::Skills(arguments) => skills::run(&arguments, &home()?),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),

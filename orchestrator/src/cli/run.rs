@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Run a workflow to its end.
-#[derive(Debug, clap::Parser)]
+#[derive(Debug, Default, clap::Parser)]
 #[command(after_help = "Examples:\n  \
     q workflow run examples/simple-test.json\n  \
     q workflow run deploy --input version=1.2.3 --json\n  \
@@ -45,10 +45,10 @@ pub(super) struct Arguments {
     detach: bool,
     /// Print the final run view as JSON.
     #[arg(long, conflicts_with = "events")]
-    json: bool,
+    pub(super) json: bool,
     /// Print every event as a line of JSON.
     #[arg(long)]
-    events: bool,
+    pub(super) events: bool,
     /// Show the resolved plan, its limits and who enforces them; start nothing.
     #[arg(long)]
     dry_run: bool,
@@ -57,31 +57,45 @@ pub(super) struct Arguments {
     max_concurrent_steps: Option<u32>,
     /// Limit on the whole run: seconds, or 250ms, 30s, 10m, 1h30m.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
-    timeout: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
     /// A cgroup v2 directory that is ours to use.
     #[arg(long, value_name = "PATH")]
-    cgroup_base: Option<PathBuf>,
+    pub(super) cgroup_base: Option<PathBuf>,
     /// A folder of skills that is searched first.
     #[arg(long, value_name = "DIR")]
-    skills_dir: Option<PathBuf>,
+    pub(super) skills_dir: Option<PathBuf>,
     /// The engine of a detached run: prints the id and lets go of the terminal.
     #[arg(long, hide = true)]
     detached: bool,
+    /// The one output that is printed, bare: of a skill that is run by itself.
+    #[arg(skip)]
+    only: Option<&'static str>,
+}
+
+impl Arguments {
+    /// Those of a run of which one output is printed, bare.
+    pub(super) fn printing(only: &'static str) -> Self {
+        Self { only: Some(only), ..Self::default() }
+    }
 }
 
 pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     if arguments.detach {
         return detach::start();
     }
-    let source = definition::read(&arguments.definition, home)?;
-    let checked = definition::check_source(&source, home, arguments.skills_dir.as_deref());
+    execute(arguments, &definition::read(&arguments.definition, home)?, home)
+}
+
+/// From the text of a definition to an ended run.
+pub(super) fn execute(arguments: &Arguments, source: &Source, home: &Home) -> Result {
+    let checked = definition::check_source(source, home, arguments.skills_dir.as_deref());
     if !checked.diagnostics.is_empty() {
         let text = workflow_engine::load::display_text(&source.text);
         ui::say(&ui::diagnostics::render(&source.name, &text, &checked.diagnostics));
     }
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
     let id = RunId::generate();
-    let created = created(arguments, &source, &plan, id, checked.skills)?;
+    let created = created(arguments, source, &plan, id, checked.skills)?;
     let order = Order {
         plan: Arc::new(plan),
         created,
@@ -93,7 +107,6 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     }
     owner::refuse_unheld(&order)?;
     let created = owner::create(home, &order, &source.text)?;
-    drop(source);
     if arguments.detached {
         detach::let_go(id)?;
     }
@@ -132,7 +145,8 @@ fn created(
     })
 }
 
-fn duration(text: &str) -> std::result::Result<Duration, String> {
+/// Reads a duration of the command line.
+pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     let number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
     let parsed = if number { units::duration_from_number(text) } else { units::duration_from_text(text) };
     parsed.map_err(|error| error.to_string())

@@ -6,8 +6,13 @@ use schemas::{
     definition,
     events::RunEvent,
     exit_code::ExitCode,
-    output::{doctor::Doctor, list::Listing, log::LogLine, validate::Validation},
-    skill::Manifest,
+    output::{
+        doctor::Doctor,
+        list::Listing,
+        log::LogLine,
+        skills::{ShownSkill, SkillList},
+        validate::Validation,
+    },
     view::RunView,
 };
 use serde_json::Value;
@@ -43,6 +48,10 @@ enum Name {
     Validate,
     /// list --json.
     List,
+    /// skills list --json.
+    Skills,
+    /// skills show --json.
+    SkillShow,
     /// doctor --json.
     Doctor,
 }
@@ -55,7 +64,9 @@ pub(super) fn run(arguments: &Arguments) -> Result {
 fn schema(name: Name) -> Value {
     match name {
         Name::Definition => definition::json_schema(),
-        Name::Skill => written::<Manifest>(),
+        Name::Skill => definition::json_schema_of(&definition::skill::MANIFEST),
+        Name::Skills => printed::<SkillList>(),
+        Name::SkillShow => printed::<ShownSkill>(),
         Name::State => printed::<RunView>(),
         Name::Events => printed::<RunEvent>(),
         Name::Logs => printed::<LogLine>(),
@@ -63,11 +74,6 @@ fn schema(name: Name) -> Value {
         Name::List => printed::<Listing>(),
         Name::Doctor => printed::<Doctor>(),
     }
-}
-
-/// The schema of what people write.
-fn written<T: JsonSchema>() -> Value {
-    SchemaSettings::draft2020_12().for_deserialize().into_generator().into_root_schema_for::<T>().into()
 }
 
 /// The schema of what q prints.

@@ -14,7 +14,7 @@ use workflow_engine::{
 
 use super::output;
 use crate::{
-    definition::{self, Checked, Source},
+    definition::{self, Source},
     errors::Result,
     store::home::Home,
     ui::{self, diagnostics},
@@ -55,9 +55,10 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         validation.valid &= !refused;
         let file = file_name(name, &source);
         if arguments.json {
-            validation.files.push(described(file, &source, &checked));
+            let diagnostics = described(&source.text, &checked.diagnostics);
+            validation.files.push(ValidatedFile { file, diagnostics });
         } else {
-            output::text(&drawn(&file, &source, &checked))?;
+            output::text(&drawn(&file, &source.text, &checked.diagnostics))?;
         }
     }
     validation.valid &= unread.is_none();
@@ -78,19 +79,18 @@ fn file_name(name: &str, source: &Source) -> String {
     }
 }
 
-fn drawn(file: &str, source: &Source, checked: &Checked) -> String {
-    let drawn = diagnostics::render(file, &load::display_text(&source.text), &checked.diagnostics);
-    let found = diagnostics::count(&checked.diagnostics).unwrap_or_else(|| "no problems".to_owned());
+/// The problems of a file for people, and how many there are.
+pub(super) fn drawn(file: &str, text: &[u8], problems: &[Diagnostic]) -> String {
+    let drawn = diagnostics::render(file, &load::display_text(text), problems);
+    let found = diagnostics::count(problems).unwrap_or_else(|| "no problems".to_owned());
     format!("{drawn}{}: {found}\n", ui::text::escape(file))
 }
 
-fn described(file: String, source: &Source, checked: &Checked) -> ValidatedFile {
-    let text = load::display_text(&source.text);
+/// The problems of a file as `--json` has them.
+pub(super) fn described(text: &[u8], problems: &[Diagnostic]) -> Vec<shape::Diagnostic> {
+    let text = load::display_text(text);
     let index = LineIndex::new(&text);
-    ValidatedFile {
-        file,
-        diagnostics: checked.diagnostics.iter().map(|found| describe(found, &index)).collect(),
-    }
+    problems.iter().map(|found| describe(found, &index)).collect()
 }
 
 fn describe(found: &Diagnostic, index: &LineIndex<'_>) -> shape::Diagnostic {

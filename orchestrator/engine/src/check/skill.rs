@@ -134,13 +134,14 @@ fn references(template: &Template) -> Vec<&str> {
     }
     match template {
         Template::Reference(reference) => name(reference).into_iter().collect(),
-        Template::Text(parts) => parts
-            .iter()
-            .filter_map(|part| match part {
+        Template::Text(parts) => {
+            let named = parts.iter().filter_map(|part| match part {
                 Part::Value(reference) => name(reference),
+                // `has()` may ask for an input that there is not.
                 Part::Text(_) | Part::Expression(_) => None,
-            })
-            .collect(),
+            });
+            named.collect()
+        }
         Template::Literal(_) | Template::Expression(_) | Template::Object(_) | Template::Array(_) => {
             Vec::new()
         }

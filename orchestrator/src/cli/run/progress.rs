@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use schemas::{
     events::{EventType, RunEvent},
     exit_code::ExitCode,
+    json::member,
 };
+use serde_json::value::RawValue;
 use workflow_engine::run::Run;
 
 use super::Arguments;
@@ -20,6 +22,7 @@ use crate::{
 pub(super) struct Progress {
     shape: Shape,
     workflow: String,
+    only: Option<&'static str>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -42,7 +45,7 @@ impl Progress {
             (false, false, true) => Shape::View,
             (false, false, false) => Shape::Lines,
         };
-        Self { shape, workflow }
+        Self { shape, workflow, only: arguments.only }
     }
 
     /// The end: data on stdout.
@@ -52,7 +55,10 @@ impl Progress {
             Shape::Silent | Shape::Events => return Ok(()),
             Shape::View => serde_json::to_string_pretty(&view).map(|text| text + "\n"),
             Shape::Lines if view.outputs.as_str() == "{}" => return Ok(()),
-            Shape::Lines => serde_json::to_string_pretty(&view.outputs).map(|text| text + "\n"),
+            Shape::Lines => {
+                let only = self.only.and_then(|name| member(view.outputs.as_str(), name));
+                Ok(only.map_or(view.outputs.as_str(), RawValue::get).to_owned() + "\n")
+            }
         };
         let text = text.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
         ui::print(&text).map_err(|error| CommandError::from_error(ExitCode::Engine, &error))
