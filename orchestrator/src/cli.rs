@@ -11,6 +11,7 @@ mod output;
 #[cfg(test)]
 mod reference;
 mod run;
+mod schedule;
 mod schema;
 mod skills;
 mod status;
@@ -63,6 +64,7 @@ enum Command {
     Stop(stop::Arguments),
     Validate(validate::Arguments),
     Delete(delete::Arguments),
+    Schedule(schedule::Arguments),
     Schema(schema::Arguments),
     Doctor(doctor::Arguments),
     Skills(skills::Arguments),
@@ -96,6 +98,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Stop(arguments) => stop::run(&arguments, &home()?),
         Command::Validate(arguments) => validate::run(&arguments, &home()?),
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
+        Command::Schedule(arguments) => schedule::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments, home),
         Command::Skills(arguments) => skills::run(&arguments, &home()?),

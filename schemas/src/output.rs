@@ -3,6 +3,7 @@
 pub mod doctor;
 pub mod list;
 pub mod log;
+pub mod schedules;
 pub mod skills;
 pub mod validate;
 

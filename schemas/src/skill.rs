@@ -1,8 +1,9 @@
 //! `skill.json`: a named callable with typed inputs and outputs, as programs read it. Its keys as people write
 //! them are in `definition::skill`; names, durations, sizes and schemas are judged where they are used, not here.
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{self, Visitor},
@@ -187,6 +188,20 @@ impl Visitor<'_> for QuantityVisitor {
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Quantity, E> {
         Ok(Quantity::Text(text.to_owned()))
+    }
+}
+
+impl JsonSchema for Quantity {
+    fn schema_name() -> Cow<'static, str> {
+        "Quantity".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["integer", "string"], "minimum": 0})
+    }
+
+    fn inline_schema() -> bool {
+        true
     }
 }
 

@@ -4,19 +4,24 @@
 //! it together with what only it can see. Only a text that gives no tree at all is refused at once.
 
 mod json;
+mod members;
 mod node;
 mod parse;
+mod place;
 mod pointer;
 mod scalar;
 mod shape;
 mod suggest;
+mod yaml;
 
 use std::{borrow::Cow, ops::Range};
 
 pub use node::{Member, Node, NodeKind, Span};
 pub use parse::{MAX_BYTES, MAX_DEPTH};
+pub(crate) use place::range_in;
 pub(crate) use pointer::node_at;
 pub(crate) use scalar::shortened;
+use schemas::json::Json;
 pub(crate) use shape::{RESERVED, each_step};
 pub(crate) use suggest::in_words;
 pub use suggest::nearest;
@@ -30,6 +35,8 @@ pub enum Syntax {
     Json,
     /// JSON with comments and trailing commas.
     Jsonc,
+    /// YAML 1.2: one document, scalars by the core schema.
+    Yaml,
 }
 
 /// A definition as it stands in its file.
@@ -60,14 +67,19 @@ impl Definition {
         skills
     }
 
+    /// What it says, as compact JSON.
+    pub fn to_json(&self) -> Json {
+        self.root.to_json()
+    }
+
     /// Where the value stands to which a JSON pointer leads, as far down as there is one.
     pub fn place_of(&self, pointer: &str) -> Range<usize> {
         node_at(&self.root, pointer).span.range()
     }
 
-    /// JSON pointer to the innermost value or key at a byte of the text.
-    pub fn pointer_at(&self, offset: usize) -> String {
-        pointer::pointer_at(&self.root, offset)
+    /// JSON pointer to the innermost value or key at a place in the text.
+    pub fn pointer_at(&self, place: &Range<usize>) -> String {
+        pointer::pointer_at(&self.root, place)
     }
 }
 
@@ -105,9 +117,4 @@ pub fn display_text(text: &[u8]) -> Cow<'_, str> {
         return Cow::Borrowed("");
     }
     String::from_utf8_lossy(parse::without_bom(text))
-}
-
-/// The bytes between the quotes of a string.
-pub(crate) fn inside(span: Range<usize>) -> Range<usize> {
-    if span.len() >= 2 { span.start + 1..span.end - 1 } else { span }
 }

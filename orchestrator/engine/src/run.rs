@@ -6,6 +6,7 @@
 
 mod action;
 mod advance;
+mod assign;
 mod begin;
 mod end;
 mod finish;
@@ -30,6 +31,7 @@ use std::{
 use schemas::{
     failure::Failure,
     journal::{AttemptEnded, AttemptId, Event, Now, RunCreated},
+    json::Json,
     view::{Isolation, StopReason},
 };
 
@@ -76,6 +78,8 @@ pub struct Run {
     instances: Vec<StepRun>,
     /// Those that started, in start order.
     order: Vec<InstanceId>,
+    /// The mutable context: what it holds now.
+    mutable: BTreeMap<String, Json>,
     /// The steps at the top.
     root: Group,
     /// Attempts in flight.
@@ -97,8 +101,10 @@ pub struct Run {
 impl Run {
     /// A run that waits for its slot. `now` is the moment of its creation.
     pub fn new(plan: Arc<Plan>, created: RunCreated, now: Now) -> Self {
+        let mutable = plan.mutable.clone();
         Self {
             plan,
+            mutable,
             created: Arc::new(created),
             created_at: now,
             phase: Phase::Queued,

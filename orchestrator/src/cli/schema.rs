@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use schemas::{
+    config::Config,
     definition,
     events::RunEvent,
     exit_code::ExitCode,
@@ -10,9 +11,11 @@ use schemas::{
         doctor::Doctor,
         list::Listing,
         log::LogLine,
+        schedules::{Fires, ScheduleListing},
         skills::{ShownSkill, SkillList},
         validate::Validation,
     },
+    schedule::Schedules,
     view::RunView,
 };
 use serde_json::Value;
@@ -38,6 +41,8 @@ enum Name {
     Definition,
     /// A skill's manifest, skill.json.
     Skill,
+    /// The settings of a home, config.json.
+    Config,
     /// The run view: run --json, status --json, state.json.
     State,
     /// A line of run --events.
@@ -52,6 +57,12 @@ enum Name {
     Skills,
     /// skills show --json.
     SkillShow,
+    /// schedules.json.
+    Schedule,
+    /// schedule list --json.
+    Schedules,
+    /// schedule next --json.
+    Fires,
     /// doctor --json.
     Doctor,
 }
@@ -67,13 +78,22 @@ fn schema(name: Name) -> Value {
         Name::Skill => definition::json_schema_of(&definition::skill::MANIFEST),
         Name::Skills => printed::<SkillList>(),
         Name::SkillShow => printed::<ShownSkill>(),
+        Name::Config => written::<Config>(),
         Name::State => printed::<RunView>(),
         Name::Events => printed::<RunEvent>(),
         Name::Logs => printed::<LogLine>(),
         Name::Validate => printed::<Validation>(),
         Name::List => printed::<Listing>(),
+        Name::Schedule => written::<Schedules>(),
+        Name::Schedules => printed::<ScheduleListing>(),
+        Name::Fires => printed::<Fires>(),
         Name::Doctor => printed::<Doctor>(),
     }
+}
+
+/// The schema of what people write.
+fn written<T: JsonSchema>() -> Value {
+    SchemaSettings::draft2020_12().for_deserialize().into_generator().into_root_schema_for::<T>().into()
 }
 
 /// The schema of what q prints.

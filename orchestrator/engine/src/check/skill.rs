@@ -20,7 +20,7 @@ pub fn check_skill(file: &Definition) -> (Option<Manifest>, Vec<Diagnostic>) {
     judge(&file.root, &mut problems);
     let name = file.root.get("name").and_then(Node::as_text).unwrap_or_default();
     let manifest = if problems.errors() == 0 { manifest(&file.root, name) } else { None };
-    (manifest, problems.finish(|offset| file.pointer_at(offset)))
+    (manifest, problems.finish(file.text(), |place| file.pointer_at(place)))
 }
 
 impl Definition {

@@ -1,6 +1,7 @@
 //! Tests of the whole way from text to plan.
 
 mod agreement;
+mod assign;
 mod broken;
 mod control;
 mod hostile;
@@ -8,6 +9,7 @@ mod pages;
 mod plans;
 mod skills;
 mod spec;
+mod yaml;
 
 use std::fmt::Write as _;
 
@@ -32,6 +34,7 @@ fn catalog() -> Catalog {
     let path = r#"{"type":"object","properties":{"path":{"type":"string"}}}"#;
     let skills = [
         ("echo", None, None),
+        ("set-context", None, None),
         ("http-get", Some(http), Some(closed)),
         ("json-parse", Some(parse), Some(parsed)),
         ("file-exists", Some(path), None),

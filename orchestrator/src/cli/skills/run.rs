@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     options.timeout = arguments.timeout;
     options.cgroup_base.clone_from(&arguments.cgroup_base);
     options.skills_dir = skills_dir;
-    whole::execute(&options, &source, home)
+    whole::execute(&options, source, home)
 }
 
 /// The folder that is searched first, and the name of the skill.

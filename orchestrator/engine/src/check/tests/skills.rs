@@ -74,8 +74,8 @@ fn every_problem_of_a_manifest_has_its_place() {
 
 #[test]
 fn schemas_must_be_schemas() {
-    assert_snapshot!(manifest(r##"{"name":"a","command":["x"],"inputs":{"type":"objekt"},
-"outputs":{"properties":{"n":{"minimum":"0"}}}}"##), @r#"
+    assert_snapshot!(manifest(r#"{"name":"a","command":["x"],"inputs":{"type":"objekt"},
+"outputs":{"properties":{"n":{"minimum":"0"}}}}"#), @r#"
     E026 1:46-1:54 "/inputs/type" `inputs` is no JSON Schema: the value is not valid under any of the schemas listed in the 'anyOf' keyword
       hint: a schema is checked by JSON Schema 2020-12, and can refer to nothing outside itself
     E026 2:41-2:44 "/outputs/properties/n/minimum" `outputs` is no JSON Schema: the value is not of type "number"
