@@ -1,4 +1,4 @@
-//! Looking for skills: the folders in which they may stand, first wins; built-in ones come last.
+//! Looking for skills (and, by way of [`agents`], for agents): the folders in which they may stand, first wins; built-in ones come last.
 
 pub mod list;
 
@@ -22,7 +22,14 @@ use workflow_engine::{
     units::{self, Bytes},
 };
 
-use crate::store::{files, home::Home, names::SafeName};
+use crate::{
+    agents,
+    store::{
+        files,
+        home::{Home, RunDir},
+        names::SafeName,
+    },
+};
 
 /// The file in a skill's folder that is for models.
 const TEXT_FOR_MODELS: &str = "SKILL.md";
@@ -39,11 +46,12 @@ pub struct Found {
     pub manifests: BTreeMap<String, String>,
 }
 
-/// Looks for the skills that a definition calls. `beside` is its folder, `given` is `--skills-dir`. Skills that it
+/// Looks for the skills and agents that a definition names. `beside` is its folder, `given` is `--skills-dir`. Skills that it
 /// holds itself come first; paths in them start at its folder.
 pub fn discover(definition: &Definition, beside: Option<&Path>, home: &Home, given: Option<&Path>) -> Found {
     let places = places(beside, home, given);
     let mut found = Found { catalog: builtins(), ..Found::default() };
+    found.catalog.agents = agents::discover(&definition.agents(), beside, home);
     found.catalog.searched = places.iter().map(|place| place.folder.display().to_string()).collect();
     found.catalog.searched.push("built in".to_owned());
     let inline = definition.inline_skills();
@@ -59,7 +67,7 @@ pub fn discover(definition: &Definition, beside: Option<&Path>, home: &Home, giv
     let folder = beside.map_or_else(|| std::env::current_dir().unwrap_or_default(), Path::to_owned);
     for (name, manifest) in inline {
         if let Some(manifest) = manifest {
-            hold(name, manifest, &folder, &mut found);
+            hold(name, manifest, &folder, &mut found.catalog);
         }
     }
     if names.iter().any(|name| !found.catalog.skills.contains_key(*name)) {
@@ -69,23 +77,42 @@ pub fn discover(definition: &Definition, beside: Option<&Path>, home: &Home, giv
 }
 
 /// A skill of the definition itself.
-fn hold(name: &str, manifest: Manifest, folder: &Path, found: &mut Found) {
-    found.catalog.broken.remove(name);
+fn hold(name: &str, manifest: Manifest, folder: &Path, catalog: &mut Catalog) {
+    catalog.broken.remove(name);
     match entry(manifest, folder) {
         Ok(entry) => {
-            found.catalog.skills.insert(name.to_owned(), entry);
+            catalog.skills.insert(name.to_owned(), entry);
         }
         Err(why) => {
-            found.catalog.skills.remove(name);
-            found.catalog.broken.insert(name.to_owned(), why);
+            catalog.skills.remove(name);
+            catalog.broken.insert(name.to_owned(), why);
         }
     }
 }
 
-/// Entries that stand for skills of which only the name matters: a run that is over is folded with them.
-pub fn stand_ins(names: &[&str]) -> Catalog {
+/// The skills of a run that exists, from the copies that were frozen with it. One without a copy that can be read
+/// is stood in for, and so are agents: what is over needs no more than the name.
+pub fn frozen(
+    definition: &Definition,
+    folder: &Path,
+    run: &RunDir,
+    manifests: &BTreeMap<String, String>,
+) -> Catalog {
     let mut catalog = builtins();
-    for name in names {
+    catalog.agents = agents::stand_ins(&definition.agents());
+    for (name, path) in manifests {
+        let copy = name.parse::<SafeName>().ok().map(|name| run.skill(&name));
+        let entry = copy.and_then(|copy| manifest(&files::read_capped(&copy, MANIFEST_MAX).ok()?, path).ok());
+        if let Some(entry) = entry {
+            catalog.skills.insert(name.clone(), entry);
+        }
+    }
+    for (name, manifest) in definition.inline_skills() {
+        if let Some(manifest) = manifest {
+            hold(name, manifest, folder, &mut catalog);
+        }
+    }
+    for name in &definition.skills() {
         let stand_in = || SkillEntry::new(SkillTarget::Builtin { needs: Needs::Nothing });
         catalog.skills.entry((*name).to_owned()).or_insert_with(stand_in);
     }
@@ -95,6 +122,19 @@ pub fn stand_ins(names: &[&str]) -> Catalog {
         entry.outputs = None;
     }
     catalog
+}
+
+/// The manifests of a run's skills as they are now, to be frozen with it: name to text.
+pub fn texts(manifests: &BTreeMap<String, String>) -> Result<BTreeMap<SafeName, Vec<u8>>, files::Fault> {
+    let named = manifests.iter().filter_map(|(name, path)| Some((name.parse::<SafeName>().ok()?, path)));
+    named.map(|(name, path)| Ok((name, files::read_capped(Path::new(path), MANIFEST_MAX)?))).collect()
+}
+
+/// A skill from the text of its manifest, which stands or stood at `path`.
+fn manifest(text: &[u8], path: &str) -> Result<SkillEntry, String> {
+    let manifest = check_file(text).0.ok_or("it is no manifest")?;
+    let folder = Path::new(path).parent().unwrap_or(Path::new("/"));
+    entry(manifest, &folder.canonicalize().unwrap_or_else(|_| folder.to_owned()))
 }
 
 /// A folder in which skills may stand.

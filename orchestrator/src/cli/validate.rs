@@ -55,8 +55,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         validation.valid &= !refused;
         let file = file_name(name, &source);
         if arguments.json {
-            let diagnostics = described(&source.text, &checked.diagnostics);
-            validation.files.push(ValidatedFile { file, diagnostics });
+            validation.files.push(described(file, &source.text, &checked.diagnostics));
         } else {
             output::text(&drawn(&file, &source.text, &checked.diagnostics))?;
         }
@@ -86,11 +85,11 @@ pub(super) fn drawn(file: &str, text: &[u8], problems: &[Diagnostic]) -> String 
     format!("{drawn}{}: {found}\n", ui::text::escape(file))
 }
 
-/// The problems of a file as `--json` has them.
-pub(super) fn described(text: &[u8], problems: &[Diagnostic]) -> Vec<shape::Diagnostic> {
+/// The problems of a file, for programs.
+pub(super) fn described(file: String, text: &[u8], diagnostics: &[Diagnostic]) -> ValidatedFile {
     let text = load::display_text(text);
     let index = LineIndex::new(&text);
-    problems.iter().map(|found| describe(found, &index)).collect()
+    ValidatedFile { file, diagnostics: diagnostics.iter().map(|found| describe(found, &index)).collect() }
 }
 
 fn describe(found: &Diagnostic, index: &LineIndex<'_>) -> shape::Diagnostic {

@@ -8,10 +8,7 @@ use std::{
 
 use schemas::{
     exit_code::ExitCode,
-    output::{
-        SCHEMA_VERSION,
-        validate::{ValidatedFile, Validation},
-    },
+    output::{SCHEMA_VERSION, validate::Validation},
     skill::{FILE_NAME, Manifest},
 };
 use workflow_engine::{
@@ -67,10 +64,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         let worst = if arguments.strict { Severity::Warning } else { Severity::Error };
         validation.valid &= !checked.diagnostics.iter().any(|problem| problem.severity <= worst);
         if arguments.json {
-            validation.files.push(ValidatedFile {
-                diagnostics: described(&checked.text, &checked.diagnostics),
-                file: checked.file,
-            });
+            validation.files.push(described(checked.file, &checked.text, &checked.diagnostics));
         } else {
             output::text(&drawn(&checked.file, &checked.text, &checked.diagnostics))?;
         }

@@ -1,4 +1,4 @@
-//! What `run` shows while it goes on: plain lines on stderr, or the event stream on stdout.
+//! What `run`, `resume` and `retry` show while it goes on: plain lines on stderr, or the event stream on stdout.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,6 @@ use schemas::{
 use serde_json::value::RawValue;
 use workflow_engine::run::Run;
 
-use super::Arguments;
 use crate::{
     dispatcher::Watcher,
     errors::{CommandError, Result},
@@ -22,15 +21,17 @@ use crate::{
 pub(super) struct Progress {
     shape: Shape,
     workflow: String,
-    only: Option<&'static str>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Shape {
+/// What is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
     /// Nobody looks.
     Silent,
     /// Lines for people.
     Lines,
+    /// The same, and in the end this output alone, bare.
+    Output(&'static str),
     /// Every event as JSON.
     Events,
     /// The final view as JSON.
@@ -38,14 +39,8 @@ enum Shape {
 }
 
 impl Progress {
-    pub(super) fn new(arguments: &Arguments, workflow: String, detached: bool) -> Self {
-        let shape = match (detached, arguments.events, arguments.json) {
-            (true, _, _) => Shape::Silent,
-            (false, true, _) => Shape::Events,
-            (false, false, true) => Shape::View,
-            (false, false, false) => Shape::Lines,
-        };
-        Self { shape, workflow, only: arguments.only }
+    pub(super) fn new(shape: Shape, workflow: String) -> Self {
+        Self { shape, workflow }
     }
 
     /// The end: data on stdout.
@@ -54,10 +49,11 @@ impl Progress {
         let text = match self.shape {
             Shape::Silent | Shape::Events => return Ok(()),
             Shape::View => serde_json::to_string_pretty(&view).map(|text| text + "\n"),
-            Shape::Lines if view.outputs.as_str() == "{}" => return Ok(()),
-            Shape::Lines => {
-                let only = self.only.and_then(|name| member(view.outputs.as_str(), name));
-                Ok(only.map_or(view.outputs.as_str(), RawValue::get).to_owned() + "\n")
+            Shape::Lines | Shape::Output(_) if view.outputs.as_str() == "{}" => return Ok(()),
+            Shape::Lines => serde_json::to_string_pretty(&view.outputs).map(|text| text + "\n"),
+            Shape::Output(name) => {
+                let output = member(view.outputs.as_str(), name).map_or("null", RawValue::get);
+                Ok(format!("{output}\n"))
             }
         };
         let text = text.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
@@ -75,7 +71,7 @@ impl Watcher for Progress {
                     let _reader_is_gone = ui::print(&(line + "\n"));
                 }
             }
-            Shape::Lines => {
+            Shape::Lines | Shape::Output(_) => {
                 if let Some(line) = line(event, &self.workflow) {
                     ui::say(&line);
                 }
