@@ -8,8 +8,8 @@ use crate::{
     load::Syntax,
 };
 
-/// Codes that no short text gives, or no definition; their pages have no example.
-const WITHOUT_EXAMPLE: [&str; 5] = ["E001", "E002", "E003", "E028", "W099"];
+/// Codes that no short text gives; their pages have no example.
+const WITHOUT_EXAMPLE: [&str; 4] = ["E001", "E002", "E003", "W099"];
 
 fn page(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors").join(name);

@@ -65,8 +65,8 @@ fn every_problem_of_a_manifest_has_its_place() {
     E010 2:66-2:67 "/inputs" `inputs` must be an object, or `true` or `false`, this is a number
     "#);
     assert_snapshot!(manifest(r#"{"name":"a","command":["","a\u0000b"],"parse":"json"}"#), @r#"
-    E013 1:24-1:26 "/command/0" the program of a skill has a name
-    E013 1:27-1:37 "/command/1" an argument holds no NUL character
+    E028 1:24-1:26 "/command/0" the program has no name
+    E028 1:27-1:37 "/command/1" no argument can hold a NUL character
     E024 1:39-1:46 "/parse" `parse` has no meaning with the protocol `json-stdio@1`
       hint: what such a program prints is JSON; `parse` belongs to `"protocol": "text"`
     "#);

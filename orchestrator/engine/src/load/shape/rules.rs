@@ -9,8 +9,8 @@ use crate::{
     diagnostic::{
         Problems,
         codes::{
-            BAD_DEFAULT, BAD_VALUE, BAD_VARIABLE, CONFLICTING_KEYS, DUPLICATE_OUTPUT, MISPLACED_KEY,
-            MISSING_KEY, SINGLE_CHILD,
+            BAD_DEFAULT, BAD_PROGRAM, BAD_VALUE, BAD_VARIABLE, CONFLICTING_KEYS, DUPLICATE_OUTPUT,
+            MISPLACED_KEY, MISSING_KEY, SINGLE_CHILD,
         },
     },
     units,
@@ -75,9 +75,9 @@ fn manifest(node: &Node, problems: &mut Problems) {
     for (index, word) in command.iter().enumerate() {
         let Some(text) = word.as_text() else { continue };
         if index == 0 && text.is_empty() {
-            problems.report(BAD_VALUE, word.span.range(), "the program of a skill has a name");
+            problems.report(BAD_PROGRAM, word.span.range(), "the program has no name");
         } else if text.contains('\0') {
-            problems.report(BAD_VALUE, word.span.range(), "an argument holds no NUL character");
+            problems.report(BAD_PROGRAM, word.span.range(), "no argument can hold a NUL character");
         }
     }
 }
