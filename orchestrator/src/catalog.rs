@@ -24,11 +24,7 @@ use workflow_engine::{
 
 use crate::{
     agents,
-    store::{
-        files,
-        home::{Home, RunDir},
-        names::SafeName,
-    },
+    store::{files, home::Home, names::SafeName},
 };
 
 /// The file in a skill's folder that is for models.
@@ -90,26 +86,28 @@ fn hold(name: &str, manifest: Manifest, folder: &Path, catalog: &mut Catalog) {
     }
 }
 
-/// The skills of a run that exists, from the copies that were frozen with it. One without a copy that can be read
-/// is stood in for, and so are agents: what is over needs no more than the name.
+/// The skills of a definition of a run that exists, from the copies in the folder that it was frozen in. One without
+/// a copy that can be read is stood in for, and so are agents: what is over needs no more than the name. `source` is
+/// the file from which the definition came.
 pub fn frozen(
     definition: &Definition,
     folder: &Path,
-    run: &RunDir,
+    source: &str,
     manifests: &BTreeMap<String, String>,
 ) -> Catalog {
     let mut catalog = builtins();
     catalog.agents = agents::stand_ins(&definition.agents());
     for (name, path) in manifests {
-        let copy = name.parse::<SafeName>().ok().map(|name| run.skill(&name));
+        let copy = name.parse::<SafeName>().ok().map(|name| folder.join(format!("skills/{name}.json")));
         let entry = copy.and_then(|copy| manifest(&files::read_capped(&copy, MANIFEST_MAX).ok()?, path).ok());
         if let Some(entry) = entry {
             catalog.skills.insert(name.clone(), entry);
         }
     }
+    let beside = Path::new(source).parent().unwrap_or(Path::new("/"));
     for (name, manifest) in definition.inline_skills() {
         if let Some(manifest) = manifest {
-            hold(name, manifest, folder, &mut catalog);
+            hold(name, manifest, beside, &mut catalog);
         }
     }
     for name in &definition.skills() {

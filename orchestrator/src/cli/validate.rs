@@ -51,13 +51,20 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
             }
         };
         let checked = definition::check_source(&source, home, None);
-        let refused = if arguments.strict { !checked.diagnostics.is_empty() } else { checked.has_errors() };
+        let refused =
+            if arguments.strict { checked.problems().next().is_some() } else { checked.has_errors() };
         validation.valid &= !refused;
         let file = file_name(name, &source);
         if arguments.json {
             validation.files.push(described(file, &source.text, &checked.diagnostics));
+            for (called, problems) in checked.called_problems() {
+                validation.files.push(described(called.name.clone(), &called.text, problems));
+            }
         } else {
             output::text(&drawn(&file, &source.text, &checked.diagnostics))?;
+            for (called, problems) in checked.called_problems() {
+                output::text(&drawn(&called.name, &called.text, problems))?;
+            }
         }
     }
     validation.valid &= unread.is_none();
