@@ -1,6 +1,7 @@
 //! Everything of the program `q` that touches the world.
 
 pub mod attempt;
+pub mod bridge;
 pub mod catalog;
 pub mod cgroup;
 pub mod cli;
@@ -8,6 +9,7 @@ pub mod clock;
 pub mod control;
 pub mod definition;
 pub mod dispatcher;
+pub mod egress;
 pub mod errors;
 pub mod fold;
 pub mod inputs;

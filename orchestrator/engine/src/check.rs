@@ -12,6 +12,7 @@ mod order;
 mod outline;
 mod reference;
 mod resolve;
+mod sandbox;
 mod schema;
 mod template;
 mod text_skill;
@@ -26,13 +27,14 @@ pub use catalog::{Catalog, SkillEntry};
 use names::Names;
 use order::Reader;
 use outline::Outline;
+pub use sandbox::sandbox_of_manifest;
 use schema::Schemas;
 pub use text_skill::over_inputs;
 
 use crate::{
     diagnostic::{Diagnostic, Problems},
     load::{Definition, Node},
-    plan::{InputDeclaration, InputType, Limits, Plan, Step, StepId},
+    plan::{InputDeclaration, InputType, Limits, Plan, Sandbox, Step, StepId},
     value::Template,
 };
 
@@ -49,6 +51,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
             names: Names::new(root, &outline, catalog),
             schemas: Schemas::default(),
             limits: None,
+            sandbox: None,
             outline: &outline,
             problems: &mut problems,
             lists: outline.lists(),
@@ -70,6 +73,7 @@ struct Check<'a, 'p> {
     schemas: Schemas<'a>,
     /// Those of the step before.
     limits: Option<Arc<Limits>>,
+    sandbox: Option<Arc<Sandbox>>,
     problems: &'p mut Problems,
     /// The steps that each step holds, by its number: of a conditional those of `then`, and those of `else`.
     lists: (Vec<Vec<StepId>>, Vec<Vec<StepId>>),
@@ -83,6 +87,9 @@ impl<'a> Check<'a, '_> {
     /// The plan as far as it can be made; everything is looked at all the same.
     fn plan(&mut self, root: &'a Node) -> Option<Plan> {
         let outline = self.outline;
+        for node in outline.all().map(|step| step.node).chain([root]) {
+            node.get("sandbox").into_iter().for_each(|sandbox| sandbox::judge(sandbox, self.problems));
+        }
         for step in outline.beside() {
             self.skill_of(step.node);
         }

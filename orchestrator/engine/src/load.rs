@@ -13,6 +13,8 @@ mod suggest;
 
 use std::{borrow::Cow, ops::Range};
 
+use schemas::definition::Shape;
+
 pub use node::{Member, Node, NodeKind, Span};
 pub use parse::{MAX_BYTES, MAX_DEPTH};
 pub(crate) use pointer::node_at;
@@ -78,6 +80,15 @@ pub fn load(text: &[u8], syntax: Syntax) -> Result<Definition, Vec<Diagnostic>> 
         }
         Err(diagnostic) => Err(vec![*diagnostic]),
     }
+}
+
+/// Reads one value of another file by the shape that it has in a definition; the first problem, if there is one.
+pub(crate) fn fragment(text: &str, shape: &'static Shape) -> Result<Node, String> {
+    let mut problems = Problems::default();
+    let node = parse::parse(text, Syntax::Json, &mut problems).map_err(|refused| refused.message)?;
+    shape::judge_value(&node, shape, &mut problems);
+    let first = problems.finish(|_| String::new()).into_iter().next();
+    first.map_or(Ok(node), |first| Err(first.message))
 }
 
 /// The text of a file for display, without BOM; bytes that are not UTF-8 are replaced, those before the

@@ -2,12 +2,16 @@
 //! to ids, limits and defaults are merged. Whoever holds a plan never looks at the definition again.
 
 mod control;
+mod sandbox;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use schemas::{json::Json, skill::Protocol};
 
-pub use self::control::{Branch, Conditional, Loop, Parallel, Turns, WaitFor};
+pub use self::{
+    control::{Branch, Conditional, Loop, Parallel, Turns, WaitFor},
+    sandbox::{Endpoint, Network, Profile, Sandbox, SandboxChoice, Seccomp, User},
+};
 use crate::{expr::Program, units::Bytes, value::Template};
 
 /// Index of a step in [`Plan::steps`].
@@ -195,8 +199,8 @@ pub struct SkillCall {
     pub cwd: Option<Template>,
     /// Limits of one attempt: the tightest of step, manifest and run. Shared, since most steps have the same.
     pub limits: Arc<Limits>,
-    /// Profile of the sandbox.
-    pub sandbox: Profile,
+    /// What it can see and do. Shared, since most steps have the same.
+    pub sandbox: Arc<Sandbox>,
 }
 
 /// What a skill is.
@@ -245,8 +249,6 @@ pub struct ExternalSkill {
     pub outputs: Option<Json>,
     /// JSON Schema of its inputs.
     pub inputs: Option<Json>,
-    /// Names of variables of the engine's environment that pass through.
-    pub pass: Vec<String>,
     /// Variables of the program; with the protocol `text` their values are templates over `inputs`.
     pub env: Vec<(String, String)>,
     /// Whether it may run again after a crash.
@@ -290,16 +292,6 @@ pub enum Enforcement {
     BestEffort,
     /// The run is refused before anything starts.
     Required,
-}
-
-/// Sandbox profiles.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Profile {
-    /// Own leaf, session, closed descriptors, scrubbed environment; no namespaces.
-    None,
-    /// Namespaces, private `/tmp`, fresh `/proc`.
-    #[default]
-    Standard,
 }
 
 /// What to do with an attempt whose engine died.

@@ -92,6 +92,8 @@ pub struct Facts<'a> {
     pub oom: Option<Oom>,
     /// Processes that the limit refused.
     pub pids_denied: u64,
+    /// Hosts that it asked the engine's proxy for and may not reach.
+    pub hosts_denied: Vec<String>,
     /// How it ended.
     pub death: Death,
     /// Its limits.

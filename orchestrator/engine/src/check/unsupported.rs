@@ -17,7 +17,6 @@ const KINDS: &[&str] = &["agent", "workflow"];
 /// Keys at the top, each with the values (compact JSON) that ask for nothing.
 const TOP_KEYS: &[(&str, &[&str])] = &[
     ("error_handling", &["{}", r#"{"default":"halt"}"#, r#"{"default":{"strategy":"halt"}}"#]),
-    ("sandbox", PROFILES),
     ("agents", &["{}"]),
     ("skills", &["{}"]),
     ("handlers", &["[]"]),
@@ -30,8 +29,6 @@ const STEP_KEYS: &[(&str, &[&str])] = &[
     ("rollback", &["[]"]),
     ("error_handling", &[r#""halt""#, r#"{"strategy":"halt"}"#]),
     ("secrets", &["[]"]),
-    ("sandbox", PROFILES),
-    ("trust", &[r#""trusted""#]),
 ];
 
 /// Keys of steps that hold others, likewise: they belong to what runs as processes.
@@ -44,6 +41,8 @@ const GROUP_KEYS: &[(&str, &[&str])] = &[
     ("cwd", &[]),
     ("kill_mode", &[]),
     ("on_crash", &[]),
+    ("sandbox", &[]),
+    ("trust", &[r#""trusted""#]),
 ];
 
 /// The limits that such steps may have.
@@ -52,14 +51,11 @@ const GROUP_LIMITS: &[&str] = &["max_concurrent_steps"];
 /// Keys of declared inputs, likewise.
 const INPUT_KEYS: &[(&str, &[&str])] = &[("secret", &["false"])];
 
-/// The sandboxes that there are.
-const PROFILES: &[&str] =
-    &[r#""none""#, r#""standard""#, r#"{"profile":"none"}"#, r#"{"profile":"standard"}"#, "{}"];
-
 /// Reports everything in the table that a definition uses. Of what stands inside a step of an unsupported kind
 /// only the kind is reported.
 pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems) {
     keys(root, TOP_KEYS, problems);
+    sandbox(root, problems);
     schedules(root, problems);
     for input in root.get("inputs").map_or(&[][..], Node::members) {
         keys(&input.value, INPUT_KEYS, problems);
@@ -75,12 +71,20 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
             );
         } else if step.spot.is_some() {
             keys(step.node, STEP_KEYS, problems);
+            sandbox(step.node, problems);
             if word != "skill" {
                 keys(step.node, GROUP_KEYS, problems);
                 group_limits(step.node, problems);
             }
         }
     }
+}
+
+/// Parts of a sandbox.
+fn sandbox(node: &Node, problems: &mut Problems) {
+    let parts = node.get("sandbox").map_or(&[][..], Node::members);
+    let delegates = |member: &&Member| &*member.key == "delegate" && member.value.as_bool() == Some(true);
+    parts.iter().filter(delegates).for_each(|member| one(member, problems));
 }
 
 fn group_limits(step: &Node, problems: &mut Problems) {

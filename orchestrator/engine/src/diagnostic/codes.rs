@@ -65,6 +65,8 @@ codes! {
     BAD_SKILL_INPUT = "E042", "an input does not fit the skill";
     BAD_MANIFEST = "E043", "the manifest of a skill cannot be used";
     BAD_EXPRESSION = "E050", "an expression is not valid";
+    BAD_ENDPOINT = "E051", "a host that may be reached is not valid";
+    UNHELD_SANDBOX = "E052", "a profile cannot hold a part of the sandbox";
     UNSUPPORTED = "E090", "this version does not support it";
     WIDE_NUMBER = "W001", "a number has more than 64 bits";
     ALMOST_REFERENCE = "W002", "a text looks like a reference";

@@ -26,6 +26,11 @@ pub(super) fn judge(root: &Node, problems: &mut Problems) {
     Judge { problems, ids: HashMap::new() }.object(root, &WORKFLOW);
 }
 
+/// The same of one value, which is named by what holds it.
+pub(super) fn judge_value(node: &Node, shape: &'static Shape, problems: &mut Problems) {
+    Judge { problems, ids: HashMap::new() }.value(node, shape, "sandbox");
+}
+
 /// Calls `visit` for every step of the file, in the order of the text, with the step that holds it.
 pub(crate) fn each_step<'a>(root: &'a Node, visit: &mut impl FnMut(&'a Node, Option<&'a Node>)) {
     steps_below(root, &Shape::Object(&WORKFLOW), None, visit);
