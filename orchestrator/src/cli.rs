@@ -11,6 +11,7 @@ mod output;
 #[cfg(test)]
 mod reference;
 mod run;
+mod schedule;
 mod schema;
 mod status;
 mod stop;
@@ -62,6 +63,7 @@ enum Command {
     Stop(stop::Arguments),
     Validate(validate::Arguments),
     Delete(delete::Arguments),
+    Schedule(schedule::Arguments),
     Schema(schema::Arguments),
     Doctor(doctor::Arguments),
     Eval(eval::Arguments),
@@ -94,6 +96,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Stop(arguments) => stop::run(&arguments, &home()?),
         Command::Validate(arguments) => validate::run(&arguments, &home()?),
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
+        Command::Schedule(arguments) => schedule::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments, home),
         Command::Eval(arguments) => eval::run(&arguments),

@@ -2,7 +2,7 @@
 //! A fifo needs no short path, wakes its reader without polling, and nobody else may open it (mode 0600).
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -24,14 +24,20 @@ pub fn path(run: &RunDir) -> PathBuf {
     run.path().join("control")
 }
 
-/// Makes the fifo and hands what comes over it to the dispatcher, for as long as somebody listens there.
-pub fn serve(path: &Path, stops: mpsc::UnboundedSender<Stop>) -> io::Result<()> {
+/// Makes the fifo, and opens it before anybody can know of the run: what is asked from then on is heard as soon
+/// as somebody listens.
+pub fn open(path: &Path) -> io::Result<File> {
     match mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR) {
         Ok(()) | Err(nix::errno::Errno::EEXIST) => {}
         Err(errno) => return Err(errno.into()),
     }
     // Open for writing, too: else every writer that goes away would look like the end.
-    let fifo = pipe::OpenOptions::new().read_write(true).open_receiver(path)?;
+    OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_NONBLOCK).open(path)
+}
+
+/// Hands what comes over the fifo to the dispatcher, for as long as somebody listens there.
+pub fn serve(fifo: File, stops: mpsc::UnboundedSender<Stop>) -> io::Result<()> {
+    let fifo = pipe::Receiver::from_file(fifo)?;
     tokio::task::spawn_local(async move {
         let mut line = Vec::new();
         while fifo.readable().await.is_ok() {

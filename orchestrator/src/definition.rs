@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use schemas::exit_code::ExitCode;
+use schemas::{exit_code::ExitCode, json::Json};
 use workflow_engine::{
     check::check,
     diagnostic::{Diagnostic, Severity},
@@ -28,7 +28,7 @@ pub struct Source {
     pub name: String,
     /// Absolute path; `None` for standard input.
     pub path: Option<PathBuf>,
-    /// JSON, or JSON with comments.
+    /// How it is written.
     pub syntax: Syntax,
     /// The bytes, at most one more than the cap.
     pub text: Vec<u8>,
@@ -43,6 +43,8 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
     /// External skills that the steps call: name to absolute path of the manifest.
     pub skills: BTreeMap<String, String>,
+    /// What the text says, as JSON, where it is not JSON itself.
+    pub json: Option<Json>,
 }
 
 impl Checked {
@@ -56,7 +58,8 @@ impl Checked {
 pub fn read(name: &str, home: &Home) -> Result<Source> {
     if name == "-" {
         let text = read_capped(io::stdin().lock()).map_err(|error| unreadable(name, &error))?;
-        return Ok(Source { name: "<stdin>".to_owned(), path: None, syntax: Syntax::Json, text });
+        let syntax = syntax_of_stdin(&text);
+        return Ok(Source { name: "<stdin>".to_owned(), path: None, syntax, text });
     }
     let given = Path::new(name);
     let stored = name.parse::<SafeName>().ok().map(|name| home.definition(&name));
@@ -73,33 +76,48 @@ pub fn read(name: &str, home: &Home) -> Result<Source> {
         .hint("name the workflow file inside it"));
     }
     let text = File::open(&path).and_then(read_capped).map_err(|error| unreadable(name, &error))?;
-    let syntax = syntax(&path).ok_or_else(|| {
-        CommandError::new(ExitCode::Invalid, format!("{name}: YAML is not supported by this version"))
-            .hint("write it as JSON (.json) or as JSON with comments (.jsonc)")
-    })?;
+    let syntax = syntax(&path);
     let path = std::path::absolute(&path).map_err(|error| unreadable(name, &error))?;
     Ok(Source { name: name.to_owned(), path: Some(path), syntax, text })
 }
 
-/// The syntax of a file, by its extension; `None` for one that this version does not read.
-pub fn syntax(path: &Path) -> Option<Syntax> {
+/// The syntax of a file, by its extension.
+pub fn syntax(path: &Path) -> Syntax {
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("jsonc") => Some(Syntax::Jsonc),
-        Some("yaml" | "yml") => None,
-        Some(_) | None => Some(Syntax::Json),
+        Some("jsonc") => Syntax::Jsonc,
+        Some("yaml" | "yml") => Syntax::Yaml,
+        Some(_) | None => Syntax::Json,
     }
+}
+
+/// The syntax of a text without a name: JSON, unless its first line can only be the beginning of a mapping in YAML.
+fn syntax_of_stdin(text: &[u8]) -> Syntax {
+    let text = load::display_text(text);
+    let first = text.lines().map(str::trim_end).find(|line| !line.is_empty() && !line.starts_with('#'));
+    let is_yaml = first.is_some_and(|line| {
+        let key = line.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        let is_key = key.len() < line.len() && (key == ":" || key.starts_with(": "));
+        is_key || line == "---" || line.starts_with("%YAML ")
+    });
+    if is_yaml { Syntax::Yaml } else { Syntax::Json }
 }
 
 /// Checks a definition with the skills that can be found from where it stands.
 pub fn check_source(source: &Source, home: &Home, skills_dir: Option<&Path>) -> Checked {
     let definition = match load::load(&source.text, source.syntax) {
         Ok(definition) => definition,
-        Err(diagnostics) => return Checked { plan: None, diagnostics, skills: BTreeMap::new() },
+        Err(diagnostics) => {
+            return Checked { plan: None, diagnostics, skills: BTreeMap::new(), json: None };
+        }
     };
     let beside = source.path.as_deref().and_then(Path::parent);
     let found = catalog::discover(&definition.skills(), beside, home, skills_dir);
     let (plan, diagnostics) = check(&definition, &found.catalog);
-    Checked { plan, diagnostics, skills: found.manifests }
+    let json = match source.syntax {
+        Syntax::Json => None,
+        Syntax::Jsonc | Syntax::Yaml => plan.is_some().then(|| definition.to_json()),
+    };
+    Checked { plan, diagnostics, skills: found.manifests, json }
 }
 
 /// A file over the cap is read to one byte beyond it, so that the loader refuses it with its own words.
@@ -125,5 +143,41 @@ fn missing(name: &str, home: &Home) -> CommandError {
     match load::nearest(name, stored.iter().map(SafeName::as_str)) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint("`q workflow list --definitions` shows the stored ones"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_extension_says_the_syntax() {
+        let check = |path: &str, expected: Syntax| assert_eq!(syntax(Path::new(path)), expected, "{path}");
+        check("a.json", Syntax::Json);
+        check("a.jsonc", Syntax::Jsonc);
+        check("a.yaml", Syntax::Yaml);
+        check("dir.json/a.yml", Syntax::Yaml);
+        check("a", Syntax::Json);
+    }
+
+    #[test]
+    fn a_text_without_a_name_is_json_unless_it_cannot_be() {
+        let check =
+            |text: &str, expected: Syntax| assert_eq!(syntax_of_stdin(text.as_bytes()), expected, "{text:?}");
+        for text in
+            ["", "{}", " {\"a: b\": 1}", "[a: b]", "not json", "// name: t", "\"name\": 1", ": x", "a:b"]
+        {
+            check(text, Syntax::Json);
+        }
+        for text in [
+            "name: t",
+            "# a comment\n\nname: t\n",
+            "---\nname: t",
+            "%YAML 1.2\n---\n",
+            "steps:\r\n- a",
+            "\u{feff}name: t",
+        ] {
+            check(text, Syntax::Yaml);
+        }
     }
 }

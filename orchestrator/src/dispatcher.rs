@@ -79,13 +79,14 @@ impl std::fmt::Debug for Dispatcher<'_> {
 }
 
 impl<'a> Dispatcher<'a> {
-    /// A loop over a run whose events so far are durable.
+    /// A loop over a run whose events so far are durable; of `heard` the watchers have heard already.
     pub fn new(
         run: Run,
         journal: Writer,
         clock: Clock,
         host: Rc<Host>,
         watchers: Vec<&'a mut dyn Watcher>,
+        heard: u64,
     ) -> Self {
         Self {
             run,
@@ -96,7 +97,7 @@ impl<'a> Dispatcher<'a> {
             news: mpsc::unbounded_channel(),
             deadline: None,
             finished: None,
-            seq: 0,
+            seq: heard,
             watchers,
             untold: Vec::new(),
         }
@@ -106,12 +107,11 @@ impl<'a> Dispatcher<'a> {
     /// as it is: interrupted.
     pub async fn drive(
         mut self,
-        first: Event,
+        first: Vec<Event>,
         stops: &mut mpsc::UnboundedReceiver<Stop>,
     ) -> Result<(Run, Writer, Option<StopSource>), Error> {
-        self.notice(self.clock.now(), EventType::RunCreated, None, |_| {});
         let mut stopped_by = None;
-        let mut batch = vec![first];
+        let mut batch = first;
         loop {
             let now = self.clock.now();
             let events = batch.drain(..).map(|event| (now, event)).collect();
@@ -286,20 +286,10 @@ impl<'a> Dispatcher<'a> {
     ) {
         self.seq += 1;
         let mut event = RunEvent {
-            v: EVENT_VERSION,
-            seq: self.seq,
-            ts: now.wall,
-            kind,
-            run_id: self.run.created().run_id.clone(),
             step: id.map(|id| id.step.clone()),
             attempt: id.map(|id| id.attempt),
             iteration: id.map(|id| id.turn.clone()).unwrap_or_default(),
-            status: None,
-            error: None,
-            duration_ms: None,
-            level: None,
-            text: None,
-            progress: None,
+            ..run_event(&self.run, self.seq, now, kind)
         };
         fill(&mut event);
         self.untold.push(event);
@@ -312,6 +302,26 @@ impl<'a> Dispatcher<'a> {
                 watcher.event(&event);
             }
         }
+    }
+}
+
+/// An event about the run as a whole.
+pub fn run_event(run: &Run, seq: u64, now: Now, kind: EventType) -> RunEvent {
+    RunEvent {
+        v: EVENT_VERSION,
+        seq,
+        ts: now.wall,
+        kind,
+        run_id: run.created().run_id.clone(),
+        step: None,
+        attempt: None,
+        iteration: Vec::new(),
+        status: None,
+        error: None,
+        duration_ms: None,
+        level: None,
+        text: None,
+        progress: None,
     }
 }
 

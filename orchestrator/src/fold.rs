@@ -1,11 +1,11 @@
 //! The view of a run for readers: what its owner left, or, where that is not the last word, the journal folded
 //! by the same core. Readers never write.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use schemas::{
     exit_code::ExitCode,
-    journal::{AttemptEnded, Event, Now, Outcome, Output, RunCreated},
+    journal::{AttemptEnded, Event, Now, Outcome, Output},
     view::{RunStatus, RunView},
 };
 use workflow_engine::{check::check, load, plan::Plan, run::Run};
@@ -46,7 +46,7 @@ pub fn fold(dir: &RunDir) -> Result<Run> {
             format!("the journal of run {} has no beginning", dir.id()),
         ));
     };
-    let plan = frozen_plan(dir, &created)?;
+    let plan = frozen_plan(dir)?;
     let mut run = Run::new(plan, *created, now);
     for record in reader {
         let Record { now, event, .. } = record.map_err(|error| told(&error))?;
@@ -89,7 +89,7 @@ fn loaded(dir: &RunDir, mut ended: AttemptEnded) -> AttemptEnded {
 }
 
 /// The plan of the frozen definition. Its skills need not be there any more: only their names matter.
-fn frozen_plan(dir: &RunDir, created: &RunCreated) -> Result<Arc<Plan>> {
+fn frozen_plan(dir: &RunDir) -> Result<Arc<Plan>> {
     let path = dir.definition();
     let text = files::read_capped(&path, load::MAX_BYTES as u64)
         .map_err(|fault| CommandError::from_error(ExitCode::Engine, &fault))?;
@@ -99,8 +99,8 @@ fn frozen_plan(dir: &RunDir, created: &RunCreated) -> Result<Arc<Plan>> {
             format!("the frozen definition {} cannot be read any more", path.display()),
         )
     };
-    let syntax = crate::definition::syntax(Path::new(&created.source)).unwrap_or(load::Syntax::Json);
-    let definition = load::load(&text, syntax).map_err(|_| bad())?;
+    // It is JSON; the copy of a definition with comments was once kept as it stood.
+    let definition = load::load(&text, load::Syntax::Jsonc).map_err(|_| bad())?;
     let catalog = catalog::stand_ins(&definition.skills());
     let (plan, _) = check(&definition, &catalog);
     plan.map(Arc::new).ok_or_else(bad)

@@ -5,12 +5,14 @@ mod create;
 mod hidden;
 mod host;
 mod interrupted;
+mod line;
 mod signals;
 mod watch;
 
 use std::{path::PathBuf, rc::Rc, sync::Arc, time::Duration};
 
 use schemas::{
+    events::{EventType, RunEvent},
     exit_code::ExitCode,
     journal::{Event, RunCreated, StopSource},
     view::{RunStatus, RunView},
@@ -25,13 +27,15 @@ pub use self::{
 };
 use crate::{
     clock::Clock,
+    config::Config,
     control,
-    dispatcher::{Dispatcher, Watcher},
+    dispatcher::{Dispatcher, Watcher, run_event},
     errors::{CommandError, Result},
     store::{
         home::{Home, RunDir},
         index::{Entry, Index},
         journal,
+        queue::Turn,
         run::OwnedRun,
         view,
     },
@@ -48,6 +52,10 @@ pub struct Order {
     pub cgroup_base: Option<PathBuf>,
     /// Whether the run goes on when the terminal goes away.
     pub detached: bool,
+    /// `--priority`: the higher goes first in the line.
+    pub priority: i32,
+    /// The settings of the home.
+    pub config: Config,
 }
 
 /// How a run ended.
@@ -67,25 +75,71 @@ pub fn drive(home: &Home, created: Created, order: &Order, watcher: &mut dyn Wat
 }
 
 async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watcher) -> Result<Ended> {
-    let Created { owned: OwnedRun { dir, journal, lock }, run } = created;
+    let Created { owned: OwnedRun { dir, journal, lock }, run, turn, control } = created;
+    let engine_error = |error: std::io::Error| CommandError::from_error(ExitCode::Engine, &error);
+    let (sender, mut stops) = mpsc::unbounded_channel();
+    signals::listen(&sender, order.detached).map_err(engine_error)?;
+    control::serve(control, sender).map_err(engine_error)?;
+    let mut log = watch::Log::new(&dir, order.config.rotation);
+    let clock = Clock::starting_at(Duration::ZERO);
+    let mut audience = Audience { watchers: vec![watcher, &mut log], heard: 0 };
+    audience.hear(&run, &clock, EventType::RunCreated);
+    let slot = match turn {
+        Turn::Slot(slot) => slot,
+        Turn::Waits(ticket) => {
+            audience.hear(&run, &clock, EventType::RunQueued);
+            match line::wait(ticket, &mut stops).await? {
+                line::Waited::Slot(slot) => slot,
+                line::Waited::Stopped(stop) => {
+                    let stopped = line::Stopped { run, journal, clock, stop };
+                    return stopped.end(home, &dir, &mut audience);
+                }
+            }
+        }
+    };
     let (host, launcher) = host::open(order, &dir)?;
     let host = Rc::new(host);
-    let (sender, mut stops) = mpsc::unbounded_channel();
-    signals::listen(&sender, order.detached)
-        .map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
-    control::serve(&control::path(&dir), sender).map_err(|error| {
-        CommandError::new(ExitCode::Engine, format!("the run's control fifo could not be made: {error}"))
-    })?;
-    let mut log = watch::Log::new(&dir);
-    let clock = Clock::starting_at(Duration::ZERO);
+    note_start(home, &run, &clock);
     let first = Event::RunStarted { isolation: Box::new(host::isolation(&host)) };
-    let dispatcher = Dispatcher::new(run, journal, clock, Rc::clone(&host), vec![watcher, &mut log]);
+    let Audience { watchers, heard } = audience;
+    let dispatcher = Dispatcher::new(run, journal, clock, Rc::clone(&host), watchers, heard);
     let (run, journal, stopped_by) =
-        dispatcher.drive(first, &mut stops).await.map_err(|error| interrupted(&error))?;
+        dispatcher.drive(vec![first], &mut stops).await.map_err(|error| interrupted(&error))?;
     let exit = settle(home, &dir, &run, journal, stopped_by)?;
     host::close(host, launcher).await;
+    drop(slot);
     drop(lock);
     Ok(Ended { run, exit })
+}
+
+/// Tells the index that the run has its slot: who lists runs does not read journals.
+fn note_start(home: &Home, run: &Run, clock: &Clock) {
+    if let Some(entry) = Entry::of(&run.streamed_view()) {
+        let started_at = entry.started_at.or(Some(clock.now().wall));
+        let _derived_again =
+            Index::new(home).changed(&Entry { status: RunStatus::Running, started_at, ..entry });
+    }
+}
+
+/// Those who watch a run, before and after its loop.
+struct Audience<'a> {
+    watchers: Vec<&'a mut dyn Watcher>,
+    /// How many events they have heard.
+    heard: u64,
+}
+
+impl Audience<'_> {
+    /// Tells of something that happened to the run as a whole.
+    fn hear(&mut self, run: &Run, clock: &Clock, kind: EventType) {
+        self.hear_event(&run_event(run, self.heard + 1, clock.now(), kind));
+    }
+
+    fn hear_event(&mut self, event: &RunEvent) {
+        self.heard += 1;
+        for watcher in &mut self.watchers {
+            watcher.event(event);
+        }
+    }
 }
 
 /// Writes what follows from an ended run.

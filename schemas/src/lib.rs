@@ -4,6 +4,7 @@ mod words;
 
 use words::words;
 
+pub mod config;
 pub mod definition;
 pub mod events;
 pub mod exit_code;
@@ -11,5 +12,6 @@ pub mod failure;
 pub mod journal;
 pub mod json;
 pub mod output;
+pub mod schedule;
 pub mod skill;
 pub mod view;

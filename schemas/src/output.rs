@@ -3,6 +3,7 @@
 pub mod doctor;
 pub mod list;
 pub mod log;
+pub mod schedules;
 pub mod validate;
 
 /// Version of the shapes of `list`, `validate` and `doctor`.

@@ -220,6 +220,17 @@ impl Fixture {
         self.workflow(["status", run_id, "--json"]).exits(0).json()
     }
 
+    /// The view of a run, once it has ended.
+    #[track_caller]
+    pub fn ended(&self, run_id: &str) -> Value {
+        let mut view = Value::Null;
+        wait::eventually("the run ends", LONG, || {
+            view = self.view(run_id);
+            !view["finished_at"].is_null()
+        });
+        view
+    }
+
     /// Waits until a file that a step makes in the working directory is there.
     #[track_caller]
     pub fn wait_for(&self, name: &str) {

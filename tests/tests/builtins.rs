@@ -4,7 +4,7 @@ use std::os::unix::net::UnixListener;
 
 use integration_tests::{
     Fixture,
-    definition::{skill, workflow},
+    definition::{skill, with, workflow},
     server::{Answer, Server},
     view::{attempt, outputs},
 };
@@ -29,6 +29,15 @@ fn echo_hands_on_anything() {
     let inputs =
         json!({"text": "ü\n", "null": null, "big": 9_007_199_254_740_993_u64, "deep": [[{"a": -1.5}]]});
     assert_eq!(gives(&Fixture::new(), "echo", inputs.clone()), inputs);
+}
+
+#[test]
+fn set_context_hands_on_what_it_assigns() {
+    let fixture = Fixture::new();
+    let step = skill("a", "set-context", json!({"n": 2}));
+    let members = json!({"context": {"mutable": {"n": 1}}, "outputs": {"n": "context.n"}});
+    let view = fixture.run(&with(workflow(&[step]), members)).exits(0).json();
+    assert_eq!((outputs(&view, "a"), &view["outputs"]), (&json!({"n": 2}), &json!({"n": 2})));
 }
 
 #[test]

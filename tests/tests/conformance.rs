@@ -1,14 +1,19 @@
-//! The public conformance suite of the expression language, through `q workflow eval --batch`. The data is not part
-//! of the project: it is read from `$Q_CONFORMANCE`, or from `../shared/conformance` beside the checkout.
+//! Public conformance data: the suite of the expression language, through `q workflow eval --batch`, and state machines
+//! with the executions that were recorded of them. The data is not part of the project: it is read from
+//! `$Q_CONFORMANCE`, or from `../shared/conformance` beside the checkout.
 
 use std::{
     fs,
     io::Write as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use integration_tests::program::{q, workspace};
+use integration_tests::{
+    Fixture,
+    program::{q, workspace},
+    wait,
+};
 use serde_json::{Value, json};
 
 /// Whether an answer is what a case wants. The data has short words: `err` an error, `v` the value, `num` any number
@@ -21,23 +26,22 @@ fn passes(case: &Value, answer: &Value) -> bool {
     if case["num"] == 1 { value.as_f64() == case["v"].as_f64() } else { *value == case["v"] }
 }
 
-/// The folder with the data, if it is there.
+/// The folder with the data, if it is there; if not, that is said.
 fn data() -> Option<PathBuf> {
     let folder = match std::env::var_os("Q_CONFORMANCE") {
         Some(folder) => PathBuf::from(folder),
         None => workspace().parent()?.join("shared/conformance"),
     };
-    folder.join("cel.json").exists().then_some(folder)
+    let found = folder.join("cel.json").exists() && folder.join("replay.json").exists();
+    if !found {
+        wait::skip("no conformance data: set Q_CONFORMANCE to its folder");
+    }
+    found.then_some(folder)
 }
 
 #[test]
 fn every_case_of_the_language_passes() {
-    let Some(folder) = data() else {
-        // Straight to the descriptor: the test runner captures the macros, and a skip must be seen.
-        writeln!(std::io::stderr(), "SKIPPED: no conformance data: set Q_CONFORMANCE to its folder")
-            .expect("stderr takes a line");
-        return;
-    };
+    let Some(folder) = data() else { return };
     let text = fs::read_to_string(folder.join("cel.json")).expect("the data is readable");
     let suite: Value = serde_json::from_str(&text).expect("the data is JSON");
     let files = suite["files"].as_object().expect("cases stand by file");
@@ -74,4 +78,84 @@ fn every_case_of_the_language_passes() {
         .collect();
     assert!(cases.len() >= 468, "the data is whole");
     assert!(failed.is_empty(), "{} of {} cases fail:\n{}", failed.len(), cases.len(), failed.join("\n"));
+}
+
+/// Runs at once: most of their time is spent waiting.
+const AT_ONCE: usize = 3;
+
+#[test]
+fn recorded_executions_are_repeated() {
+    let Some(folder) = data() else { return };
+    let text = fs::read_to_string(folder.join("replay.json")).expect("the data is readable");
+    let suite: Value = serde_json::from_str(&text).expect("the data is JSON");
+    let machines = suite["machines"].as_array().expect("machines are a list");
+    assert!(machines.len() >= 53, "the data is whole");
+    let program = folder.join("asl-state.py");
+    let (runnable, others): (Vec<_>, Vec<_>) =
+        machines.iter().partition(|machine| !machine["definition"].to_string().contains("error_handling"));
+    assert!(others.len() <= 5, "only those that need strategies are left out");
+    let failed: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..AT_ONCE)
+            .map(|first| {
+                let mine = runnable.iter().skip(first).step_by(AT_ONCE);
+                let program = &program;
+                scope.spawn(move || mine.filter_map(|machine| differs(machine, program)).collect::<Vec<_>>())
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("no run panics")).collect()
+    });
+    assert!(failed.is_empty(), "{} of {} differ:\n{}", failed.len(), machines.len(), failed.join("\n"));
+}
+
+/// In what a run differs from the execution that was recorded.
+fn differs(machine: &Value, program: &Path) -> Option<String> {
+    let fixture = Fixture::new();
+    let command = json!(["python3", program]);
+    fixture.write_skill("skills", "asl-state", json!({"command": command}), "");
+    fixture.define(&machine["definition"]);
+    let trace = fixture.write("trace", "");
+    let inputs = json!({"input": machine["input"], "trace": trace});
+    fixture.write("inputs.json", inputs.to_string());
+    let run = fixture.workflow(["run", "workflow.json", "--inputs", "inputs.json", "--json"]);
+    let view = run.json();
+    let mut order: Vec<String> = fixture.read("trace").lines().map(traced).collect();
+    order.retain(|name| name != "-");
+    let mut expected: Vec<String> =
+        machine["expected"]["order"].as_array().expect("a list").iter().map(word).collect();
+    if machine["expected"]["ordered"] == false {
+        order.sort();
+        expected.sort();
+    }
+    let seen = json!({"status": view["status"], "order": order, "told": told(&view, &machine["expected"])});
+    let wanted = json!({
+        "status": machine["expected"]["status"],
+        "order": expected,
+        "told": machine["expected"].get("output").or_else(|| machine["expected"].get("error")),
+    });
+    (seen != wanted)
+        .then(|| format!("{}: {seen} is not {wanted}: {}", machine["source"]["test"], view["error"]))
+}
+
+/// The name in a line of the trace.
+fn traced(line: &str) -> String {
+    let line: Value = serde_json::from_str(line).expect("a line of the trace is JSON");
+    word(&line["name"])
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().expect("a name").to_owned()
+}
+
+/// What the recording has of a result: the output, or the error of the state that failed.
+fn told<'v>(view: &'v Value, expected: &Value) -> Option<&'v Value> {
+    if expected.get("output").is_some() {
+        return view["outputs"].get("result");
+    }
+    // A state may fail without a name for it.
+    expected.get("error").filter(|error| !error.is_null())?;
+    let mut error = &view["error"];
+    while let Some(cause) = error["details"]["causes"].get(0) {
+        error = cause;
+    }
+    error["details"].get("skill_code")
 }

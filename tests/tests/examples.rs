@@ -61,6 +61,14 @@ fn values_have_the_forms_of_the_guide() {
 }
 
 #[test]
+fn yaml_says_the_same() {
+    let greetings = |who: &str| json!([format!("Hello, {who}!"), "Hello, Bob!"]);
+    let shown = completed("yaml.yaml", &[]);
+    assert_eq!(shown, json!({"greetings": greetings("Ann"), "answer": "no", "lines": "3\n"}));
+    assert_eq!(completed("yaml.yaml", &["--input", "who=Eve"])["greetings"], greetings("Eve"));
+}
+
+#[test]
 fn expressions_decide_and_compute() {
     assert_eq!(
         completed("expressions.json", &[]),
@@ -115,6 +123,18 @@ fn isolation_shows_what_a_step_sees() {
     assert!(processes.is_some_and(|count| count < 10), "{seen}");
     assert_eq!(&lines[1..], ["file: gone", "NoNewPrivs:\t1", "0"], "{seen}");
     assert_eq!(view["outputs"]["none"], "NoNewPrivs:\t1\n");
+}
+
+#[test]
+fn counter_counts_in_the_context() {
+    let fixture = Fixture::new();
+    let view = run(&fixture, "counter.json", &[]).exits(0).json();
+    let greeting = "counting to 5: done in 5 turns";
+    assert_eq!(view["outputs"], json!({"counter": 5, "squares": [0, 1, 4, 9, 16], "greeting": greeting}));
+    // What the journal tells is the same.
+    let run_id = view["run_id"].as_str().expect("a run has an id");
+    std::fs::remove_file(fixture.run_dir(run_id).join("state.json")).expect("it was written");
+    assert_eq!(fixture.view(run_id)["outputs"], view["outputs"]);
 }
 
 #[test]

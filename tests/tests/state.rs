@@ -114,6 +114,26 @@ fn definition_is_a_frozen_copy() {
 }
 
 #[test]
+fn frozen_copy_is_json_whatever_the_definition_was() {
+    let yaml = "name: t\nversion: 1.0.0\nsteps: [{id: a, type: skill, skill: echo, inputs: {message: no}}]\n";
+    let jsonc = r#"{"name":"t","version":"1.0.0", // mine
+        "steps":[{"id":"a","type":"skill","skill":"echo","inputs":{"message":"no"}},]}"#;
+    for (name, text) in [("workflow.yaml", yaml), ("workflow.jsonc", jsonc)] {
+        let fixture = Fixture::new();
+        fixture.write(name, text);
+        let view = fixture.workflow(["run", name, "--json"]).exits(0).json();
+        let run = fixture.run_dir(&id(&view));
+        let copy: Value =
+            serde_json::from_str(&read_file(&run.join("definition.json"))).expect("the copy is JSON");
+        let step = json!({"id": "a", "type": "skill", "skill": "echo", "inputs": {"message": "no"}});
+        assert_eq!(copy, json!({"name": "t", "version": "1.0.0", "steps": [step]}));
+        fixture.write(name, "changed");
+        std::fs::remove_file(run.join("state.json")).expect("it is there");
+        assert_eq!(fixture.view(&id(&view)), view, "the journal is read back with the copy");
+    }
+}
+
+#[test]
 fn view_is_the_same_everywhere() {
     let fixture = Fixture::new();
     let view = finished(&fixture);

@@ -378,6 +378,24 @@ fn dash_is_stdin() {
 }
 
 #[test]
+fn yaml_has_its_own_places() {
+    let fixture = Fixture::new();
+    let text = "name: t\nversion: 1.0.0\nsteps:\n- id: é\n  type: skill\n  skill: >-\n    echo\n  inputs:\n    a: 'it''s ${nobody.x}'\n";
+    for name in ["workflow.yaml", "workflow.yml"] {
+        fixture.write(name, text);
+        let report = fixture.workflow(["validate", name, "--json"]).exits(3).json();
+        let found = report["files"][0]["diagnostics"].as_array().expect("diagnostics are a list").clone();
+        assert_eq!(found.len(), 2, "{found:#?}");
+        assert_problem(&found[0], (4, 7), "/steps/0/id", &["é"]);
+        assert_problem(&found[1], (9, 17), "/steps/0/inputs/a", &["nobody"]);
+    }
+    fixture.write("workflow.json", text);
+    fixture.workflow(["validate", "workflow.json"]).exits(3).says(&["E004"]);
+    let good = "# mine\nname: t\nversion: 1.0.0\nsteps: [{id: a, type: skill, skill: echo}]\n";
+    fixture.workflow_with_stdin(&["validate", "-"], good).exits(0);
+}
+
+#[test]
 fn stored_definition_is_found_by_its_name() {
     let fixture = Fixture::new();
     let stored = fixture.home().join("definitions/mine.json");
@@ -388,18 +406,17 @@ fn stored_definition_is_found_by_its_name() {
 }
 
 #[test]
-fn schedules_are_ignored_with_a_warning() {
+fn schedules_are_checked() {
     let fixture = Fixture::new();
     let mut definition = workflow(&[echo("a", json!({"v": 1}))]);
     definition["triggers"] = json!([{"type": "manual"}, {"type": "schedule", "cron": "0 9 * * *"}]);
     fixture.define(&definition);
-    fixture.workflow(["validate", "workflow.json"]).exits(0).says(&["W005", "the trigger is ignored"]);
-    fixture.workflow(["validate", "workflow.json", "--strict"]).exits(3);
-    let view = fixture.workflow(["run", "workflow.json", "--json"]).exits(0).says(&["W005"]).json();
-    assert_eq!(view["status"], "completed");
-    definition["triggers"][1]["enabled"] = json!(false);
-    fixture.define(&definition);
     fixture.workflow(["validate", "workflow.json", "--strict"]).exits(0);
+    let view = fixture.workflow(["run", "workflow.json", "--json"]).exits(0).json();
+    assert_eq!(view["trigger"], "manual");
+    definition["triggers"][1]["cron"] = json!("0 25 * * *");
+    fixture.define(&definition);
+    fixture.workflow(["validate", "workflow.json"]).exits(3).says(&["E044", "`25` (hour)"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Definition to [`Plan`]: everything that needs more than the shape of one value. All problems at once.
 
+mod assign;
 mod before;
 mod call;
 mod catalog;
@@ -14,8 +15,10 @@ mod reference;
 mod resolve;
 mod sandbox;
 mod schema;
+mod secrets;
 mod template;
 mod text_skill;
+mod trigger;
 mod unsupported;
 
 #[cfg(test)]
@@ -29,6 +32,7 @@ use order::Reader;
 use outline::Outline;
 pub use sandbox::sandbox_of_manifest;
 use schema::Schemas;
+pub use secrets::is_secret_name;
 pub use text_skill::over_inputs;
 
 use crate::{
@@ -45,6 +49,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
     let plan = root.is_object().then(|| {
         let outline = Outline::new(root);
         unsupported::report(root, &outline, &mut problems);
+        trigger::report(root, &mut problems);
         let mut check = Check {
             definition,
             catalog,
@@ -61,7 +66,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
         check.plan(root)
     });
     let plan = plan.flatten().filter(|_| problems.errors() == 0);
-    (plan, problems.finish(|offset| definition.pointer_at(offset)))
+    (plan, problems.finish(definition.text(), |place| definition.pointer_at(place)))
 }
 
 /// The pass over one definition.
@@ -111,6 +116,7 @@ impl<'a> Check<'a, '_> {
             outputs,
             limits: limits.map(limits::read).unwrap_or_default(),
             timeout: limits.and_then(|limits| duration(limits, "max_execution_time")),
+            schedules: trigger::schedules(root),
         })
     }
 

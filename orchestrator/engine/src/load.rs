@@ -4,12 +4,15 @@
 //! it together with what only it can see. Only a text that gives no tree at all is refused at once.
 
 mod json;
+mod members;
 mod node;
 mod parse;
+mod place;
 mod pointer;
 mod scalar;
 mod shape;
 mod suggest;
+mod yaml;
 
 use std::{borrow::Cow, ops::Range};
 
@@ -17,8 +20,10 @@ use schemas::definition::Shape;
 
 pub use node::{Member, Node, NodeKind, Span};
 pub use parse::{MAX_BYTES, MAX_DEPTH};
+pub(crate) use place::range_in;
 pub(crate) use pointer::node_at;
 pub(crate) use scalar::shortened;
+use schemas::json::Json;
 pub(crate) use shape::{RESERVED, each_step};
 pub(crate) use suggest::in_words;
 pub use suggest::nearest;
@@ -32,6 +37,8 @@ pub enum Syntax {
     Json,
     /// JSON with comments and trailing commas.
     Jsonc,
+    /// YAML 1.2: one document, scalars by the core schema.
+    Yaml,
 }
 
 /// A definition as it stands in its file.
@@ -62,9 +69,14 @@ impl Definition {
         skills
     }
 
-    /// JSON pointer to the innermost value or key at a byte of the text.
-    pub fn pointer_at(&self, offset: usize) -> String {
-        pointer::pointer_at(&self.root, offset)
+    /// What it says, as compact JSON.
+    pub fn to_json(&self) -> Json {
+        self.root.to_json()
+    }
+
+    /// JSON pointer to the innermost value or key at a place in the text.
+    pub fn pointer_at(&self, place: &Range<usize>) -> String {
+        pointer::pointer_at(&self.root, place)
     }
 }
 
@@ -87,7 +99,7 @@ pub(crate) fn fragment(text: &str, shape: &'static Shape) -> Result<Node, String
     let mut problems = Problems::default();
     let node = parse::parse(text, Syntax::Json, &mut problems).map_err(|refused| refused.message)?;
     shape::judge_value(&node, shape, &mut problems);
-    let first = problems.finish(|_| String::new()).into_iter().next();
+    let first = problems.finish(text, |_| String::new()).into_iter().next();
     first.map_or(Ok(node), |first| Err(first.message))
 }
 
@@ -98,9 +110,4 @@ pub fn display_text(text: &[u8]) -> Cow<'_, str> {
         return Cow::Borrowed("");
     }
     String::from_utf8_lossy(parse::without_bom(text))
-}
-
-/// The bytes between the quotes of a string.
-pub(crate) fn inside(span: Range<usize>) -> Range<usize> {
-    if span.len() >= 2 { span.start + 1..span.end - 1 } else { span }
 }

@@ -6,7 +6,11 @@ mod sandbox;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use schemas::{json::Json, skill::Protocol};
+use schemas::{
+    json::Json,
+    schedule::{CatchUp, Overlap},
+    skill::Protocol,
+};
 
 pub use self::{
     control::{Branch, Conditional, Loop, Parallel, Turns, WaitFor},
@@ -48,6 +52,29 @@ pub struct Plan {
     pub limits: Limits,
     /// `max_execution_time` of the whole run.
     pub timeout: Option<Duration>,
+    /// Triggers by the clock, in the order of the file.
+    pub schedules: Vec<Schedule>,
+}
+
+/// A trigger by the clock. Expression and zone have been checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// Cron expression.
+    pub cron: String,
+    /// IANA time zone.
+    pub timezone: String,
+    /// What happens to fires that were missed.
+    pub catch_up: CatchUp,
+    /// What happens to a fire while a run still runs.
+    pub overlap: Overlap,
+    /// Whether it fires.
+    pub enabled: bool,
+    /// Inputs of the runs that it starts.
+    pub inputs: BTreeMap<String, Json>,
+    /// The longest delay of a fire.
+    pub jitter: Duration,
+    /// A fire later than this counts as missed.
+    pub max_lag: Option<Duration>,
 }
 
 /// One declared input of a run.
@@ -136,6 +163,8 @@ pub struct Step {
     pub when: Option<Program>,
     /// Names of the outputs that later steps may use; empty: every key of the result.
     pub outputs: Vec<String>,
+    /// Keys of the mutable context that get new values when it completes, in order.
+    pub assign: Vec<(String, Template)>,
     /// Wall-clock limit of one attempt.
     pub timeout: Option<Duration>,
     /// Limit on silence.

@@ -6,12 +6,14 @@
 
 mod action;
 mod advance;
+mod assign;
 mod begin;
 mod end;
 mod finish;
 mod group;
 mod locate;
 mod outputs;
+mod resume;
 mod scope;
 mod state;
 mod stop;
@@ -23,11 +25,13 @@ mod tests;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use schemas::{
     failure::Failure,
     journal::{AttemptEnded, AttemptId, Event, Now, RunCreated},
+    json::Json,
     view::{Isolation, StopReason},
 };
 
@@ -74,6 +78,8 @@ pub struct Run {
     instances: Vec<StepRun>,
     /// Those that started, in start order.
     order: Vec<InstanceId>,
+    /// The mutable context: what it holds now.
+    mutable: BTreeMap<String, Json>,
     /// The steps at the top.
     root: Group,
     /// Attempts in flight.
@@ -95,8 +101,10 @@ pub struct Run {
 impl Run {
     /// A run that waits for its slot. `now` is the moment of its creation.
     pub fn new(plan: Arc<Plan>, created: RunCreated, now: Now) -> Self {
+        let mutable = plan.mutable.clone();
         Self {
             plan,
+            mutable,
             created: Arc::new(created),
             created_at: now,
             phase: Phase::Queued,
@@ -130,11 +138,12 @@ impl Run {
         let mut actions = Vec::new();
         let mut moment = Moment { now, actions: &mut actions, todo: VecDeque::new() };
         match event {
-            Event::RunCreated(_) | Event::RunResumed => {}
+            Event::RunCreated(_) => {}
             Event::RunStarted { isolation } => self.start(isolation, &mut moment),
             Event::AttemptEnded(ended) => self.attempt_ended(ended, &mut moment),
             Event::AttemptStopping { id, reason } => self.attempt_stopping(id, *reason, &mut moment),
             Event::RunTimedOut => self.timed_out(&mut moment),
+            Event::RunResumed => self.resumed(&mut moment),
             Event::StopRequested { now: at_once, .. } => self.stop(*at_once, &mut moment),
         }
         if let Phase::Running { .. } | Phase::Stopping { .. } = self.phase {
@@ -184,11 +193,16 @@ impl Run {
         self.isolation = Some(Arc::new(isolation.clone()));
         self.phase = Phase::Running { since: moment.now };
         moment.actions.push(Action::Notice(Notice::RunStarted));
-        let own = self.created.timeout_ms.map(std::time::Duration::from_millis);
-        if let Some(after) = [own, self.plan.timeout].into_iter().flatten().min() {
+        if let Some(after) = self.time_limit() {
             moment.actions.push(Action::ArmTimer { timer: Timer::Run, after });
         }
         moment.todo.push_back(Job::Advance(Place { owner: None, turn: 0 }));
+    }
+
+    /// How long the whole run may take.
+    fn time_limit(&self) -> Option<Duration> {
+        let own = self.created.timeout_ms.map(Duration::from_millis);
+        [own, self.plan.timeout].into_iter().flatten().min()
     }
 
     fn attempt_stopping(&mut self, id: &AttemptId, reason: StopReason, moment: &mut Moment<'_>) {

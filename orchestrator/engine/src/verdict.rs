@@ -139,6 +139,32 @@ pub fn judge(facts: &Facts<'_>) -> Outcome {
     }
 }
 
+/// Judges an attempt whose engine died: what was durable of it is all that is known.
+pub fn died(step: &str, reason: Option<StopReason>, bounds: Bounds) -> Outcome {
+    let facts = Facts {
+        step,
+        setup: None,
+        reason,
+        protocol: None,
+        oom: None,
+        pids_denied: 0,
+        hosts_denied: Vec::new(),
+        death: Death::Unknown,
+        bounds,
+        speaks: Speaks::Builtin,
+        skill: None,
+        stdout: &[],
+        stdout_over: false,
+        stderr: &[],
+        stderr_tail: Vec::new(),
+    };
+    if let Some(reason) = reason {
+        return stopped(&facts, reason);
+    }
+    let message = "the engine died while it ran".to_owned();
+    Outcome::Failed(failure(&facts, Code::EngineCrash, message).into())
+}
+
 /// A failure of this attempt, with what every failure carries.
 pub(super) fn failure(facts: &Facts<'_>, code: Code, message: String) -> Failure {
     Failure {

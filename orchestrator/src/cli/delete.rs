@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _};
 
-use schemas::{exit_code::ExitCode, view::RunStatus};
+use schemas::{exit_code::ExitCode, schedule::Schedule, view::RunStatus};
 use workflow_engine::load;
 
 use super::output::{self, shown};
@@ -15,6 +15,7 @@ use crate::{
         lock,
         names::SafeName,
         run::{self as runs, Error},
+        schedules,
     },
     ui::{self, terminal, text::escape},
 };
@@ -29,6 +30,9 @@ pub(super) struct Arguments {
     /// Delete the record of this run: its id, or a unique beginning of it.
     #[arg(long, value_name = "ID", conflicts_with = "name")]
     run: Option<String>,
+    /// Also a definition that a schedule uses.
+    #[arg(long)]
+    force: bool,
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
@@ -37,17 +41,33 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     match &arguments.run {
         Some(id) => delete_run(id, arguments.yes, home),
-        None => delete_definition(arguments.name.as_deref().unwrap_or_default(), arguments.yes, home),
+        None => delete_definition(arguments, home),
     }
 }
 
-fn delete_definition(text: &str, sure: bool, home: &Home) -> Result {
+fn delete_definition(arguments: &Arguments, home: &Home) -> Result {
+    let text = arguments.name.as_deref().unwrap_or_default();
     let name = text.parse::<SafeName>().ok().filter(|name| home.definition(name).exists());
     let name = name.ok_or_else(|| unknown_definition(text, home))?;
-    confirm(sure, &format!("the definition {name} ({})", shown(&home.definition(&name))))?;
+    if !arguments.force {
+        refuse_scheduled(home, &name)?;
+    }
+    confirm(arguments.yes, &format!("the definition {name} ({})", shown(&home.definition(&name))))?;
     definitions::delete(home, &name).map_err(|error| CommandError::from_error(error.exit_code(), &error))?;
     output::text(&format!("deleted definition {name}\n"))?;
     Ok(ExitCode::Done)
+}
+
+fn refuse_scheduled(home: &Home, name: &SafeName) -> Result<()> {
+    let schedules = schedules::read(home)?.schedules;
+    let uses = |schedule: &&Schedule| schedule.path.is_none() && schedule.workflow == name.as_str();
+    let ids: Vec<_> = schedules.iter().filter(uses).map(|schedule| schedule.id.as_str()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the definition {name} is used by a schedule: {}", ids.join(", "));
+    Err(CommandError::new(ExitCode::Failed, message)
+        .hint(format!("`q workflow schedule remove {}` first, or say --force", ids.join(" "))))
 }
 
 fn unknown_definition(text: &str, home: &Home) -> CommandError {

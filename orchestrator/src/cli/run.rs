@@ -6,6 +6,7 @@ mod progress;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use schemas::{
     exit_code::ExitCode,
     journal::{FORMAT_VERSION, RunCreated},
@@ -13,6 +14,7 @@ use schemas::{
 use workflow_engine::{plan::Plan, units};
 
 use crate::{
+    config,
     definition::{self, Source},
     errors::{CommandError, Result},
     inputs,
@@ -58,6 +60,9 @@ pub(super) struct Arguments {
     /// Limit on the whole run: seconds, or 250ms, 30s, 10m, 1h30m.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
+    /// Place in the line when there is no free slot: the higher goes first, then who came first.
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    priority: i32,
     /// A cgroup v2 directory that is ours to use.
     #[arg(long, value_name = "PATH")]
     cgroup_base: Option<PathBuf>,
@@ -67,6 +72,15 @@ pub(super) struct Arguments {
     /// The engine of a detached run: prints the id and lets go of the terminal.
     #[arg(long, hide = true)]
     detached: bool,
+    /// The id that the run gets.
+    #[arg(long, hide = true)]
+    run_id: Option<RunId>,
+    /// What started it.
+    #[arg(long, hide = true, default_value = "manual")]
+    trigger: String,
+    /// The moment for which a schedule meant it.
+    #[arg(long, hide = true)]
+    scheduled_at: Option<Timestamp>,
 }
 
 pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
@@ -80,20 +94,23 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         ui::say(&ui::diagnostics::render(&source.name, &text, &checked.diagnostics));
     }
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
-    let id = RunId::generate();
+    let id = arguments.run_id.unwrap_or_else(RunId::generate);
     let created = created(arguments, &source, &plan, id, checked.skills)?;
     let order = Order {
         plan: Arc::new(plan),
         created,
         cgroup_base: arguments.cgroup_base.clone(),
         detached: arguments.detached,
+        priority: arguments.priority,
+        config: config::read(home)?,
     };
     if arguments.dry_run {
         return dry_run::show(&order, arguments.json);
     }
     owner::refuse_unheld(&order)?;
-    let created = owner::create(home, &order, &source.text)?;
-    drop(source);
+    let frozen = checked.json.as_ref().map_or(&source.text[..], |json| json.as_str().as_bytes());
+    let created = owner::create(home, &order, frozen)?;
+    drop((source, checked.json));
     if arguments.detached {
         detach::let_go(id)?;
     }
@@ -120,8 +137,8 @@ fn created(
         run_id: id.to_string(),
         workflow: plan.name.clone(),
         version: plan.version.clone(),
-        trigger: "manual".to_owned(),
-        scheduled_at: None,
+        trigger: arguments.trigger.clone(),
+        scheduled_at: arguments.scheduled_at,
         base: base.to_string_lossy().into_owned(),
         source: path.to_string_lossy().into_owned(),
         inputs: inputs::resolve(plan, arguments.inputs.as_deref(), &arguments.input)?,
@@ -132,7 +149,8 @@ fn created(
     })
 }
 
-fn duration(text: &str) -> std::result::Result<Duration, String> {
+/// A duration of the command line.
+pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     let number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
     let parsed = if number { units::duration_from_number(text) } else { units::duration_from_text(text) };
     parsed.map_err(|error| error.to_string())

@@ -3,10 +3,18 @@
 use clap::ValueEnum;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use schemas::{
+    config::Config,
     definition,
     events::RunEvent,
     exit_code::ExitCode,
-    output::{doctor::Doctor, list::Listing, log::LogLine, validate::Validation},
+    output::{
+        doctor::Doctor,
+        list::Listing,
+        log::LogLine,
+        schedules::{Fires, ScheduleListing},
+        validate::Validation,
+    },
+    schedule::Schedules,
     skill::Manifest,
     view::RunView,
 };
@@ -33,6 +41,8 @@ enum Name {
     Definition,
     /// A skill's manifest, skill.json.
     Skill,
+    /// The settings of a home, config.json.
+    Config,
     /// The run view: run --json, status --json, state.json.
     State,
     /// A line of run --events.
@@ -43,6 +53,12 @@ enum Name {
     Validate,
     /// list --json.
     List,
+    /// schedules.json.
+    Schedule,
+    /// schedule list --json.
+    Schedules,
+    /// schedule next --json.
+    Fires,
     /// doctor --json.
     Doctor,
 }
@@ -56,11 +72,15 @@ fn schema(name: Name) -> Value {
     match name {
         Name::Definition => definition::json_schema(),
         Name::Skill => written::<Manifest>(),
+        Name::Config => written::<Config>(),
         Name::State => printed::<RunView>(),
         Name::Events => printed::<RunEvent>(),
         Name::Logs => printed::<LogLine>(),
         Name::Validate => printed::<Validation>(),
         Name::List => printed::<Listing>(),
+        Name::Schedule => written::<Schedules>(),
+        Name::Schedules => printed::<ScheduleListing>(),
+        Name::Fires => printed::<Fires>(),
         Name::Doctor => printed::<Doctor>(),
     }
 }

@@ -1,15 +1,19 @@
 //! The birth of a run on disk. Durable as a whole before anything happens.
 
+use std::fs::File;
+
 use schemas::exit_code::ExitCode;
 use workflow_engine::run::Run;
 
-use super::Order;
+use super::{Order, line};
 use crate::{
+    control,
     errors::{CommandError, Result},
     store::{
         files::Fault,
         home::Home,
         index::{Entry, Index},
+        queue::Turn,
         run::{self, OwnedRun},
     },
 };
@@ -21,12 +25,18 @@ pub struct Created {
     pub owned: OwnedRun,
     /// Its state: queued.
     pub run: Run,
+    /// Its slot, or its place in the line.
+    pub turn: Turn,
+    /// Where it hears of stops.
+    pub control: File,
 }
 
-/// Creates the run that `order` describes; the text of its definition is frozen with it.
+/// Creates the run that `order` describes; the text of its definition is frozen with it. It stands in the line
+/// before anybody can know of it, so that runs start in the order in which their ids were told.
 pub fn create(home: &Home, order: &Order, definition: &[u8]) -> Result<Created> {
     let now = schemas::journal::Now { wall: crate::clock::wall(), up_us: 0 };
     home.ensure().map_err(|fault| unusable(home, &fault))?;
+    let turn = line::enter(home, order)?;
     let owned = run::create(home, definition, now, order.created.clone());
     let owned = owned.map_err(|error| match &error {
         run::Error::Fault(fault) => unusable(home, fault),
@@ -39,10 +49,13 @@ pub fn create(home: &Home, order: &Order, definition: &[u8]) -> Result<Created> 
         // The index is derived: a run that is missing in it is found again when it is rebuilt.
         let _derived_again = Index::new(home).created(&entry);
     }
-    Ok(Created { owned, run })
+    let control = control::open(&control::path(&owned.dir)).map_err(|error| {
+        CommandError::new(ExitCode::Engine, format!("the run's control fifo could not be made: {error}"))
+    })?;
+    Ok(Created { owned, run, turn, control })
 }
 
-fn unusable(home: &Home, fault: &Fault) -> CommandError {
+pub(super) fn unusable(home: &Home, fault: &Fault) -> CommandError {
     let error = CommandError::from_error(ExitCode::Engine, fault);
     match fault.trouble().hint() {
         Some(hint) => error.hint(hint),

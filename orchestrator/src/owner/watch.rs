@@ -24,8 +24,8 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn new(run: &RunDir) -> Self {
-        Self { log: RunLog::new(run, Rotation::default()), failed: false }
+    pub(super) fn new(run: &RunDir, rotation: Rotation) -> Self {
+        Self { log: RunLog::new(run, rotation), failed: false }
     }
 }
 

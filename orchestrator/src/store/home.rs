@@ -99,6 +99,31 @@ impl Home {
         self.path.join("schedules.json")
     }
 
+    /// `schedules.lock`: held while the schedules are changed.
+    pub fn schedules_lock(&self) -> PathBuf {
+        self.path.join("schedules.lock")
+    }
+
+    /// `fires.jsonl`: what became of the fires of schedules.
+    pub fn fires(&self) -> PathBuf {
+        self.path.join("fires.jsonl")
+    }
+
+    /// `daemon.lock`: held by the daemon.
+    pub fn daemon_lock(&self) -> PathBuf {
+        self.path.join("daemon.lock")
+    }
+
+    /// `daemon.log`: what a daemon in the background says.
+    pub fn daemon_log(&self) -> PathBuf {
+        self.path.join("daemon.log")
+    }
+
+    /// `daemon.sock`: where the daemon listens.
+    pub fn daemon_socket(&self) -> PathBuf {
+        self.path.join("daemon.sock")
+    }
+
     /// `config.json`.
     pub fn config(&self) -> PathBuf {
         self.path.join("config.json")
@@ -112,6 +137,11 @@ impl Home {
     /// `index.lock`: held while the index is written, shared by appenders.
     pub fn index_lock(&self) -> PathBuf {
         self.path.join("index.lock")
+    }
+
+    /// `queue/`: the line of runs that wait for a slot, and the slots that are taken.
+    pub fn queue(&self) -> PathBuf {
+        self.path.join("queue")
     }
 
     /// `runs/`.

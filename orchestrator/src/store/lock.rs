@@ -62,7 +62,7 @@ impl FileLock {
     }
 
     /// Takes the lock on an open file if it is free.
-    fn try_on(file: File, path: &Path, mode: Mode) -> Result<Option<Self>, Error> {
+    pub(super) fn try_on(file: File, path: &Path, mode: Mode) -> Result<Option<Self>, Error> {
         match fcntl(&file, FcntlArg::F_OFD_SETLK(&range(mode.kind()))) {
             Ok(_) => Ok(Some(Self { file })),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
@@ -167,10 +167,14 @@ pub fn is_owned(run: &RunDir) -> Result<bool, Error> {
 ///
 /// When it returns, somebody else may own the run already: whoever wants to, takes it.
 pub fn wait_until_free(run: &RunDir) -> Result<(), Error> {
-    let path = run.journal();
-    match files::open_regular(&path) {
+    wait_until_released(&run.journal())
+}
+
+/// Sleeps until nobody holds the lock alone, or the file is gone. Not for the thread of the event loop.
+pub fn wait_until_released(path: &Path) -> Result<(), Error> {
+    match files::open_regular(path) {
         // For the moment in which it is held, the shared lock keeps a next owner out, but not readers.
-        Ok(file) => FileLock::on(file, &path, Mode::Shared).map(drop),
+        Ok(file) => FileLock::on(file, path, Mode::Shared).map(drop),
         Err(fault) if fault.trouble() == Trouble::Missing => Ok(()),
         Err(fault) => Err(fault.into()),
     }

@@ -6,13 +6,16 @@
 pub mod capture;
 pub mod definitions;
 pub mod files;
+pub mod fires;
 pub mod home;
 pub mod index;
 pub mod journal;
 pub mod lock;
 pub mod names;
 pub mod output;
+pub mod queue;
 pub mod resolve;
 pub mod run;
 pub mod run_log;
+pub mod schedules;
 pub mod view;

@@ -5,7 +5,7 @@ use super::{
     assert, echo, exec, fail, file_copy, file_delete, file_exists, file_list, file_read, file_write, hash,
     http_get, http_request, json_parse, log_error, process_a, process_b, process_file,
     run::{Context, Failure, Value},
-    shell, sleep, wait_for,
+    set_context, shell, sleep, wait_for,
 };
 
 /// What a skill touches, and so how cheap its birth may be.
@@ -46,6 +46,7 @@ pub struct Builtin {
 /// Every built-in skill, in the order of the reference.
 static CATALOG: &[Builtin] = &[
     echo::BUILTIN,
+    set_context::BUILTIN,
     http_get::BUILTIN,
     http_request::BUILTIN,
     json_parse::BUILTIN,

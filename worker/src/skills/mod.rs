@@ -35,6 +35,7 @@ mod log_error;
 mod process_a;
 mod process_b;
 mod process_file;
+mod set_context;
 mod shell;
 mod sleep;
 mod wait_for;

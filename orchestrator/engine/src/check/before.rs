@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     Check,
-    order::{Relation, is_concurrent, relation},
+    order::{Reader, Relation, is_concurrent, relation},
     outline::{Spot, StepPlace},
     resolve::Use,
 };
@@ -26,12 +26,18 @@ impl Check<'_, '_> {
         let name = step.id.unwrap_or_default();
         let relation = relation(self.outline, at.from, spot.step);
         let (code, message, hint) = match relation {
+            // Of the step itself nothing is waited for: what is asked is asked when it has completed.
+            Relation::Before if self.is_own_part(at.from, spot.step) => return Some(spot.step),
             Relation::Before => return Some(self.awaited(spot)),
             Relation::Previous(around) if !is_concurrent(self.outline, around) => {
                 return Some(self.awaited(spot));
             }
             Relation::InBranch if self.guarded.iter().any(|guarded| guarded == name) => {
-                return Some(self.awaited(spot));
+                return Some(if self.is_own_part(at.from, spot.step) {
+                    spot.step
+                } else {
+                    self.awaited(spot)
+                });
             }
             Relation::InBranch => (
                 UNGUARDED_REFERENCE,
@@ -76,6 +82,14 @@ impl Check<'_, '_> {
             report.note(id.span.range(), "the step is here");
         }
         None
+    }
+
+    /// Whether a step is, or is held by, the one that reads after it has completed.
+    fn is_own_part(&self, from: Reader, step: StepId) -> bool {
+        match from {
+            Reader::After(holder) => self.outline.upwards(Some(step)).any(|around| around == holder),
+            Reader::Outputs | Reader::Step(_) | Reader::Condition(_) => false,
+        }
     }
 
     /// Remembers a step that may still run in the background when it is read.

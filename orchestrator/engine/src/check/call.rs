@@ -11,13 +11,20 @@ use super::{
 use crate::{
     diagnostic::codes::{BAD_MANIFEST, BAD_VALUE, HIDDEN_SKILL, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
     expr::Program,
-    load::{Node, inside, nearest},
+    load::{Node, nearest},
     plan::{KillMode, Limits, OnCrash, Sandbox, SkillCall, Step, StepKind},
     value::Template,
 };
 
 /// Time between SIGTERM and kill.
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+
+/// The parts of a step that hold references.
+struct Made {
+    kind: StepKind,
+    when: Option<Program>,
+    assign: Vec<(String, Template)>,
+}
 
 impl<'a> Check<'a, '_> {
     /// A step that runs, as far as it can be planned.
@@ -27,7 +34,8 @@ impl<'a> Check<'a, '_> {
         if node.get("type").and_then(Node::as_text) != Some("skill") {
             let kind = self.composite(node, spot);
             self.impossible_parts(node);
-            return self.planned(node, spot, (kind?, when.flatten()), None);
+            let assign = self.assignments(node, spot);
+            return self.planned(node, spot, Made { kind: kind?, when: when.flatten(), assign }, None);
         }
         let reader = Reader::Step(spot.step);
         let entry = self.skill_of(node);
@@ -37,6 +45,7 @@ impl<'a> Check<'a, '_> {
         let env = env.collect();
         let cwd = node.get("cwd").map(|cwd| self.template(cwd, reader));
         self.impossible_outputs(node);
+        let assign = self.assignments(node, spot);
 
         let entry = entry?;
         let own_limits = node.get("resource_limits").map(limits::read).unwrap_or_default();
@@ -49,17 +58,12 @@ impl<'a> Check<'a, '_> {
             limits: self.shared(tightest(root, node, &own_limits, entry)),
             sandbox: self.sandbox(root, node, entry),
         };
-        self.planned(node, spot, (StepKind::Skill(Box::new(call)), when.flatten()), Some(entry))
+        let kind = StepKind::Skill(Box::new(call));
+        self.planned(node, spot, Made { kind, when: when.flatten(), assign }, Some(entry))
     }
 
     /// What steps of all kinds have.
-    fn planned(
-        &self,
-        node: &Node,
-        spot: Spot,
-        (kind, when): (StepKind, Option<Program>),
-        entry: Option<&SkillEntry>,
-    ) -> Option<Step> {
+    fn planned(&self, node: &Node, spot: Spot, made: Made, entry: Option<&SkillEntry>) -> Option<Step> {
         let own = node.get("resource_limits");
         let own_timeout =
             limits::least(duration(node, "timeout"), own.and_then(|own| duration(own, "max_execution_time")));
@@ -70,8 +74,8 @@ impl<'a> Check<'a, '_> {
             position: spot.position,
             background: spot.background,
             awaits: self.awaits.as_slice().into(),
-            kind,
-            when,
+            kind: made.kind,
+            when: made.when,
             outputs: outputs.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
             timeout: limits::least(
                 limits::least(own_timeout, Trust::of(node).timeout()),
@@ -84,6 +88,7 @@ impl<'a> Check<'a, '_> {
             grace: duration(node, "grace")
                 .or_else(|| entry.and_then(|entry| entry.grace))
                 .unwrap_or(DEFAULT_GRACE),
+            assign: made.assign,
             on_crash: on_crash(node, entry),
             kill_mode: kill_mode(node),
         })
@@ -137,7 +142,7 @@ impl<'a> Check<'a, '_> {
             self.problems.report(UNKNOWN_SKILL, span.clone(), format!("the skill `{name}` does not exist"));
         report.hint(hint);
         if let Some(near) = near {
-            report.suggest(inside(span), near);
+            report.suggest(span, near);
         }
     }
 

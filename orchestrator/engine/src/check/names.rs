@@ -22,6 +22,8 @@ pub(super) const RECORD_FIELDS: [&str; 7] =
 pub(super) struct Names<'a> {
     /// Keys of both halves of the context.
     pub(super) context: BTreeSet<&'a str>,
+    /// Keys of its mutable half.
+    pub(super) mutable: BTreeSet<&'a str>,
     /// Declared inputs.
     pub(super) inputs: BTreeSet<&'a str>,
     /// Ids that a text may nearly be.
@@ -44,7 +46,9 @@ impl<'a> Names<'a> {
     pub(super) fn new(root: &'a Node, outline: &Outline<'a>, catalog: &'a Catalog) -> Self {
         let context = root.get("context");
         let half = |half: &str| context.and_then(|context| context.get(half)).map_or(&[][..], Node::members);
-        let context = half("mutable").iter().chain(half("readonly")).map(|member| &*member.key).collect();
+        let mutable: BTreeSet<_> = half("mutable").iter().map(|member| &*member.key).collect();
+        let readonly = half("readonly").iter().map(|member| &*member.key);
+        let context = mutable.iter().copied().chain(readonly).collect();
         let inputs =
             root.get("inputs").map_or(&[][..], Node::members).iter().map(|member| &*member.key).collect();
         let results = catalog
@@ -59,6 +63,7 @@ impl<'a> Names<'a> {
         });
         Self {
             context,
+            mutable,
             inputs,
             near: NearIds::new(outline.all().filter_map(|step| step.id)),
             declared: declared.collect(),

@@ -12,6 +12,8 @@ pub(super) enum Reader {
     Step(StepId),
     /// A loop, for the condition of its next turn.
     Condition(StepId),
+    /// A step that has completed, for what it assigns: it and what it holds have ended.
+    After(StepId),
 }
 
 /// How a step stands to who reads it.
@@ -38,10 +40,17 @@ pub(super) enum Relation {
 /// How `source` stands to `reader`.
 pub(super) fn relation(outline: &Outline<'_>, reader: Reader, source: StepId) -> Relation {
     let to_source: Vec<StepId> = outline.upwards(Some(source)).collect();
+    if let Reader::After(step) = reader
+        && let Some(inside) = to_source.iter().position(|holder| *holder == step)
+    {
+        return own_part(outline, &to_source[..=inside]);
+    }
     // The innermost step that holds both, and the reader's side below it.
     let (mut own, mut holder) = match reader {
         Reader::Outputs => (None, None),
-        Reader::Step(step) => (Some(step), outline.spot(step).and_then(|spot| spot.parent)),
+        Reader::Step(step) | Reader::After(step) => {
+            (Some(step), outline.spot(step).and_then(|spot| spot.parent))
+        }
         Reader::Condition(step) => (None, Some(step)),
     };
     if own == Some(source) {
@@ -85,6 +94,16 @@ pub(super) fn relation(outline: &Outline<'_>, reader: Reader, source: StepId) ->
     if branches { Relation::InBranch } else { Relation::Before }
 }
 
+/// How a step stands to one around it that has completed: `way` leads from it to that one.
+fn own_part(outline: &Outline<'_>, way: &[StepId]) -> Relation {
+    let inside = &way[..way.len() - 1];
+    if inside.iter().any(|step| outline.spot(*step).is_some_and(|spot| spot.background)) {
+        return Relation::Beside;
+    }
+    let branches = way[1..].iter().any(|step| outline.kind(*step) == "conditional");
+    if branches { Relation::InBranch } else { Relation::Before }
+}
+
 /// What has not run in this turn may have in the turn before.
 fn later(outline: &Outline<'_>, holder: Option<StepId>, otherwise: Relation) -> Relation {
     let around = outline.upwards(holder).find(|step| outline.kind(*step) == "loop");
@@ -108,7 +127,7 @@ pub(super) fn loops_around<'o>(
     let start = match reader {
         Reader::Outputs => None,
         Reader::Condition(step) => Some(step),
-        Reader::Step(step) => outline.spot(step).and_then(|spot| spot.parent),
+        Reader::Step(step) | Reader::After(step) => outline.spot(step).and_then(|spot| spot.parent),
     };
     outline.upwards(start).filter(|step| outline.kind(*step) == "loop")
 }

@@ -11,7 +11,7 @@ use crate::{
         Problems,
         codes::{BAD_SKILL_INPUT, MISSING_SKILL_INPUT},
     },
-    load::{Node, in_words, inside, nearest, node_at, shortened},
+    load::{Node, in_words, nearest, node_at, shortened},
     value::Template,
 };
 
@@ -114,7 +114,7 @@ impl InputSchema {
             let message = format!("the skill `{skill}` has no input `{name}`");
             let report = problems.report(BAD_SKILL_INPUT, span.clone(), message);
             match near {
-                Some(near) => report.hint(format!("did you mean `{near}`?")).suggest(inside(span), near),
+                Some(near) => report.hint(format!("did you mean `{near}`?")).suggest(span, near),
                 None => report.hint(format!("its inputs: {}", in_words(known()))),
             };
         }

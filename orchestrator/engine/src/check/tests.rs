@@ -1,12 +1,14 @@
 //! Tests of the whole way from text to plan.
 
 mod agreement;
+mod assign;
 mod broken;
 mod control;
 mod hostile;
 mod pages;
 mod plans;
 mod spec;
+mod yaml;
 
 use std::fmt::Write as _;
 
@@ -31,6 +33,7 @@ fn catalog() -> Catalog {
     let path = r#"{"type":"object","properties":{"path":{"type":"string"}}}"#;
     let skills = [
         ("echo", None, None),
+        ("set-context", None, None),
         ("http-get", Some(http), Some(closed)),
         ("json-parse", Some(parse), Some(parsed)),
         ("file-exists", Some(path), None),

@@ -1,13 +1,9 @@
 //! What the language has and this version cannot run yet: one table, each row an error of its own, never
-//! ignored in silence. Whoever teaches the engine a thing deletes its row. Schedules are a warning: such a
-//! definition can be run by hand all the same.
+//! ignored in silence. Whoever teaches the engine a thing deletes its row.
 
 use super::outline::Outline;
 use crate::{
-    diagnostic::{
-        Problems,
-        codes::{IGNORED_SCHEDULE, UNSUPPORTED},
-    },
+    diagnostic::{Problems, codes::UNSUPPORTED},
     load::{Member, Node},
 };
 
@@ -25,7 +21,6 @@ const TOP_KEYS: &[(&str, &[&str])] = &[
 
 /// Keys of steps, likewise.
 const STEP_KEYS: &[(&str, &[&str])] = &[
-    ("assign", &["{}"]),
     ("rollback", &["[]"]),
     ("error_handling", &[r#""halt""#, r#"{"strategy":"halt"}"#]),
     ("secrets", &["[]"]),
@@ -56,7 +51,6 @@ const INPUT_KEYS: &[(&str, &[&str])] = &[("secret", &["false"])];
 pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems) {
     keys(root, TOP_KEYS, problems);
     sandbox(root, problems);
-    schedules(root, problems);
     for input in root.get("inputs").map_or(&[][..], Node::members) {
         keys(&input.value, INPUT_KEYS, problems);
     }
@@ -91,23 +85,6 @@ fn group_limits(step: &Node, problems: &mut Problems) {
     let limits = step.get("resource_limits").map_or(&[][..], Node::members);
     for member in limits.iter().filter(|member| !GROUP_LIMITS.contains(&&*member.key)) {
         one(member, problems);
-    }
-}
-
-/// Triggers that would fire, if there were something that fires them.
-fn schedules(root: &Node, problems: &mut Problems) {
-    for trigger in root.get("triggers").map_or(&[][..], Node::elements) {
-        let kind = trigger.get("type").filter(|kind| kind.as_text() == Some("schedule"));
-        let enabled = trigger.get("enabled").and_then(Node::as_bool).unwrap_or(true);
-        if let Some(kind) = kind.filter(|_| enabled) {
-            problems
-                .report(
-                    IGNORED_SCHEDULE,
-                    kind.span.range(),
-                    "schedules are not supported by this version: the trigger is ignored",
-                )
-                .hint("`q workflow run` starts the workflow by hand, and so can cron(8) or a systemd timer");
-        }
     }
 }
 

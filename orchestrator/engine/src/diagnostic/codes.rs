@@ -31,9 +31,12 @@ codes! {
     NOT_UTF8 = "E001", "the file is not UTF-8";
     TOO_LARGE = "E002", "the file is too large";
     TOO_DEEP = "E003", "values are nested too deeply";
-    SYNTAX = "E004", "the file is not valid JSON";
+    SYNTAX = "E004", "the file is not valid JSON or YAML";
     DUPLICATE_KEY = "E005", "a key is given twice";
     NUMBER_RANGE = "E006", "a number is out of range";
+    NOT_JSON = "E007", "the YAML says what JSON cannot";
+    ALIASES = "E008", "the aliases stand for too much";
+    DOCUMENTS = "E009", "there are several YAML documents";
     WRONG_TYPE = "E010", "a value has the wrong type";
     MISSING_KEY = "E011", "a key is missing";
     UNKNOWN_KEY = "E012", "a key is not known";
@@ -64,14 +67,17 @@ codes! {
     MISSING_SKILL_INPUT = "E041", "an input of the skill is missing";
     BAD_SKILL_INPUT = "E042", "an input does not fit the skill";
     BAD_MANIFEST = "E043", "the manifest of a skill cannot be used";
+    BAD_CRON = "E044", "a cron expression is not valid";
+    BAD_ZONE = "E045", "a time zone does not exist";
+    BAD_TRIGGER_INPUT = "E046", "the inputs of a trigger do not fit";
     BAD_EXPRESSION = "E050", "an expression is not valid";
     BAD_ENDPOINT = "E051", "a host that may be reached is not valid";
     UNHELD_SANDBOX = "E052", "a profile cannot hold a part of the sandbox";
+    READONLY_CONTEXT = "E060", "a step writes to a readonly key of the context";
     UNSUPPORTED = "E090", "this version does not support it";
     WIDE_NUMBER = "W001", "a number has more than 64 bits";
     ALMOST_REFERENCE = "W002", "a text looks like a reference";
     SINGLE_CHILD = "W003", "a parallel group has one step";
     HIDDEN_SKILL = "W004", "a skill stands in two places";
-    IGNORED_SCHEDULE = "W005", "a schedule is ignored";
     TOO_MANY = "W099", "there are too many problems";
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    Diagnostic, Severity,
+    Diagnostic, Severity, Suggestion,
     codes::{Code, TOO_MANY},
 };
 
@@ -50,14 +50,17 @@ impl Problems {
         self.errors
     }
 
-    /// All of them, sorted by place, each with the pointer that `pointer` finds for the start of its span.
-    pub fn finish(mut self, pointer: impl Fn(usize) -> String) -> Vec<Diagnostic> {
+    /// All of them, sorted by place, each with the pointer that `pointer` finds for its span.
+    /// Edits are those of `text`.
+    pub fn finish(mut self, text: &str, pointer: impl Fn(&Range<usize>) -> String) -> Vec<Diagnostic> {
         self.list.sort_by(|a, b| {
             let key = |d: &Diagnostic| (d.span.start, d.severity, d.span.end, d.code);
             key(a).cmp(&key(b))
         });
         for diagnostic in &mut self.list {
-            diagnostic.pointer.insert_str(0, &pointer(diagnostic.span.start));
+            diagnostic.pointer.insert_str(0, &pointer(&diagnostic.span));
+            diagnostic.suggestion =
+                diagnostic.suggestion.take().and_then(|suggestion| within_quotes(suggestion, text));
         }
         if self.omitted > 0 {
             let end = self.list.last().map_or(0..0, |last| last.span.clone());
@@ -68,4 +71,18 @@ impl Problems {
         }
         self.list
     }
+}
+
+/// An edit of a whole value as an edit of what stands between its quotes. What is written in another way (as an
+/// alias, in a block of lines) cannot be replaced by a word.
+fn within_quotes(mut suggestion: Suggestion, text: &str) -> Option<Suggestion> {
+    let written = text.get(suggestion.span.clone())?;
+    if written.starts_with(['*', '|', '>']) || written.contains('\n') {
+        return None;
+    }
+    let quoted = written.len() >= 2 && written.starts_with(['"', '\'']);
+    if quoted && written.ends_with(&written[..1]) {
+        suggestion.span = suggestion.span.start + 1..suggestion.span.end - 1;
+    }
+    Some(suggestion)
 }

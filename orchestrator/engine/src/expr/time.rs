@@ -1,21 +1,19 @@
 //! Moments and spans of time, as CEL has them: years 1 to 9999, spans of up to 292 years, nanoseconds. Zones come
 //! from the table that is built in, so that an expression gives the same on every machine.
 
-use std::{fmt, sync::LazyLock};
+use std::fmt;
 
 use jiff::{
     SignedDuration, Timestamp,
     civil::{DateTime, date},
     fmt::temporal::{Pieces, PiecesOffset},
-    tz::{TimeZone, TimeZoneDatabase},
+    tz::TimeZone,
 };
 
 const BILLION: i128 = 1_000_000_000;
 /// The first second of the year 1, and the first that is no longer in 9999.
 const FIRST: i128 = -62_135_596_800 * BILLION;
 const END: i128 = 253_402_300_800 * BILLION;
-
-static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 /// A moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +81,7 @@ impl Moment {
             None => 0,
             Some(zone) => match fixed_offset(zone) {
                 Some(offset) => offset,
-                None => self.offset_in(&ZONES.get(zone).ok()?),
+                None => self.offset_in(&crate::zone::by_name(zone)?),
             },
         };
         let since = SignedDuration::new(self.seconds + offset, i32::try_from(self.nanos).ok()?);

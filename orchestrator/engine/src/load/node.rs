@@ -145,9 +145,12 @@ impl Node {
         matches!(self.kind, NodeKind::Object(_))
     }
 
-    /// The opening brace of an object, or the first byte of another value: the place of what is missing in it.
+    /// The opening brace of an object, or the first byte of another value: the place of what is missing in it. An
+    /// object without braces has only a beginning.
     pub(crate) fn opening(&self) -> Range<usize> {
-        self.span.start()..self.span.start() + 1
+        let start = self.span.start();
+        let is_block = self.members().first().is_some_and(|first| first.key_span.start() == start);
+        start..start + usize::from(!is_block)
     }
 
     /// The JSON type, with its article.

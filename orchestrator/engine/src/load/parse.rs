@@ -1,6 +1,6 @@
-//! Text to tree: encoding, caps, syntax, duplicate keys and numbers.
+//! Text to tree: encoding, caps, and the syntax of JSON.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
 
 use jsonc_parser::{
     CollectOptions, ParseOptions,
@@ -11,10 +11,10 @@ use jsonc_parser::{
 };
 use serde::de::IgnoredAny;
 
-use super::{Member, Node, NodeKind, Span, Syntax, scalar};
+use super::{Member, Node, NodeKind, Span, Syntax, members::Members, scalar, yaml};
 use crate::diagnostic::{
     Diagnostic, Problems,
-    codes::{DUPLICATE_KEY, NOT_UTF8, SYNTAX, TOO_DEEP, TOO_LARGE},
+    codes::{NOT_UTF8, SYNTAX, TOO_DEEP, TOO_LARGE},
 };
 
 /// Longest file.
@@ -22,10 +22,8 @@ pub const MAX_BYTES: usize = 16 << 20;
 /// Most arrays and objects inside each other.
 pub const MAX_DEPTH: usize = 64;
 
-/// Objects with more keys than this use a table to find duplicates.
-const FEW_KEYS: usize = 16;
-
-type Refused = Box<Diagnostic>;
+/// Why a text gives no tree.
+pub(super) type Refused = Box<Diagnostic>;
 
 /// Cuts the byte order mark.
 pub(super) fn without_bom(text: &[u8]) -> &[u8] {
@@ -48,10 +46,14 @@ pub(super) fn decode(bytes: &[u8]) -> Result<&str, Refused> {
 
 /// Syntax, then the tree. Duplicate keys and numbers out of range are reported; the tree lacks the former.
 pub(super) fn parse(text: &str, syntax: Syntax, problems: &mut Problems) -> Result<Node, Refused> {
-    let relaxed = match syntax {
-        Syntax::Json => false,
-        Syntax::Jsonc => true,
-    };
+    match syntax {
+        Syntax::Json => json(text, false, problems),
+        Syntax::Jsonc => json(text, true, problems),
+        Syntax::Yaml => yaml::parse(text, problems),
+    }
+}
+
+fn json(text: &str, relaxed: bool, problems: &mut Problems) -> Result<Node, Refused> {
     let options = ParseOptions {
         allow_comments: relaxed,
         allow_trailing_commas: relaxed,
@@ -67,15 +69,20 @@ pub(super) fn parse(text: &str, syntax: Syntax, problems: &mut Problems) -> Resu
     let parsed =
         parse_to_ast(text, &CollectOptions::default(), &options).map_err(|error| refuse(&error, text))?;
     let Some(value) = parsed.value else {
-        let mut diagnostic = Diagnostic::new(SYNTAX, text.len()..text.len(), "the file is empty");
-        diagnostic.hint("a definition is one JSON object");
-        return Err(Box::new(diagnostic));
+        return Err(empty(text));
     };
     let root = Tree { text, problems }.node(value, 1)?;
     if !relaxed {
         strictly(text)?;
     }
     Ok(root)
+}
+
+/// There is nothing in the file.
+pub(super) fn empty(text: &str) -> Refused {
+    let mut diagnostic = Diagnostic::new(SYNTAX, text.len()..text.len(), "the file is empty");
+    diagnostic.hint("a definition is one object");
+    Box::new(diagnostic)
 }
 
 /// The parser lets through a few things that are not JSON (exotic white space): a strict one has the last word.
@@ -98,7 +105,8 @@ fn floor_boundary(text: &str, mut at: usize) -> usize {
     at
 }
 
-fn ceil_boundary(text: &str, mut at: usize) -> usize {
+/// The first boundary of characters that is not before a byte.
+pub(super) fn ceil_boundary(text: &str, mut at: usize) -> usize {
     while at < text.len() && !text.is_char_boundary(at) {
         at += 1;
     }
@@ -114,10 +122,7 @@ fn refuse(error: &ParseError, text: &str) -> Refused {
     if matches!(kind, ParseErrorKind::NestingDepthExceeded) {
         return too_deep(start);
     }
-    let mut message = kind.to_string();
-    if let Some(first) = message.get_mut(..1) {
-        first.make_ascii_lowercase();
-    }
+    let message = in_lower_case(kind.to_string());
     // An unterminated value spans all the rest of the file: its first character is enough.
     let unterminated = matches!(
         kind,
@@ -131,6 +136,14 @@ fn refuse(error: &ParseError, text: &str) -> Refused {
         diagnostic.hint(hint);
     }
     Box::new(diagnostic)
+}
+
+/// The message of a library as a fragment of ours.
+pub(super) fn in_lower_case(mut message: String) -> String {
+    if let Some(first) = message.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    message
 }
 
 fn syntax_hint(kind: &ParseErrorKind) -> Option<&'static str> {
@@ -150,12 +163,13 @@ fn syntax_hint(kind: &ParseErrorKind) -> Option<&'static str> {
     }
 }
 
-fn too_deep(at: usize) -> Refused {
+/// Too many arrays and objects inside each other.
+pub(super) fn too_deep(at: usize) -> Refused {
     let message = format!("values are nested deeper than {MAX_DEPTH}");
     Box::new(Diagnostic::new(TOO_DEEP, at..at + 1, message))
 }
 
-/// Turns the parser's tree into ours.
+/// Turns the tree of the JSON parser into ours.
 struct Tree<'a, 'p> {
     text: &'a str,
     problems: &'p mut Problems,
@@ -184,10 +198,7 @@ impl<'a> Tree<'a, '_> {
     }
 
     fn members(&mut self, object: Object<'a>, depth: usize) -> Result<Vec<Member>, Refused> {
-        let mut members: Vec<Member> = Vec::with_capacity(object.properties.len());
-        // Most objects have few keys: a table is only worth its memory for large ones.
-        let mut seen: Option<HashMap<Box<str>, Span>> =
-            (object.properties.len() > FEW_KEYS).then(HashMap::new);
+        let mut members = Members::with_capacity(object.properties.len());
         for property in object.properties {
             let range = property.name.range();
             let key_span = Span::new(range.start, range.end);
@@ -196,24 +207,9 @@ impl<'a> Tree<'a, '_> {
                 ObjectPropName::Word(literal) => literal.value.into(),
             };
             let value = self.node(property.value, depth + 1)?;
-            let first = match &mut seen {
-                Some(seen) => seen.get(&key).copied(),
-                None => members.iter().find(|member| member.key == key).map(|member| member.key_span),
-            };
-            if let Some(first) = first {
-                self.problems
-                    .report(DUPLICATE_KEY, key_span.range(), format!("the key `{key}` is given twice"))
-                    .note(first.range(), "first given here")
-                    .hint("keep one of them")
-                    .below(&key);
-                continue;
-            }
-            if let Some(seen) = &mut seen {
-                seen.insert(key.clone(), key_span);
-            }
-            members.push(Member { key, key_span, value });
+            members.push(key, key_span, value, self.problems);
         }
-        Ok(members)
+        Ok(members.into_list())
     }
 
     /// Control characters must be escaped in JSON; the parser does not mind them.

@@ -1,19 +1,27 @@
-//! JSON pointers (RFC 6901), worked out from places: spans of a tree nest, so a byte has one way to it.
+//! JSON pointers (RFC 6901), worked out from places: spans of a tree nest, so a byte has one way to it. All that an
+//! alias stands for has the place of the alias: the way ends there.
+
+use std::ops::Range;
 
 use super::{Node, NodeKind};
 
-/// Pointer to the innermost value that holds the byte at `offset`, or to the member whose key does.
-pub(super) fn pointer_at(root: &Node, offset: usize) -> String {
+/// Pointer to the innermost value that holds the first byte of a place, or to the member whose key does. A place
+/// without bytes where an object begins is that of the object: one without braces begins with its first key.
+pub(super) fn pointer_at(root: &Node, place: &Range<usize>) -> String {
+    let offset = place.start;
     let mut pointer = String::new();
     let mut node = root;
     loop {
+        if place.is_empty() && offset == node.span.start() {
+            return pointer;
+        }
         match &node.kind {
             NodeKind::Object(members) => {
                 let after = members.partition_point(|member| member.key_span.start() <= offset);
                 let Some(member) = after.checked_sub(1).and_then(|index| members.get(index)) else {
                     return pointer;
                 };
-                if offset >= member.value.span.end() {
+                if offset >= member.value.span.end() || member.key_span == node.span {
                     return pointer;
                 }
                 push(&mut pointer, &member.key);
@@ -24,8 +32,10 @@ pub(super) fn pointer_at(root: &Node, offset: usize) -> String {
             }
             NodeKind::Array(elements) => {
                 let after = elements.partition_point(|element| element.span.start() <= offset);
-                let Some(index) = after.checked_sub(1).filter(|index| offset < elements[*index].span.end())
-                else {
+                let holds = |index: &usize| {
+                    offset < elements[*index].span.end() && elements[*index].span != node.span
+                };
+                let Some(index) = after.checked_sub(1).filter(holds) else {
                     return pointer;
                 };
                 push(&mut pointer, &index.to_string());

@@ -10,7 +10,7 @@ use schemas::definition::{
 };
 
 pub(crate) use self::values::RESERVED;
-use super::{Member, Node, NodeKind, Span, in_words, inside, nearest, shortened};
+use super::{Member, Node, NodeKind, Span, in_words, nearest, shortened};
 use crate::diagnostic::{
     Problems,
     codes::{BAD_VALUE, DUPLICATE_STEP, MISSING_KEY, UNKNOWN_KEY, WRONG_TYPE},
@@ -272,7 +272,7 @@ impl<'a> Judge<'a> {
         let report =
             self.problems.report(UNKNOWN_KEY, span.clone(), format!("the key `{key}` is not known here"));
         if let Some(near) = near {
-            report.hint(format!("did you mean `{near}`?")).suggest(inside(span), near);
+            report.hint(format!("did you mean `{near}`?")).suggest(span, near);
         } else if owners.is_empty() {
             let known: BTreeSet<_> = known().collect();
             report.hint(format!("known keys: {}; keys that begin with `x-` are free", in_words(known)));

@@ -123,9 +123,12 @@ impl Run {
 
     fn start_instance(&mut self, id: InstanceId, moment: &Moment<'_>) {
         let run = &mut self.instances[id.index()];
-        run.started = Some(moment.now);
         run.state = StepState::Running { since: moment.now };
-        self.order.push(id);
+        // A later attempt is no later start of the step.
+        if run.started.is_none() {
+            run.started = Some(moment.now);
+            self.order.push(id);
+        }
     }
 
     fn launch(&mut self, id: InstanceId, moment: &mut Moment<'_>) {

@@ -19,6 +19,8 @@ impl Run {
         let run = &mut self.instances[id.index()];
         let duration_ms = run.started.map_or(0, |started| moment.now.millis_since(&started));
         run.state = StepState::Ended { at: moment.now, result: result.clone() };
+        let result = self.assign(id, result);
+        let run = &self.instances[id.index()];
         let attempt = run.attempt_id(&self.plan);
         moment.actions.push(Action::Notice(match &result {
             StepResult::Completed(_) | StepResult::Grouped => {

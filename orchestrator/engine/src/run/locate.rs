@@ -12,6 +12,8 @@ pub(super) enum Reader {
     Step(InstanceId),
     /// A loop, for the condition of its next turn.
     Condition(InstanceId),
+    /// A step that has completed, for what it assigns.
+    After(InstanceId),
 }
 
 /// A place in a turn of a group.
@@ -136,6 +138,10 @@ impl Run {
             Reader::Step(id) => {
                 let (owner, turn) = self.place_of(id);
                 Standpoint { owner, turn, position: self.step_of(id).position }
+            }
+            Reader::After(id) => {
+                let (owner, turn) = self.place_of(id);
+                Standpoint { owner, turn, position: self.step_of(id).position.saturating_add(1) }
             }
             Reader::Condition(id) => {
                 Standpoint { owner: Some(id), turn: self.group(Some(id)).count(), position: 0 }

@@ -44,10 +44,10 @@ impl RunScope<'_> {
         let plan = &self.run.plan;
         let given = &self.run.created.context;
         let readonly = plan.readonly.iter().map(|(name, value)| (name, given.get(name).unwrap_or(value)));
-        let members: Vec<_> = plan
-            .mutable
+        let mutable = &self.run.mutable;
+        let members: Vec<_> = mutable
             .iter()
-            .chain(readonly.filter(|(name, _)| !plan.mutable.contains_key(*name)))
+            .chain(readonly.filter(|(name, _)| !mutable.contains_key(*name)))
             .map(|(name, value)| (name.as_str(), value.clone()))
             .collect();
         value::object(&members)
@@ -56,7 +56,7 @@ impl RunScope<'_> {
     fn context_value(&self, name: &str) -> Option<Json> {
         let plan = &self.run.plan;
         let readonly = || self.run.created.context.get(name).or_else(|| plan.readonly.get(name));
-        plan.mutable.get(name).or_else(readonly).cloned()
+        self.run.mutable.get(name).or_else(readonly).cloned()
     }
 
     fn step_output(&self, step: StepId, name: &str) -> Option<Json> {

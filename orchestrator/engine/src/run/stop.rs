@@ -15,8 +15,7 @@ use super::{
 impl Run {
     pub(super) fn timed_out(&mut self, moment: &mut Moment<'_>) {
         let Phase::Running { since } = self.phase else { return };
-        let limit = [self.created.timeout_ms, self.plan.timeout.map(crate::units::millis)];
-        let limit = limit.into_iter().flatten().min();
+        let limit = self.time_limit().map(crate::units::millis);
         self.fail(Failure {
             step: None,
             code: Code::Timeout,

@@ -1,11 +1,13 @@
 //! Tests of `Run::apply`: what they share. Runs are made from definitions as people write them, moved by
 //! events, and told as text.
 
+mod assign;
 mod control;
 mod crash_points;
 mod data;
 mod pairs;
 mod properties;
+mod resume;
 mod shape;
 mod trees;
 mod view;
@@ -27,11 +29,12 @@ use crate::{
     plan::{Needs, Plan, SkillTarget},
 };
 
-/// The plan of a definition; its steps may call `echo`, which takes anything.
+/// The plan of a definition; its steps may call `echo` and `set-context`, which take anything.
 #[track_caller]
 fn plan(definition: &str) -> Arc<Plan> {
     let echo = SkillEntry::new(SkillTarget::Builtin { needs: Needs::Nothing });
-    let catalog = Catalog { skills: BTreeMap::from([("echo".to_owned(), echo)]), ..Catalog::default() };
+    let skills = ["echo", "set-context"].map(|name| (name.to_owned(), echo.clone()));
+    let catalog = Catalog { skills: BTreeMap::from(skills), ..Catalog::default() };
     let definition = load(definition.as_bytes(), Syntax::Json).unwrap();
     let (plan, problems) = check(&definition, &catalog);
     assert!(problems.is_empty(), "{problems:?}");

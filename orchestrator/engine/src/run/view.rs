@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use schemas::{
+    failure::Code,
     journal::{AttemptEnded, Outcome},
     view::{AttemptView, Isolation, RunView, SCHEMA_VERSION, StepStatus, StepView, StopReason},
 };
@@ -120,7 +121,9 @@ impl Run {
         AttemptView {
             attempt: ended.id.attempt,
             status,
-            started: Some(ended.started),
+            // Of an attempt whose engine died nobody knows.
+            started: (!error.as_ref().is_some_and(|error| error.code == Code::EngineCrash))
+                .then_some(ended.started),
             exit_code: ended.exit_code,
             signal: ended.signal,
             error,

@@ -25,7 +25,7 @@ fn steps(text: &str) -> String {
 fn syntax() {
     assert_snapshot!(strict(""), @r#"
     E004 1:1-1:1 "" the file is empty
-      hint: a definition is one JSON object
+      hint: a definition is one object
     "#);
     assert_snapshot!(strict("[]"), @r#"E010 1:1-1:3 "" a definition is an object, this is an array"#);
     assert_snapshot!(strict(r#"{"name": "x",}"#), @r#"
@@ -117,12 +117,23 @@ fn top_level() {
       hint: one of `manual`, `schedule`
     E011 1:110-1:111 "/triggers/1" the key `cron` is missing
       hint: Cron expression of 5 fields (6 and 7 too).
-    W005 1:118-1:128 "/triggers/1/type" schedules are not supported by this version: the trigger is ignored
-      hint: `q workflow run` starts the workflow by hand, and so can cron(8) or a systemd timer
     E012 1:129-1:135 "/triggers/1/time" the key `time` is not known here
       hint: known keys: `catch_up`, `cron`, `enabled`, `inputs`, `jitter`, `max_lag`, `overlap`, `timezone`, `type`; keys that begin with `x-` are free
     E011 1:141-1:142 "/triggers/2" the key `type` is missing
       hint: `type` is one of `manual`, `schedule`
+    "#);
+    assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"skill","skill":"echo"}],"triggers":[{"type":"schedule","cron":"0 9 * * MOX","timezone":"Europe/Berln"}]}"#), @r#"
+    E044 1:120-1:133 "/triggers/0/cron" the field `MOX` (day of week) is not valid: `MOX` means nothing here
+      hint: minute, hour, day of month, month, day of week: `0 9 * * 1-5` is at nine on workdays
+    E045 1:145-1:159 "/triggers/0/timezone" there is no time zone `Europe/Berln`
+      hint: did you mean `Europe/Berlin`?
+    "#);
+    assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"skill","skill":"echo"}],"inputs":{"who":{"type":"string"},"must":{"required":true}},"triggers":[{"type":"schedule","cron":"@daily","inputs":{"wo":1,"who":2}}]}"#), @r#"
+    E046 1:154-1:155 "/triggers/0" the trigger gives no value for the required input `must`
+      hint: give it in `inputs` of the trigger, or declare a default
+    E046 1:199-1:203 "/triggers/0/inputs/wo" the workflow declares no input `wo`
+      hint: did you mean `who`?
+    E046 1:212-1:213 "/triggers/0/inputs/who" the input `who` must be of type string
     "#);
     assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"skill","skill":"echo"}],"outputs":{"o":"a.data","p":"b.data","q":"context.x"}}"#), @r#"
     E030 1:111-1:112 "/outputs/p" there is no step `b`
@@ -491,9 +502,7 @@ fn sandboxes_that_cannot_be() {
 
 #[test]
 fn not_supported() {
-    assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","async":true,"assign":{"a":1},"rollback":{"id":"u","type":"skill","skill":"echo"},"error_handling":{"strategy":"retry"},"secrets":["A"],"sandbox":"strict","trust":"untrusted"}"#), @r#"
-    E090 4:54-4:62 "/steps/1/assign" `assign` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
+    assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","async":true,"description":"","rollback":{"id":"u","type":"skill","skill":"echo"},"error_handling":{"strategy":"retry"},"secrets":["A"],"sandbox":"strict","trust":"untrusted"}"#), @r#"
     E090 4:71-4:81 "/steps/1/rollback" `rollback` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E090 4:123-4:139 "/steps/1/error_handling" `error_handling` is not supported by this version

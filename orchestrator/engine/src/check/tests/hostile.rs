@@ -10,7 +10,7 @@ use crate::{
 
 /// Everything that must hold for any bytes.
 fn survives(bytes: &[u8]) {
-    for syntax in [Syntax::Json, Syntax::Jsonc] {
+    for syntax in [Syntax::Json, Syntax::Jsonc, Syntax::Yaml] {
         let (plan, diagnostics) = checked(bytes, syntax);
         assert!(plan.is_some() || !diagnostics.is_empty());
         let text = crate::load::display_text(bytes);

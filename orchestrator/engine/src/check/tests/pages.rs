@@ -17,9 +17,16 @@ fn page(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn examples(page: &str) -> Vec<&str> {
-    let blocks = page.split("```json\n").skip(1);
-    blocks.map(|block| block.split("\n```").next().expect("a split has a first part")).collect()
+/// The blocks of JSON and YAML of a page.
+fn examples(page: &str) -> Vec<(&str, Syntax)> {
+    let fenced = page.split("```").skip(1).step_by(2);
+    fenced
+        .filter_map(|block| match block.split_once('\n')? {
+            ("json", text) => Some((text, Syntax::Json)),
+            ("yaml", text) => Some((text, Syntax::Yaml)),
+            _ => None,
+        })
+        .collect()
 }
 
 #[test]
@@ -43,8 +50,8 @@ fn the_examples_of_pages_are_true() {
         let examples = examples(&page);
         let without = WITHOUT_EXAMPLE.contains(&code.id);
         assert_eq!(examples.is_empty(), without, "{}: examples", code.id);
-        for (index, example) in examples.iter().enumerate() {
-            let (_, diagnostics) = checked(example.as_bytes(), Syntax::Json);
+        for (index, (example, syntax)) in examples.into_iter().enumerate() {
+            let (_, diagnostics) = checked(example.as_bytes(), syntax);
             let codes: Vec<_> = diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
             if index == 0 {
                 // A single step in an unsupported group is a warning beside an error.

@@ -5,7 +5,7 @@ use schemas::{
     failure::Code,
 };
 
-use super::super::{Node, NodeKind, in_words, inside, nearest, scalar::shortened};
+use super::super::{Node, NodeKind, in_words, nearest, scalar::shortened};
 use crate::{
     diagnostic::{
         Problems,
@@ -113,7 +113,7 @@ pub(super) fn bad_word(
     let message = format!("`{}` is not a value of `{name}`", shortened(word));
     let report = problems.report(BAD_VALUE, span.clone(), message);
     match nearest(word, allowed.iter().copied()) {
-        Some(near) => report.hint(format!("did you mean `{near}`?")).suggest(inside(span), near),
+        Some(near) => report.hint(format!("did you mean `{near}`?")).suggest(span, near),
         None => report.hint(format!("one of {}", in_words(allowed))),
     };
 }

@@ -206,15 +206,16 @@ fn a_run_whose_outputs_led_nowhere() {
 
 #[test]
 fn a_run_that_was_taken_over() {
-    let events = vec![started(), Event::RunResumed, a_done(), Event::RunResumed, stop(true)];
-    let events = events.into_iter().chain([ended(id("b", 1), Outcome::Cancelled), Event::RunResumed]);
+    let a_done = ended(id("a", 2), completed(r#"{"x":1}"#));
+    let events = vec![started(), Event::RunResumed, a_done, Event::RunResumed, stop(true)];
+    let events = events.into_iter().chain([ended(id("b", 2), Outcome::Cancelled), Event::RunResumed]);
     insta::assert_snapshot!(check(&two(), events.collect()), @"
     queued [pending pending]
     running [running pending] a#1
-    running [running pending] a#1
+    running [running pending] a#2
     running [completed running] b#1
-    running [completed running] b#1
-    stopping [completed running] b#1
+    running [completed running] b#2
+    stopping [completed running] b#2
     cancelled [completed cancelled]
     cancelled [completed cancelled]
     ");

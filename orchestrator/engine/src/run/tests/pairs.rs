@@ -202,9 +202,10 @@ fn every_event_twice_moves_once() {
         for (event_name, event) in events() {
             let once = before.clone().apply_all([event.clone()]);
             let (twice, line) = pair(&once, &event);
-            assert_eq!(twice, once.run, "{name}: {event_name}");
-            // Only a stop at once says again what it says.
-            assert!(line == "-" || event_name.ends_with("now=true"), "{name}: {event_name}: {line}");
+            assert!(twice == once.run || event_name == "run_resumed", "{name}: {event_name}");
+            // Only a stop at once says again what it says; and an engine can die as often as it likes.
+            let repeats = event_name.ends_with("now=true") || event_name == "run_resumed";
+            assert!(repeats || line == "-", "{name}: {event_name}: {line}");
         }
     }
 }

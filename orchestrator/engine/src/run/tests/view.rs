@@ -107,7 +107,7 @@ fn durations_are_by_the_clock_of_the_run() {
     run.apply(&started(), moment("2024-01-01T12:00:00Z", 1_500));
     run.apply(&ended(id("a", 1), completed(r#"{"message":1}"#)), moment("2024-01-01T11:00:00Z", 4_499));
     run.apply(&Event::RunResumed, moment("2024-01-01T13:00:00Z", 5_000));
-    run.apply(&ended(id("b", 1), completed("1")), moment("2024-01-01T13:00:01Z", 1_005_499));
+    run.apply(&ended(id("b", 2), completed("1")), moment("2024-01-01T13:00:01Z", 1_005_499));
     let view = run.view();
     let durations: Vec<_> = view.steps.iter().map(|step| step.duration_ms).collect();
     assert_eq!(durations, [Some(2), Some(1_001)]);

@@ -20,6 +20,8 @@ pub(super) struct Witness {
     live: Option<AttemptId>,
     /// Why the live attempt must end: the first reason.
     reason: Option<StopReason>,
+    /// Attempts of the step whose turn it is that died with their engine.
+    crashed: u32,
     started: bool,
     /// A stop, a timeout or a failure: nothing new starts.
     over: bool,
@@ -33,6 +35,7 @@ impl Witness {
             ended: Vec::new(),
             live: None,
             reason: None,
+            crashed: 0,
             started: false,
             over: false,
             finished: None,
@@ -73,7 +76,8 @@ impl Witness {
     fn takes(&mut self, event: &Event) {
         let going = self.finished.is_none();
         match event {
-            Event::RunCreated(_) | Event::RunResumed => {}
+            Event::RunCreated(_) => {}
+            Event::RunResumed => self.crashes(),
             Event::RunStarted { .. } => self.started |= going,
             Event::AttemptEnded(ended) => {
                 if self.live.as_ref() == Some(&ended.id) {
@@ -99,6 +103,13 @@ impl Witness {
         }
     }
 
+    /// What was in flight died; it runs again, unless a stop was on its way.
+    fn crashes(&mut self) {
+        if self.live.take().is_some() && self.reason.take().is_none() {
+            self.crashed += 1;
+        }
+    }
+
     fn must_end(&mut self, reason: StopReason) {
         self.over = true;
         if self.live.is_some() {
@@ -114,16 +125,17 @@ impl Witness {
                 assert!(self.live.is_none(), "one live attempt at most: {:?} and {spawn:?}", self.live);
                 assert!(self.ended.iter().all(|status| *status == StepStatus::Completed), "{:?}", self.ended);
                 assert_eq!(spawn.step.index(), self.ended.len(), "steps start in order");
-                assert_eq!((&spawn.id.step, spawn.id.attempt), (&self.steps[self.ended.len()], 1));
+                assert_eq!(
+                    (&spawn.id.step, spawn.id.attempt),
+                    (&self.steps[self.ended.len()], 1 + self.crashed)
+                );
                 self.live = Some(spawn.id.clone());
             }
             Action::Terminate { id, reason, .. } => {
                 assert_eq!(Some(id), self.live.as_ref(), "only what lives is ended");
                 assert_eq!(Some(*reason), self.reason, "the first reason stands");
             }
-            Action::ArmTimer { .. } => {
-                assert!(self.ended.is_empty() && self.live.is_none(), "armed at the start");
-            }
+            Action::ArmTimer { .. } => assert!(self.live.is_none(), "armed at the start, or by a new owner"),
             Action::Notice(notice) => self.hears(notice),
             Action::Finish { status } => {
                 assert!(self.live.is_none(), "the run ends after its attempts: {:?}", self.live);
@@ -156,6 +168,7 @@ impl Witness {
         assert_eq!(id.step, self.steps[self.ended.len()], "steps end in order, each once");
         assert!(self.live.is_none(), "a step ends after its attempt");
         self.ended.push(status);
+        self.crashed = 0;
         self.over |= status != StepStatus::Completed;
     }
 

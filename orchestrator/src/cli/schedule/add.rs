@@ -1,0 +1,230 @@
+//! `schedule add`: a definition, checked, with a cron expression of the command line or those of its triggers.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use jiff::Zoned;
+use schemas::{
+    exit_code::ExitCode,
+    json::Json,
+    schedule::{CatchUp, Overlap, Schedule, Schedules},
+};
+use workflow_engine::plan::{self, Plan};
+
+use super::timetable_of;
+use crate::{
+    cli::output::{self, shown},
+    clock,
+    definition::{self, Source},
+    errors::{CommandError, Result},
+    inputs,
+    store::{
+        definitions::{self, Existing},
+        home::Home,
+        names::SafeName,
+        schedules,
+    },
+    ui,
+};
+
+/// Start a workflow by the clock from now on.
+///
+/// Without --cron, every trigger of the type `schedule` in the definition becomes a schedule.
+#[derive(Debug, clap::Parser)]
+#[command(after_help = "Examples:\n  \
+    q workflow schedule add nightly.json --cron '30 2 * * *' --timezone Europe/Berlin\n  \
+    q workflow schedule add report --cron @hourly --overlap queue --input day=today")]
+pub(in crate::cli) struct Arguments {
+    /// A workflow file, or the name of a stored definition.
+    #[arg(value_name = "FILE|NAME")]
+    definition: String,
+    /// Cron expression: minute, hour, day of month, month, day of week.
+    #[arg(long, value_name = "EXPRESSION")]
+    cron: Option<String>,
+    /// Time zone of the expression [default: UTC].
+    #[arg(long, value_name = "ZONE")]
+    timezone: Option<String>,
+    /// Fires that were missed: none, the latest, or all of them [default: latest].
+    #[arg(long, value_name = "WHAT", value_parser = words(CatchUp::ALL, CatchUp::as_str))]
+    catch_up: Option<CatchUp>,
+    /// A fire while a run still runs: skip it, queue it, allow both, or replace the run [default: skip].
+    #[arg(long, value_name = "WHAT", value_parser = words(Overlap::ALL, Overlap::as_str))]
+    overlap: Option<Overlap>,
+    /// A delay of at most this, different for each fire.
+    #[arg(long, value_name = "DURATION", value_parser = crate::cli::run::duration)]
+    jitter: Option<Duration>,
+    /// A fire later than this counts as missed.
+    #[arg(long, value_name = "DURATION", value_parser = crate::cli::run::duration)]
+    max_lag: Option<Duration>,
+    /// An input of the runs; JSON where its type is not a string.
+    #[arg(long = "input", value_name = "NAME=VALUE")]
+    input: Vec<String>,
+    /// Run the file where it lies, instead of a copy in definitions/.
+    #[arg(long)]
+    in_place: bool,
+    /// Add it without letting it fire.
+    #[arg(long)]
+    disabled: bool,
+    /// Replace a stored definition of that name that is different.
+    #[arg(long)]
+    force: bool,
+}
+
+fn words<T: Copy + Send + Sync + 'static>(
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(all.iter().map(move |word| name(*word)))
+        .try_map(move |word| all.iter().copied().find(|one| name(*one) == word).ok_or("unknown"))
+}
+
+pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
+    if arguments.definition == "-" {
+        return Err(CommandError::new(ExitCode::Usage, "a schedule needs a file or a stored definition"));
+    }
+    let source = definition::read(&arguments.definition, home)?;
+    let checked = definition::check_source(&source, home, None);
+    if !checked.diagnostics.is_empty() {
+        let text = workflow_engine::load::display_text(&source.text);
+        ui::say(&ui::diagnostics::render(&source.name, &text, &checked.diagnostics));
+    }
+    let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
+    let added = asked(arguments, &plan)?;
+    for schedule in &added {
+        timetable_of(schedule)?;
+    }
+    let added = schedules::change(home, |all| {
+        let path = place(arguments, home, &source, &plan)?;
+        let mut ids = Vec::new();
+        for mut schedule in added {
+            schedule.id = free_id(all, &plan.name);
+            schedule.path.clone_from(&path);
+            ids.push(schedule.clone());
+            all.schedules.push(schedule);
+        }
+        Ok::<_, CommandError>(ids)
+    })?;
+    for schedule in added {
+        output::text(&format!("{}\n", schedule.id))?;
+        let table = timetable_of(&schedule)?;
+        let next = table.next(clock::wall()).filter(|_| schedule.enabled);
+        let next = next.map_or_else(
+            || "it does not fire".to_owned(),
+            |fire| format!("next at {}", Zoned::new(fire.at, table.zone().clone()).strftime("%F %T %Z")),
+        );
+        ui::say(&format!("added schedule {}: {next}\n", schedule.id));
+    }
+    Ok(ExitCode::Done)
+}
+
+/// The schedules that the command line asks for; their ids and paths are not known yet.
+fn asked(arguments: &Arguments, plan: &Plan) -> Result<Vec<Schedule>> {
+    let given: Vec<plan::Schedule> = match &arguments.cron {
+        Some(cron) => vec![plan::Schedule {
+            cron: cron.clone(),
+            timezone: "UTC".to_owned(),
+            catch_up: CatchUp::default(),
+            overlap: Overlap::default(),
+            enabled: true,
+            inputs: BTreeMap::new(),
+            jitter: Duration::ZERO,
+            max_lag: None,
+        }],
+        None => plan.schedules.clone(),
+    };
+    if given.is_empty() {
+        return Err(CommandError::new(
+            ExitCode::Usage,
+            format!("{} has no trigger of the type `schedule`, and no --cron is given", plan.name),
+        )
+        .hint("say when: --cron '0 9 * * *'"));
+    }
+    let schedule = |trigger: plan::Schedule| {
+        Ok(Schedule {
+            id: String::new(),
+            workflow: plan.name.clone(),
+            path: None,
+            cron: trigger.cron,
+            timezone: arguments.timezone.clone().unwrap_or(trigger.timezone),
+            catch_up: arguments.catch_up.unwrap_or(trigger.catch_up),
+            overlap: arguments.overlap.unwrap_or(trigger.overlap),
+            enabled: trigger.enabled && !arguments.disabled,
+            since: clock::wall(),
+            inputs: inputs_of(arguments, plan, trigger.inputs)?,
+            jitter_ms: millis(arguments.jitter.unwrap_or(trigger.jitter)),
+            max_lag_ms: arguments.max_lag.or(trigger.max_lag).map(millis),
+        })
+    };
+    given.into_iter().map(schedule).collect()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The inputs of the trigger, over them those of the command line. Defaults are not stored: they may change.
+fn inputs_of(
+    arguments: &Arguments,
+    plan: &Plan,
+    mut given: BTreeMap<String, Json>,
+) -> Result<BTreeMap<String, Json>> {
+    let named: Vec<_> = arguments.input.iter().filter_map(|pair| pair.split_once('=')).collect();
+    let rest = given.iter().filter(|(name, _)| !named.iter().any(|(other, _)| other == name));
+    let mut pairs: Vec<_> = rest.map(|(name, value)| format!("{name}={}", text_of(value))).collect();
+    pairs.extend(arguments.input.iter().cloned());
+    let resolved = inputs::resolve(plan, None, &pairs)?;
+    for (name, _) in named {
+        if let Some(value) = resolved.get(name) {
+            given.insert(name.to_owned(), value.clone());
+        }
+    }
+    Ok(given)
+}
+
+/// A value as the command line would have it.
+fn text_of(value: &Json) -> String {
+    serde_json::from_str::<String>(value.as_str()).unwrap_or_else(|_| value.as_str().to_owned())
+}
+
+/// Where the definition lies from now on: stored under its name (`None`), or in place.
+fn place(arguments: &Arguments, home: &Home, source: &Source, plan: &Plan) -> Result<Option<String>> {
+    let name: SafeName =
+        plan.name.parse().map_err(|error| CommandError::from_error(ExitCode::Invalid, &error))?;
+    let Some(path) = &source.path else { return Ok(None) };
+    if arguments.in_place {
+        return Ok(Some(path.to_string_lossy().into_owned()));
+    }
+    let stored = home.definition(&name);
+    if *path == stored {
+        return Ok(None);
+    }
+    let existing = if arguments.force { Existing::Replace } else { Existing::Keep };
+    if definitions::read(home, &name).is_ok_and(|text| text == source.text) {
+        return Ok(None);
+    }
+    definitions::write(home, &name, &source.text, existing).map_err(|error| {
+        let told = CommandError::from_error(error.exit_code(), &error);
+        match error {
+            definitions::Error::Exists(_) => told.hint(format!(
+                "{} is different: --force replaces it, --in-place runs the file where it lies",
+                shown(&stored)
+            )),
+            definitions::Error::Missing(_)
+            | definitions::Error::TooLarge(_)
+            | definitions::Error::Fault(_) => told,
+        }
+    })?;
+    Ok(None)
+}
+
+/// The workflow's name, or the first of `name-2`, `name-3` that is free.
+fn free_id(all: &Schedules, name: &str) -> String {
+    let taken = |id: &str| all.schedules.iter().any(|schedule| schedule.id == id);
+    let mut id = name.to_owned();
+    let mut number = 2;
+    while taken(&id) {
+        id = format!("{name}-{number}");
+        number += 1;
+    }
+    id
+}

@@ -1,0 +1,3 @@
+//! Runs that nobody starts by hand: how a schedule's run is started.
+
+pub mod start;
