@@ -487,15 +487,15 @@ fn sandboxes_that_cannot_be() {
     assert_snapshot!(steps(r#"{"id":"a","type":"skill","skill":"echo","sandbox":{"network":{"allow":["a.com:443","a.com","*:1"]}}},
 {"id":"b","type":"skill","skill":"echo","sandbox":{"profile":"none","network":"none"}},
 {"id":"c","type":"parallel","trust":"untrusted","sandbox":"none","steps":[{"id":"d","type":"skill","skill":"echo"},{"id":"e","type":"skill","skill":"echo"}]}"#), @r#"
-    E051 4:83-4:90 "/steps/1/sandbox/network/allow/1" `a.com` is no host with a port
+    E051 4:84-4:91 "/steps/1/sandbox/network/allow/1" `a.com` is no host with a port
       hint: `api.example.com:443`, `*.example.com:443` or `[::1]:8080`
-    E051 4:91-4:96 "/steps/1/sandbox/network/allow/2" `*:1` is no host with a port
+    E051 4:92-4:97 "/steps/1/sandbox/network/allow/2" `*:1` is no host with a port
       hint: `api.example.com:443`, `*.example.com:443` or `[::1]:8080`
     E052 5:41-5:50 "/steps/2/sandbox" `network` cannot be held under the profile `none`
       hint: the profiles `standard` and `strict` can hold it
-    E090 6:28-6:35 "/steps/3/trust" `trust: untrusted` is not supported by this version
+    E090 6:29-6:36 "/steps/3/trust" `trust: untrusted` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
-    E090 6:48-6:57 "/steps/3/sandbox" `sandbox: none` is not supported by this version
+    E090 6:49-6:58 "/steps/3/sandbox" `sandbox: none` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     "#);
 }
