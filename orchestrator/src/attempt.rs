@@ -48,6 +48,7 @@ pub use self::{
     host::Host,
     limits::limits_of,
     sandbox::{isolation, missing_parts},
+    walk::left_of,
 };
 use crate::{bridge, launcher, signal::Process};
 

@@ -1,7 +1,11 @@
 //! The one loop of a run: everything that happens becomes an event, the event becomes durable, the pure core
 //! says what follows, and that is done. Nothing is decided here.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    rc::Rc,
+    time::Duration,
+};
 
 use schemas::{
     events::{EVENT_VERSION, EventType, RunEvent},
@@ -64,12 +68,17 @@ pub struct Dispatcher<'a> {
     host: Rc<Host>,
     attempts: HashMap<AttemptId, Handle>,
     news: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
-    deadline: Option<Instant>,
+    /// What is to come, the nearest first; the number keeps those of one instant apart.
+    timers: BTreeMap<(Instant, u64), Timer>,
+    /// Timers so far.
+    armed: u64,
     finished: Option<RunStatus>,
     seq: u64,
     watchers: Vec<&'a mut dyn Watcher>,
     /// What they have not heard yet, oldest first.
     untold: Vec<RunEvent>,
+    /// Attempts whose end is known before they start: they never do.
+    ended: HashSet<AttemptId>,
 }
 
 impl std::fmt::Debug for Dispatcher<'_> {
@@ -95,15 +104,17 @@ impl<'a> Dispatcher<'a> {
             host,
             attempts: HashMap::new(),
             news: mpsc::unbounded_channel(),
-            deadline: None,
+            timers: BTreeMap::new(),
+            armed: 0,
             finished: None,
             seq: heard,
             watchers,
             untold: Vec::new(),
+            ended: HashSet::new(),
         }
     }
 
-    /// Drives the run to its end. When the journal fails, everything that runs is ended, and the run is left
+    /// Drives the run to its end, from the events with which it begins or goes on. When the journal fails, everything that runs is ended, and the run is left
     /// as it is: interrupted.
     pub async fn drive(
         mut self,
@@ -111,6 +122,7 @@ impl<'a> Dispatcher<'a> {
         stops: &mut mpsc::UnboundedReceiver<Stop>,
     ) -> Result<(Run, Writer, Option<StopSource>), Error> {
         let mut stopped_by = None;
+        self.ended = first.iter().filter_map(ended).cloned().collect();
         let mut batch = first;
         loop {
             let now = self.clock.now();
@@ -129,7 +141,7 @@ impl<'a> Dispatcher<'a> {
                 tokio::task::yield_now().await;
             }
             self.tell();
-            let deadline = self.deadline;
+            let deadline = self.timers.first_key_value().map(|((at, _), _)| *at);
             tokio::select! {
                 Some(news) = self.news.1.recv() => self.take(news, &mut batch),
                 Some(stop) = stops.recv() => {
@@ -137,8 +149,7 @@ impl<'a> Dispatcher<'a> {
                     batch.push(Event::StopRequested { now: stop.now, by: stop.by });
                 }
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                    self.deadline = None;
-                    batch.push(Event::RunTimedOut);
+                    batch.extend(self.due());
                 }
             }
             // What came meanwhile goes with the same commit.
@@ -200,6 +211,7 @@ impl<'a> Dispatcher<'a> {
 
     fn perform(&mut self, action: Action, now: Now) {
         match action {
+            Action::Spawn(spawn) if self.ended.remove(&spawn.id) => {}
             Action::Spawn(spawn) => {
                 let id = spawn.id.clone();
                 let handle = attempt::start(Rc::clone(&self.host), spawn, self.news.0.clone());
@@ -210,10 +222,30 @@ impl<'a> Dispatcher<'a> {
                     attempt.terminate(Terminate { reason, now });
                 }
             }
-            Action::ArmTimer { timer: Timer::Run, after } => self.deadline = Some(Instant::now() + after),
+            Action::ArmTimer { timer, after } => self.arm(timer, after),
             Action::Notice(notice) => self.notify(now, notice),
             Action::Finish { status } => self.finished = Some(status),
         }
+    }
+
+    fn arm(&mut self, timer: Timer, after: Duration) {
+        self.armed += 1;
+        self.timers.insert((Instant::now() + after, self.armed), timer);
+    }
+
+    /// The events of the timers that are due.
+    fn due(&mut self) -> Vec<Event> {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        while due.len() < BATCH
+            && let Some(timer) = self.timers.first_entry().filter(|timer| timer.key().0 <= now)
+        {
+            due.push(match timer.remove() {
+                Timer::Run => Event::RunTimedOut,
+                Timer::Retry(id) => Event::RetryDue { id },
+            });
+        }
+        due
     }
 
     /// The journal is gone: ends what runs, in order, and waits for it. Nothing more is recorded.
@@ -261,6 +293,12 @@ impl<'a> Dispatcher<'a> {
             Notice::StepCompleted { id, duration_ms } => {
                 self.notice(now, EventType::StepCompleted, Some(&id), |event| {
                     event.duration_ms = Some(duration_ms);
+                });
+            }
+            Notice::StepRetrying { id, error, delay_ms } => {
+                self.notice(now, EventType::StepRetrying, Some(&id), |event| {
+                    event.error = Some(*error);
+                    event.delay_ms = Some(delay_ms);
                 });
             }
             Notice::StepFailed { id, error, duration_ms } => {
@@ -319,9 +357,24 @@ pub fn run_event(run: &Run, seq: u64, now: Now, kind: EventType) -> RunEvent {
         status: None,
         error: None,
         duration_ms: None,
+        delay_ms: None,
         level: None,
         text: None,
         progress: None,
+    }
+}
+
+/// The attempt whose end an event tells.
+fn ended(event: &Event) -> Option<&AttemptId> {
+    match event {
+        Event::AttemptEnded(ended) => Some(&ended.id),
+        Event::RunCreated(_)
+        | Event::RunStarted { .. }
+        | Event::AttemptStopping { .. }
+        | Event::RetryDue { .. }
+        | Event::RunTimedOut
+        | Event::StopRequested { .. }
+        | Event::RunResumed => None,
     }
 }
 
@@ -337,6 +390,7 @@ fn output_of(event: &mut Event) -> Option<(&AttemptId, &mut Output)> {
         Event::RunCreated(_)
         | Event::RunStarted { .. }
         | Event::AttemptStopping { .. }
+        | Event::RetryDue { .. }
         | Event::RunTimedOut
         | Event::StopRequested { .. }
         | Event::RunResumed => None,

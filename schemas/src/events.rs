@@ -72,6 +72,9 @@ pub struct RunEvent {
     /// From start to end, by the monotonic clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// How long the step waits for its next try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<u64>,
     /// Level of a log line: `debug`, `info`, `warn`, `error`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,

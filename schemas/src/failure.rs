@@ -135,6 +135,9 @@ pub struct Details {
     /// The skill's own details.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skill_details: Option<Json>,
+    /// The guardrail that was exceeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guardrail: Option<String>,
     /// JSON pointer into the inputs or the output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,

@@ -77,6 +77,11 @@ pub enum Event {
         /// Why.
         reason: StopReason,
     },
+    /// The wait for an attempt is over: it may start.
+    RetryDue {
+        /// Which attempt.
+        id: AttemptId,
+    },
     /// The run's own time is up.
     RunTimedOut,
     /// Somebody asked for the run to stop.

@@ -266,6 +266,9 @@ pub struct StepView {
     pub error: Option<Failure>,
     /// Why it was skipped.
     pub skip_reason: Option<String>,
+    /// The moment of its next try, while it waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptView>,
 }

@@ -1,5 +1,6 @@
 //! Definition to [`Plan`]: everything that needs more than the shape of one value. All problems at once.
 
+mod agent;
 mod assign;
 mod before;
 mod call;
@@ -16,6 +17,7 @@ mod resolve;
 mod sandbox;
 mod schema;
 mod secrets;
+mod strategy;
 mod template;
 mod text_skill;
 mod trigger;
@@ -26,7 +28,8 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-pub use catalog::{Catalog, SkillEntry};
+pub use agent::read_agent;
+pub use catalog::{AgentEntry, Agents, Catalog, SkillEntry};
 use names::Names;
 use order::Reader;
 use outline::Outline;
@@ -36,7 +39,8 @@ pub use secrets::is_secret_name;
 pub use text_skill::over_inputs;
 
 use crate::{
-    diagnostic::{Diagnostic, Problems},
+    diagnostic::{Diagnostic, Problems, codes::BAD_EXPRESSION},
+    expr::{Stack, on_big_stack},
     load::{Definition, Node},
     plan::{InputDeclaration, InputType, Limits, Plan, Sandbox, Step, StepId},
     value::Template,
@@ -44,6 +48,14 @@ use crate::{
 
 /// Checks a definition against the skills that there are. The plan is there exactly when no error is.
 pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<Diagnostic>) {
+    match on_big_stack(|stack| checked(definition, catalog, stack)) {
+        Ok(checked) => checked,
+        Err(error) => (None, vec![Diagnostic::new(BAD_EXPRESSION, 0..0, error.to_string())]),
+    }
+}
+
+/// All of the check is on the stack that expressions need: most definitions have some.
+fn checked(definition: &Definition, catalog: &Catalog, stack: &Stack) -> (Option<Plan>, Vec<Diagnostic>) {
     let mut problems = definition.problems.clone();
     let root = &definition.root;
     let plan = root.is_object().then(|| {
@@ -53,8 +65,10 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
         let mut check = Check {
             definition,
             catalog,
+            stack,
             names: Names::new(root, &outline, catalog),
             schemas: Schemas::default(),
+            inline: BTreeMap::new(),
             limits: None,
             sandbox: None,
             outline: &outline,
@@ -73,9 +87,12 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
 struct Check<'a, 'p> {
     definition: &'a Definition,
     catalog: &'a Catalog,
+    stack: &'p Stack,
     outline: &'p Outline<'a>,
     names: Names<'a>,
     schemas: Schemas<'a>,
+    /// Agents that the definition holds itself.
+    inline: BTreeMap<&'a str, AgentEntry>,
     /// Those of the step before.
     limits: Option<Arc<Limits>>,
     sandbox: Option<Arc<Sandbox>>,
@@ -95,13 +112,19 @@ impl<'a> Check<'a, '_> {
         for node in outline.all().map(|step| step.node).chain([root]) {
             node.get("sandbox").into_iter().for_each(|sandbox| sandbox::judge(sandbox, self.problems));
         }
+        self.inline_agents(root);
         for step in outline.beside() {
             self.skill_of(step.node);
+            self.agent_of(root, step.node);
         }
+        let per_step = self.per_step(root);
         let mut steps: Vec<Option<Step>> = Vec::new();
         for (step, spot) in outline.running() {
-            steps.push(self.step(root, step.node, spot));
+            let strategies = self.strategies(&per_step, step);
+            let planned = self.step(root, step.node, spot);
+            steps.push(planned.map(|planned| Step { strategies, ..planned }));
         }
+        let default_strategy = self.default_strategy(root);
         let outputs = self.outputs(root);
         let limits = root.get("resource_limits");
         let steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
@@ -115,6 +138,7 @@ impl<'a> Check<'a, '_> {
             mutable: values(root, "mutable"),
             outputs,
             limits: limits.map(limits::read).unwrap_or_default(),
+            default_strategy,
             timeout: limits.and_then(|limits| duration(limits, "max_execution_time")),
             schedules: trigger::schedules(root),
         })

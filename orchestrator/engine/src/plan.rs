@@ -3,10 +3,12 @@
 
 mod control;
 mod sandbox;
+mod strategy;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use schemas::{
+    agent::{AgentFile, Guardrails},
     json::Json,
     schedule::{CatchUp, Overlap},
     skill::Protocol,
@@ -15,6 +17,7 @@ use schemas::{
 pub use self::{
     control::{Branch, Conditional, Loop, Parallel, Turns, WaitFor},
     sandbox::{Endpoint, Network, Profile, Sandbox, SandboxChoice, Seccomp, User},
+    strategy::{Act, Backoff, Final, Jitter, Retry, Scale, Strategy, Trigger, seed},
 };
 use crate::{expr::Program, units::Bytes, value::Template};
 
@@ -50,6 +53,8 @@ pub struct Plan {
     pub outputs: Vec<(String, Template)>,
     /// Limits of the whole run.
     pub limits: Limits,
+    /// The strategy of leaf steps that have none.
+    pub default_strategy: Option<Strategy>,
     /// `max_execution_time` of the whole run.
     pub timeout: Option<Duration>,
     /// Triggers by the clock, in the order of the file.
@@ -171,6 +176,8 @@ pub struct Step {
     pub idle_timeout: Option<Duration>,
     /// Time between SIGTERM and kill.
     pub grace: Duration,
+    /// What it does with its failures: the first that fits acts.
+    pub strategies: Box<[Strategy]>,
     /// What to do with an attempt whose engine died.
     pub on_crash: OnCrash,
     /// Whether SIGTERM goes to the leader only.
@@ -180,7 +187,7 @@ pub struct Step {
 /// What a step does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepKind {
-    /// Calls a skill.
+    /// Calls a skill, or an agent: whatever runs as processes.
     Skill(Box<SkillCall>),
     /// Runs its steps in order.
     Sequence(Vec<StepId>),
@@ -196,6 +203,7 @@ impl StepKind {
     /// The word in `type`.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Skill(call) if call.agent().is_some() => "agent",
             Self::Skill(_) => "skill",
             Self::Sequence(_) => "sequence",
             Self::Parallel(_) => "parallel",
@@ -213,10 +221,10 @@ impl StepKind {
     }
 }
 
-/// The call of a skill, with everything that the shell needs to start it.
+/// The call of a skill or of an agent, with everything that the shell needs to start it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SkillCall {
-    /// Name of the skill.
+    /// Name of the skill or the agent.
     pub skill: String,
     /// What it is.
     pub target: Arc<SkillTarget>,
@@ -230,6 +238,16 @@ pub struct SkillCall {
     pub limits: Arc<Limits>,
     /// What it can see and do. Shared, since most steps have the same.
     pub sandbox: Arc<Sandbox>,
+}
+
+impl SkillCall {
+    /// The agent, if it calls one.
+    pub fn agent(&self) -> Option<&AgentTarget> {
+        match self.target.as_ref() {
+            SkillTarget::Agent(agent) => Some(agent),
+            SkillTarget::Builtin { .. } | SkillTarget::Program { .. } | SkillTarget::External(_) => None,
+        }
+    }
 }
 
 /// What a skill is.
@@ -247,6 +265,21 @@ pub enum SkillTarget {
     },
     /// A folder with a `skill.json`.
     External(ExternalSkill),
+    /// An agent. Its inputs are an object of two members: `prompt` (or `null`) and `inputs`.
+    Agent(Box<AgentTarget>),
+}
+
+/// An agent, and the guardrails within which the step has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentTarget {
+    /// What its file says.
+    pub file: Arc<AgentFile>,
+    /// Where paths in its file start; `None`: the folder of the definition.
+    pub folder: Option<String>,
+    /// What holds for it here.
+    pub guardrails: Guardrails,
+    /// JSON Schema of its result: that of the step, else its own.
+    pub output_schema: Option<Json>,
 }
 
 /// What a built-in skill touches.

@@ -14,6 +14,8 @@ mod group;
 mod locate;
 mod outputs;
 mod resume;
+mod retry;
+mod reuse;
 mod scope;
 mod state;
 mod stop;
@@ -76,8 +78,8 @@ pub struct Run {
     phase: Phase,
     /// Turns of steps, in the order in which their turn came: each after the one that holds it.
     instances: Vec<StepRun>,
-    /// Those that started, in start order.
-    order: Vec<InstanceId>,
+    /// Those that started, in start order; a gap where one began again later.
+    order: Vec<Option<InstanceId>>,
     /// The mutable context: what it holds now.
     mutable: BTreeMap<String, Json>,
     /// The steps at the top.
@@ -86,6 +88,8 @@ pub struct Run {
     live: HashMap<AttemptId, InstanceId>,
     /// Steps that only wait for a place, first come first.
     places: VecDeque<InstanceId>,
+    /// Steps that wait for their next try, by its number.
+    retrying: BTreeMap<AttemptId, InstanceId>,
     /// Who waits for whom to settle.
     waiters: BTreeMap<InstanceId, Vec<InstanceId>>,
     /// The way to a step outside all loops, shared by all of them.
@@ -113,6 +117,7 @@ impl Run {
             root: Group::with_turn(),
             live: HashMap::new(),
             places: VecDeque::new(),
+            retrying: BTreeMap::new(),
             waiters: BTreeMap::new(),
             no_turn: Arc::from([]),
             error: None,
@@ -142,6 +147,7 @@ impl Run {
             Event::RunStarted { isolation } => self.start(isolation, &mut moment),
             Event::AttemptEnded(ended) => self.attempt_ended(ended, &mut moment),
             Event::AttemptStopping { id, reason } => self.attempt_stopping(id, *reason, &mut moment),
+            Event::RetryDue { id } => self.retry_due(id, &mut moment),
             Event::RunTimedOut => self.timed_out(&mut moment),
             Event::RunResumed => self.resumed(&mut moment),
             Event::StopRequested { now: at_once, .. } => self.stop(*at_once, &mut moment),
@@ -183,7 +189,7 @@ impl Run {
             .iter()
             .enumerate()
             .filter(|(_, run)| run.started.is_none() && run.skip_reason().is_none());
-        self.order.iter().copied().chain(others.map(|(index, _)| InstanceId::at(index)))
+        self.order.iter().copied().flatten().chain(others.map(|(index, _)| InstanceId::at(index)))
     }
 
     fn start(&mut self, isolation: &Isolation, moment: &mut Moment<'_>) {

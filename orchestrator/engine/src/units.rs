@@ -11,6 +11,15 @@ impl Bytes {
     pub fn from_mebibytes(mebibytes: u32) -> Self {
         Self(u64::from(mebibytes) << 20)
     }
+
+    /// So many times as much; the largest size where there are too many.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "what is estimated needs no last byte")]
+        let bytes = self.0 as f64 * factor;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast stays in range")]
+        Self((bytes as u64).min(MAX_SIZE.0))
+    }
 }
 
 /// Longest duration: a hundred years. Sums with times of day stay far from any overflow.

@@ -1,11 +1,11 @@
 //! The limits of an attempt: what is set, what the engine itself holds, and who holds each, for the record.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use ipc::limits::{Bytes, ProcessLimits};
 use schemas::view::{Enforcer, Limit};
 use workflow_engine::{
-    plan::{Limits, Step},
+    plan::{Limits, SkillCall, Step},
     units,
     verdict::Bounds,
 };
@@ -52,6 +52,12 @@ pub(super) fn bounds(step: &Step, limits: &Limits) -> Bounds {
         file_size: limits.file_size.map(|bytes| bytes.0),
         pids: Some(u64::from(limits.pids.unwrap_or(PIDS))),
     }
+}
+
+/// The call with another limit on memory: a strategy gives the next try more.
+pub(super) fn scaled(call: &SkillCall, memory: units::Bytes) -> SkillCall {
+    let limits = Limits { memory: Some(memory), ..(*call.limits).clone() };
+    SkillCall { limits: Arc::new(limits), ..call.clone() }
 }
 
 /// Who would hold the limits of a step; one that holds others has none of its own.

@@ -42,9 +42,8 @@ impl Watcher for Log {
 fn level(event: &RunEvent) -> Level {
     match (event.kind, event.level.as_deref()) {
         (EventType::StepFailed, _) | (EventType::StepLog, Some("error")) => Level::Error,
-        (EventType::StepCancelled | EventType::RunStopping, _) | (EventType::StepLog, Some("warn")) => {
-            Level::Warn
-        }
+        (EventType::StepCancelled | EventType::StepRetrying | EventType::RunStopping, _)
+        | (EventType::StepLog, Some("warn")) => Level::Warn,
         (EventType::StepLog, Some("debug")) => Level::Debug,
         _ if event.error.is_some() => Level::Error,
         _ => Level::Info,
@@ -53,10 +52,16 @@ fn level(event: &RunEvent) -> Level {
 
 /// One line for people: the type, and what is known beyond it.
 pub(super) fn text(event: &RunEvent) -> String {
-    if let Some(text) = &event.text {
+    if let (EventType::StepLog, Some(text)) = (event.kind, &event.text) {
         return text.clone();
     }
     let mut text = event.kind.to_string();
+    if let Some(reason) = &event.text {
+        let _infallible = write!(text, ": {reason}");
+    }
+    if let Some(delay) = event.delay_ms {
+        let _infallible = write!(text, " in {delay} ms");
+    }
     if let Some(status) = event.status {
         let _infallible = write!(text, " {status}");
     }

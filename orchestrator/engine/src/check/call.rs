@@ -12,7 +12,7 @@ use crate::{
     diagnostic::codes::{BAD_MANIFEST, BAD_VALUE, HIDDEN_SKILL, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
     expr::Program,
     load::{Node, nearest},
-    plan::{KillMode, Limits, OnCrash, Sandbox, SkillCall, Step, StepKind},
+    plan::{KillMode, Limits, OnCrash, Sandbox, SandboxChoice, SkillCall, Step, StepKind},
     value::Template,
 };
 
@@ -31,7 +31,14 @@ impl<'a> Check<'a, '_> {
     pub(super) fn step(&mut self, root: &'a Node, node: &'a Node, spot: Spot) -> Option<Step> {
         self.awaits.clear();
         let when = node.get("when").map(|when| self.condition(when, Reader::Step(spot.step)));
-        if node.get("type").and_then(Node::as_text) != Some("skill") {
+        let word = node.get("type").and_then(Node::as_text);
+        if word == Some("agent") {
+            let call = self.agent_call(root, node, Reader::Step(spot.step));
+            let assign = self.assignments(node, spot);
+            let kind = StepKind::Skill(Box::new(call?));
+            return self.planned(node, spot, Made { kind, when: when.flatten(), assign }, None);
+        }
+        if word != Some("skill") {
             let kind = self.composite(node, spot);
             self.impossible_parts(node);
             let assign = self.assignments(node, spot);
@@ -40,9 +47,7 @@ impl<'a> Check<'a, '_> {
         let reader = Reader::Step(spot.step);
         let entry = self.skill_of(node);
         let inputs = self.inputs(node, entry, reader);
-        let env = node.get("env").map_or(&[][..], Node::members);
-        let env = env.iter().map(|member| (member.key.to_string(), self.template(&member.value, reader)));
-        let env = env.collect();
+        let env = self.environment(node, reader);
         let cwd = node.get("cwd").map(|cwd| self.template(cwd, reader));
         self.impossible_outputs(node);
         let assign = self.assignments(node, spot);
@@ -56,10 +61,16 @@ impl<'a> Check<'a, '_> {
             env,
             cwd,
             limits: self.shared(tightest(root, node, &own_limits, entry)),
-            sandbox: self.sandbox(root, node, entry),
+            sandbox: self.sandbox(root, node, &entry.sandbox),
         };
         let kind = StepKind::Skill(Box::new(call));
         self.planned(node, spot, Made { kind, when: when.flatten(), assign }, Some(entry))
+    }
+
+    /// The variables that a step sets.
+    pub(super) fn environment(&mut self, node: &'a Node, reader: Reader) -> Vec<(String, Template)> {
+        let members = node.get("env").map_or(&[][..], Node::members);
+        members.iter().map(|member| (member.key.to_string(), self.template(&member.value, reader))).collect()
     }
 
     /// What steps of all kinds have.
@@ -88,6 +99,7 @@ impl<'a> Check<'a, '_> {
             grace: duration(node, "grace")
                 .or_else(|| entry.and_then(|entry| entry.grace))
                 .unwrap_or(DEFAULT_GRACE),
+            strategies: Box::default(),
             assign: made.assign,
             on_crash: on_crash(node, entry),
             kill_mode: kill_mode(node),
@@ -95,7 +107,7 @@ impl<'a> Check<'a, '_> {
     }
 
     /// Limits that are those of the step before are kept once.
-    fn shared(&mut self, limits: Limits) -> Arc<Limits> {
+    pub(super) fn shared(&mut self, limits: Limits) -> Arc<Limits> {
         if self.limits.as_deref() != Some(&limits) {
             self.limits = Some(Arc::new(limits));
         }
@@ -103,8 +115,8 @@ impl<'a> Check<'a, '_> {
     }
 
     /// A sandbox that is that of the step before is kept once.
-    fn sandbox(&mut self, root: &Node, node: &Node, entry: &SkillEntry) -> Arc<Sandbox> {
-        let sandbox = sandbox::of_step(root, node, &entry.sandbox, self.problems);
+    pub(super) fn sandbox(&mut self, root: &Node, node: &Node, manifest: &SandboxChoice) -> Arc<Sandbox> {
+        let sandbox = sandbox::of_step(root, node, manifest, self.problems);
         if self.sandbox.as_deref() != Some(&sandbox) {
             self.sandbox = Some(Arc::new(sandbox));
         }
@@ -203,6 +215,8 @@ fn on_crash(step: &Node, entry: Option<&SkillEntry>) -> OnCrash {
     match step.get("on_crash").and_then(Node::as_text) {
         Some("fail") => OnCrash::Fail,
         Some(_) => OnCrash::Rerun,
+        // An agent does not do the same thing twice.
+        None if step.get("type").and_then(Node::as_text) == Some("agent") => OnCrash::Fail,
         None if entry.is_none_or(|entry| entry.idempotent) => OnCrash::Rerun,
         None => OnCrash::Fail,
     }

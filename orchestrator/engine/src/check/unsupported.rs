@@ -8,23 +8,17 @@ use crate::{
 };
 
 /// Kinds of steps.
-const KINDS: &[&str] = &["agent", "workflow"];
+const KINDS: &[&str] = &["workflow"];
 
 /// Keys at the top, each with the values (compact JSON) that ask for nothing.
-const TOP_KEYS: &[(&str, &[&str])] = &[
-    ("error_handling", &["{}", r#"{"default":"halt"}"#, r#"{"default":{"strategy":"halt"}}"#]),
-    ("agents", &["{}"]),
-    ("skills", &["{}"]),
-    ("handlers", &["[]"]),
-    ("finally", &["[]"]),
-];
+const TOP_KEYS: &[(&str, &[&str])] = &[("skills", &["{}"]), ("handlers", &["[]"]), ("finally", &["[]"])];
+
+/// Keys of `error_handling`, likewise.
+const HANDLING_KEYS: &[(&str, &[&str])] = &[("rollback", &[])];
 
 /// Keys of steps, likewise.
-const STEP_KEYS: &[(&str, &[&str])] = &[
-    ("rollback", &["[]"]),
-    ("error_handling", &[r#""halt""#, r#"{"strategy":"halt"}"#]),
-    ("secrets", &["[]"]),
-];
+const STEP_KEYS: &[(&str, &[&str])] =
+    &[("rollback", &["[]"]), ("secrets", &["[]"]), ("trust", &[r#""trusted""#])];
 
 /// Keys of steps that hold others, likewise: they belong to what runs as processes.
 const GROUP_KEYS: &[(&str, &[&str])] = &[
@@ -51,6 +45,9 @@ const INPUT_KEYS: &[(&str, &[&str])] = &[("secret", &["false"])];
 pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems) {
     keys(root, TOP_KEYS, problems);
     sandbox(root, problems);
+    if let Some(handling) = root.get("error_handling") {
+        keys(handling, HANDLING_KEYS, problems);
+    }
     for input in root.get("inputs").map_or(&[][..], Node::members) {
         keys(&input.value, INPUT_KEYS, problems);
     }
@@ -66,7 +63,7 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
         } else if step.spot.is_some() {
             keys(step.node, STEP_KEYS, problems);
             sandbox(step.node, problems);
-            if word != "skill" {
+            if !matches!(word, "skill" | "agent") {
                 keys(step.node, GROUP_KEYS, problems);
                 group_limits(step.node, problems);
             }

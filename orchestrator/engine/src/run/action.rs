@@ -9,7 +9,7 @@ use schemas::{
     view::{RunStatus, StopReason},
 };
 
-use crate::plan::StepId;
+use crate::{plan::StepId, units::Bytes};
 
 /// One effect.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,10 +43,12 @@ pub enum Action {
 }
 
 /// What a timer is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Timer {
     /// The run's own limit: `Event::RunTimedOut`.
     Run,
+    /// The wait for an attempt: `Event::RetryDue`.
+    Retry(AttemptId),
 }
 
 /// Everything about an attempt that depends on the state of the run; the rest is in the plan.
@@ -58,6 +60,8 @@ pub struct Spawn {
     pub step: StepId,
     /// The inputs, filled in: a JSON object.
     pub inputs: Json,
+    /// Its limit on memory, where it is not that of the plan.
+    pub memory: Option<Bytes>,
     /// The context that the skill sees: a JSON object.
     pub context: Json,
     /// The step's own environment, filled in.
@@ -105,6 +109,15 @@ pub enum Notice {
         id: AttemptId,
         /// From the start of its first attempt.
         duration_ms: u64,
+    },
+    /// A try failed, and another one will follow.
+    StepRetrying {
+        /// The attempt that failed.
+        id: AttemptId,
+        /// Why.
+        error: Box<Failure>,
+        /// How long the step waits for the next.
+        delay_ms: u64,
     },
     /// A step failed for good.
     StepFailed {

@@ -43,7 +43,7 @@ impl Run {
                 let turn = self.group(Some(id)).count();
                 self.advance_at(Place { owner: Some(id), turn }, moment);
             }
-            StepState::Stopping { .. } | StepState::Ended { .. } => {}
+            StepState::Retrying { .. } | StepState::Stopping { .. } | StepState::Ended { .. } => {}
         }
     }
 
@@ -200,11 +200,11 @@ impl Run {
         let step = self.step_of(id);
         // Put together only where somebody wants to know now.
         let missing = (!step.outputs.is_empty()).then(|| self.lacking(id)).flatten();
-        let result = match missing {
-            Some(name) => StepResult::Failed(missing_output(&self.step_of(id).name, &name).into()),
-            None => StepResult::Grouped,
-        };
-        self.end(id, result, moment);
+        match missing {
+            // What it left in the background is ended first.
+            Some(name) => self.fail_group(id, missing_output(&self.step_of(id).name, &name), moment),
+            None => self.end(id, StepResult::Grouped, moment),
+        }
     }
 
     fn lacking(&self, id: InstanceId) -> Option<String> {

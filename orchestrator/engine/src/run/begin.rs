@@ -1,6 +1,9 @@
 //! The beginning of a turn of a step: it waits for what it refers to and for a free place, then it starts.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use schemas::{
     failure::{Code, Details, Failure},
@@ -11,7 +14,7 @@ use schemas::{
 use super::{
     Job, Moment, Place, Run,
     action::{Action, Notice, Spawn},
-    group::{Closing, Group, Turn},
+    group::{Closing, Group, Past, Turn},
     locate::Reader,
     state::{Body, InstanceId, StepResult, StepRun, StepState, failure},
 };
@@ -27,6 +30,20 @@ const WHEN_FALSE: &str = "`when` was false";
 impl Run {
     /// The turn of a step has come.
     pub(super) fn begin_child(&mut self, place: Place, step: StepId, moment: &mut Moment<'_>) {
+        let past = self.group_mut(place.owner).past.remove(&(place.turn, step));
+        let id = match past {
+            Some(past) => self.reborn(past),
+            None => self.born(place, step),
+        };
+        self.group_mut(place.owner).child_begins(place.turn, id);
+        self.begin(id, moment);
+        if self.instances[id.index()].state == StepState::Waiting {
+            let id = self.instances[id.index()].attempt_id(&self.plan);
+            moment.actions.push(Action::Notice(Notice::StepWaiting { id }));
+        }
+    }
+
+    fn born(&mut self, place: Place, step: StepId) -> InstanceId {
         let id = InstanceId::at(self.instances.len());
         let body = match &self.plan.steps[step.index()].kind {
             // Nearly all steps have one attempt; a vector that grows by itself starts with room for four.
@@ -38,13 +55,51 @@ impl Run {
         };
         let turn = self.turn_path(place);
         let state = StepState::Waiting;
-        self.instances.push(StepRun { step, parent: place.owner, turn, started: None, state, body });
-        self.group_mut(place.owner).child_begins(place.turn, id);
-        self.begin(id, moment);
-        if self.instances[id.index()].state == StepState::Waiting {
-            let id = self.instances[id.index()].attempt_id(&self.plan);
-            moment.actions.push(Action::Notice(Notice::StepWaiting { id }));
+        self.instances.push(StepRun {
+            step,
+            parent: place.owner,
+            turn,
+            started: None,
+            state,
+            body,
+            recovery: None,
+        });
+        id
+    }
+
+    /// A child of a step that is tried again begins again; its attempts go on counting.
+    fn reborn(&mut self, past: Past) -> InstanceId {
+        let id = past.child;
+        // From now on it stands where it starts again.
+        if let Some(place) = past.place {
+            self.order[place] = None;
         }
+        let run = &mut self.instances[id.index()];
+        run.started = None;
+        run.state = StepState::Waiting;
+        run.recovery = None;
+        if run.group().is_some() {
+            self.begin_again(id);
+        }
+        id
+    }
+
+    /// A step that holds others is to begin again: its children are of the past.
+    pub(super) fn begin_again(&mut self, id: InstanceId) {
+        let is_loop = matches!(self.step_of(id).kind, StepKind::Loop(_));
+        let before = std::mem::take(self.group_mut(Some(id)));
+        let places: HashMap<InstanceId, usize> =
+            self.order.iter().enumerate().filter_map(|(place, id)| Some(((*id)?, place))).collect();
+        let mut past = before.past;
+        for (turn, number) in before.turns.iter().zip(0..) {
+            for child in &turn.children {
+                let step = self.instances[child.index()].step;
+                let place = places.get(child).copied();
+                past.insert((number, step), Past { child: *child, place });
+            }
+        }
+        let fresh = if is_loop { Group::default() } else { Group::with_turn() };
+        *self.group_mut(Some(id)) = Group { past, tries: before.tries, ..fresh };
     }
 
     fn turn_path(&self, place: Place) -> Arc<[u32]> {
@@ -76,6 +131,13 @@ impl Run {
             Ok(false) => return self.skip(id, moment),
             Err(error) => return self.refuse(id, &error, moment),
         }
+        self.enter(id, moment);
+    }
+
+    /// Starts a step whose turn it is, or lets it wait for a place.
+    pub(super) fn enter(&mut self, id: InstanceId, moment: &mut Moment<'_>) {
+        let plan = Arc::clone(&self.plan);
+        let step = &plan.steps[self.instances[id.index()].step.index()];
         match &step.kind {
             StepKind::Skill(_) if self.places.is_empty() && self.has_place() => self.launch(id, moment),
             StepKind::Skill(_) => self.places.push_back(id),
@@ -87,7 +149,7 @@ impl Run {
 
     /// Its `when` is false.
     fn skip(&mut self, id: InstanceId, moment: &mut Moment<'_>) {
-        self.order.push(id);
+        self.order.push(Some(id));
         self.end(id, StepResult::Skipped(WHEN_FALSE.to_owned()), moment);
     }
 
@@ -127,7 +189,7 @@ impl Run {
         // A later attempt is no later start of the step.
         if run.started.is_none() {
             run.started = Some(moment.now);
-            self.order.push(id);
+            self.order.push(Some(id));
         }
     }
 
@@ -154,6 +216,7 @@ impl Run {
             id: run.attempt_id(&self.plan),
             step: run.step,
             inputs: call.map_or_else(|| Ok(value::object(&[])), |call| call.inputs.fill(&scope))?,
+            memory: run.memory(),
             context: scope.context(),
             env: env
                 .map(|(name, value)| Ok((name.clone(), value.fill_text(&scope)?)))
@@ -176,6 +239,7 @@ impl Run {
     /// A step that holds others starts.
     fn open(&mut self, id: InstanceId, moment: &mut Moment<'_>) {
         self.start_instance(id, moment);
+        self.group_mut(Some(id)).tries += 1;
         let attempt = self.instances[id.index()].attempt_id(&self.plan);
         moment.actions.push(Action::Notice(Notice::StepStarted { id: attempt }));
         moment.todo.push_back(Job::Advance(Place { owner: Some(id), turn: 0 }));
@@ -232,7 +296,9 @@ impl Run {
 
     /// A step that holds others cannot go on.
     pub(super) fn fail_group(&mut self, id: InstanceId, failure: Failure, moment: &mut Moment<'_>) {
-        self.group_mut(Some(id)).failure = Some(failure.into());
+        let group = self.group_mut(Some(id));
+        group.failure = Some(failure.into());
+        group.winner = None;
         self.close(id, Closing::Failed, moment);
     }
 
@@ -258,6 +324,6 @@ impl Run {
         let plan = Arc::clone(&self.plan);
         let run = &mut self.instances[id.index()];
         let result: StepResult = run.takes(ended, &plan.steps[run.step.index()]);
-        self.end(id, result, moment);
+        self.take_result(id, result, moment);
     }
 }

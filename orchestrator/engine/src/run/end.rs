@@ -13,10 +13,37 @@ use super::{
 };
 use crate::plan::{StepKind, WaitFor};
 
+/// What a failure ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// What holds the step, by its own rules.
+    Around,
+    /// The whole run at once.
+    Run(End),
+}
+
 impl Run {
     /// Ends a turn of a step.
     pub(super) fn end(&mut self, id: InstanceId, result: StepResult, moment: &mut Moment<'_>) {
+        self.end_reaching(id, result, Reach::Around, moment);
+    }
+
+    /// Ends a turn of a step by a failure that may reach beyond what holds it.
+    pub(super) fn end_by(
+        &mut self,
+        id: InstanceId,
+        failure: Box<Failure>,
+        reach: Reach,
+        moment: &mut Moment<'_>,
+    ) {
+        self.end_reaching(id, StepResult::Failed(failure), reach, moment);
+    }
+
+    fn end_reaching(&mut self, id: InstanceId, result: StepResult, reach: Reach, moment: &mut Moment<'_>) {
         let run = &mut self.instances[id.index()];
+        if let StepState::Retrying { .. } = run.state {
+            self.retrying.remove(&run.attempt_id(&self.plan));
+        }
         let duration_ms = run.started.map_or(0, |started| moment.now.millis_since(&started));
         run.state = StepState::Ended { at: moment.now, result: result.clone() };
         let result = self.assign(id, result);
@@ -38,7 +65,10 @@ impl Run {
         let is_settled = self.is_settled(id);
         match result {
             StepResult::Completed(_) | StepResult::Grouped => self.child_completed(owner, id, moment),
-            StepResult::Failed(failure) => self.child_failed(owner, *failure, moment),
+            StepResult::Failed(failure) => match reach {
+                Reach::Around => self.child_failed(owner, *failure, moment),
+                Reach::Run(end) => self.halt(end, Some(*failure), moment),
+            },
             // Nobody asked for it: it is a stop all the same.
             StepResult::Cancelled if self.group(owner).closing.is_none() => {
                 self.halt(End::Cancelled, None, moment);
@@ -92,7 +122,7 @@ impl Run {
                     Some(Closing::Cancelled) | None => return,
                     Some(Closing::Won) => at = parent,
                 },
-                StepState::Waiting | StepState::Ended { .. } => at = parent,
+                StepState::Waiting | StepState::Retrying { .. } | StepState::Ended { .. } => at = parent,
             }
         }
         self.halt(End::Failed, Some(failure), moment);
@@ -127,7 +157,7 @@ impl Run {
             Some(Closing::Won) => self.complete_group(id, moment),
             Some(Closing::Failed) => {
                 let failure = self.failure_of(id);
-                self.end(id, StepResult::Failed(failure.into()), moment);
+                self.take_result(id, StepResult::Failed(failure.into()), moment);
             }
             Some(Closing::Cancelled) | None => self.end(id, StepResult::Cancelled, moment),
         }

@@ -1,11 +1,11 @@
 //! What a step that holds others keeps of them: its turns, and how it will end.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use schemas::{failure::Failure, json::Json};
 
 use super::state::InstanceId;
-use crate::plan::Branch;
+use crate::plan::{Branch, StepId};
 
 /// The children of one instance of a composite, or of the run itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,6 +28,18 @@ pub(super) struct Group {
     pub(super) failure: Option<Box<Failure>>,
     /// Failures of its children.
     pub(super) causes: Vec<Failure>,
+    /// How often it began.
+    pub(super) tries: u32,
+    /// Of a step that began again: its children of tries before, by turn and step.
+    pub(super) past: BTreeMap<(u32, StepId), Past>,
+}
+
+/// A child of a try before. It begins again where it stands, so that its attempts go on counting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Past {
+    pub(super) child: InstanceId,
+    /// Its place among those that started.
+    pub(super) place: Option<usize>,
 }
 
 /// Why nothing new starts in a group.

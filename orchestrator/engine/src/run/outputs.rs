@@ -20,6 +20,7 @@ impl Run {
             StepState::Ended { result: StepResult::Grouped, .. } => Some(self.whole(id)),
             StepState::Ended { .. }
             | StepState::Waiting
+            | StepState::Retrying { .. }
             | StepState::Running { .. }
             | StepState::Stopping { .. } => None,
         }
@@ -35,6 +36,7 @@ impl Run {
             }
             StepState::Ended { .. }
             | StepState::Waiting
+            | StepState::Retrying { .. }
             | StepState::Running { .. }
             | StepState::Stopping { .. } => 0,
         }

@@ -30,8 +30,9 @@ impl Run {
             }
             Phase::Stopping { .. } => {}
         }
+        self.arm_retries(moment);
         let in_flight: Vec<_> =
-            self.order.iter().copied().filter(|id| self.instances[id.index()].is_live()).collect();
+            self.order.iter().copied().flatten().filter(|id| self.instances[id.index()].is_live()).collect();
         self.live.clear();
         let mut ends = Vec::new();
         for id in in_flight.into_iter().rev() {
@@ -53,7 +54,10 @@ impl Run {
         let run = &self.instances[id.index()];
         let reason = match run.state {
             StepState::Stopping { reason, .. } => Some(reason),
-            StepState::Waiting | StepState::Running { .. } | StepState::Ended { .. } => None,
+            StepState::Waiting
+            | StepState::Retrying { .. }
+            | StepState::Running { .. }
+            | StepState::Ended { .. } => None,
         };
         let step = self.step_of(id);
         let outcome = verdict::died(&step.name, reason, bounds(step));

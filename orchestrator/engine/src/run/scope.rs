@@ -26,7 +26,7 @@ impl Run {
 
     pub(super) fn step_status(step: &StepRun) -> StepStatus {
         match &step.state {
-            StepState::Waiting => StepStatus::Waiting,
+            StepState::Waiting | StepState::Retrying { .. } => StepStatus::Waiting,
             StepState::Running { .. } | StepState::Stopping { .. } => StepStatus::Running,
             StepState::Ended { result: StepResult::Completed(_) | StepResult::Grouped, .. } => {
                 StepStatus::Completed
@@ -69,7 +69,7 @@ impl RunScope<'_> {
         match member {
             "status" => Json::from_serialize(&Run::step_status(newest)).ok(),
             "outputs" => self.run.outputs_of(id),
-            "attempts" if newest.skip_reason().is_some() => Json::from_serialize(&0).ok(),
+            "attempts" if newest.started.is_none() => Json::from_serialize(&0).ok(),
             "attempts" => Json::from_serialize(&newest.attempt()).ok(),
             "error" => match &newest.state {
                 StepState::Ended { result: StepResult::Failed(failure), .. } => {
@@ -77,6 +77,7 @@ impl RunScope<'_> {
                 }
                 StepState::Ended { .. }
                 | StepState::Waiting
+                | StepState::Retrying { .. }
                 | StepState::Running { .. }
                 | StepState::Stopping { .. } => Some(Json::null()),
             },

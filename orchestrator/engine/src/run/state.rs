@@ -1,7 +1,8 @@
 //! The states of a run and of its steps. Times live in the variants.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use schemas::{
     failure::{Code, Details, Failure},
     journal::{AttemptEnded, AttemptId, Now, Outcome, Output},
@@ -12,6 +13,7 @@ use schemas::{
 use super::group::Group;
 use crate::{
     plan::{Plan, Step, StepId},
+    units::Bytes,
     value,
 };
 
@@ -108,6 +110,19 @@ pub struct StepRun {
     /// Where it stands.
     pub state: StepState,
     pub(super) body: Body,
+    /// Absent as long as nothing failed.
+    pub(super) recovery: Option<Box<Recovery>>,
+}
+
+/// What a turn of a step keeps of its failures.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Recovery {
+    /// Tries that failed; attempts that died with their engine and ran again are not among them.
+    pub(super) failures: u32,
+    /// Memory of the next attempt, where it is not that of the plan.
+    pub(super) memory: Option<Bytes>,
+    /// The last failure.
+    pub(super) last: Box<Failure>,
 }
 
 /// What a turn of a step consists of.
@@ -124,6 +139,13 @@ pub(super) enum Body {
 pub enum StepState {
     /// It waits for what it refers to, or for a free place.
     Waiting,
+    /// It failed, and waits for its next try.
+    Retrying {
+        /// The moment of the next try.
+        due: Timestamp,
+        /// The whole wait.
+        wait: Duration,
+    },
     /// An attempt runs, or the steps inside do.
     Running {
         /// Since when.
@@ -173,8 +195,41 @@ impl StepRun {
 
     /// Number of the attempt that runs, or of the last one.
     pub fn attempt(&self) -> u32 {
-        let ended = u32::try_from(self.attempts().len()).unwrap_or(u32::MAX);
-        if self.is_over() { ended.max(1) } else { ended.saturating_add(1) }
+        match (&self.state, &self.body) {
+            (StepState::Ended { .. }, _)
+            | (StepState::Running { .. } | StepState::Stopping { .. }, Body::Group(_)) => self.tried().max(1),
+            (StepState::Running { .. } | StepState::Stopping { .. }, Body::Attempts(_))
+            | (StepState::Waiting | StepState::Retrying { .. }, _) => self.tried().saturating_add(1),
+        }
+    }
+
+    /// Attempts that ended; of a step that holds others those that began.
+    pub(super) fn tried(&self) -> u32 {
+        match &self.body {
+            Body::Attempts(attempts) => u32::try_from(attempts.len()).unwrap_or(u32::MAX),
+            Body::Group(group) => group.tries,
+        }
+    }
+
+    /// Tries that failed and count.
+    pub(super) fn failures(&self) -> u32 {
+        self.recovery.as_ref().map_or(0, |recovery| recovery.failures)
+    }
+
+    /// Memory of its attempt, where it is not that of the plan.
+    pub(super) fn memory(&self) -> Option<Bytes> {
+        self.recovery.as_ref().and_then(|recovery| recovery.memory)
+    }
+
+    /// The moment of its next try.
+    pub fn retry_at(&self) -> Option<Timestamp> {
+        match self.state {
+            StepState::Retrying { due, .. } => Some(due),
+            StepState::Waiting
+            | StepState::Running { .. }
+            | StepState::Stopping { .. }
+            | StepState::Ended { .. } => None,
+        }
     }
 
     /// Why it was skipped.
@@ -183,6 +238,7 @@ impl StepRun {
             StepState::Ended { result: StepResult::Skipped(reason), .. } => Some(reason),
             StepState::Ended { .. }
             | StepState::Waiting
+            | StepState::Retrying { .. }
             | StepState::Running { .. }
             | StepState::Stopping { .. } => None,
         }
@@ -201,14 +257,17 @@ impl StepRun {
     pub fn is_live(&self) -> bool {
         match self.state {
             StepState::Running { .. } | StepState::Stopping { .. } => self.group().is_none(),
-            StepState::Waiting | StepState::Ended { .. } => false,
+            StepState::Waiting | StepState::Retrying { .. } | StepState::Ended { .. } => false,
         }
     }
 
     pub(super) fn is_over(&self) -> bool {
         match self.state {
             StepState::Ended { .. } => true,
-            StepState::Waiting | StepState::Running { .. } | StepState::Stopping { .. } => false,
+            StepState::Waiting
+            | StepState::Retrying { .. }
+            | StepState::Running { .. }
+            | StepState::Stopping { .. } => false,
         }
     }
 
@@ -233,7 +292,10 @@ impl StepRun {
                 self.state = StepState::Stopping { since, reason, asked: now };
                 true
             }
-            StepState::Waiting | StepState::Stopping { .. } | StepState::Ended { .. } => false,
+            StepState::Waiting
+            | StepState::Retrying { .. }
+            | StepState::Stopping { .. }
+            | StepState::Ended { .. } => false,
         }
     }
 

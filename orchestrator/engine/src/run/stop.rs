@@ -89,7 +89,9 @@ impl Run {
         }
         for id in below.into_iter().rev() {
             match self.instances[id.index()].state {
-                StepState::Waiting => self.end(id, StepResult::Cancelled, moment),
+                StepState::Waiting | StepState::Retrying { .. } => {
+                    self.end(id, StepResult::Cancelled, moment);
+                }
                 StepState::Stopping { .. } if self.instances[id.index()].group().is_some() => {
                     self.closed(id, moment);
                 }

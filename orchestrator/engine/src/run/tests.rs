@@ -8,6 +8,8 @@ mod data;
 mod pairs;
 mod properties;
 mod resume;
+mod retry;
+mod reuse;
 mod shape;
 mod trees;
 mod view;
@@ -171,6 +173,7 @@ fn state(run: &Run) -> String {
     for step in run.steps() {
         let word = match &step.state {
             StepState::Waiting => "waiting".to_owned(),
+            StepState::Retrying { wait, .. } => format!("retrying in {wait:?}"),
             StepState::Running { .. } => "running".to_owned(),
             StepState::Stopping { reason, .. } => format!("stopping:{reason}"),
             StepState::Ended { result: StepResult::Completed(value), .. } => format!("completed {value:?}"),
@@ -200,6 +203,9 @@ fn told(action: &Action) -> String {
             format!("terminate {} {reason}{}", attempt(id), if *now { " now" } else { "" })
         }
         Action::ArmTimer { timer: super::Timer::Run, after } => format!("arm run {after:?}"),
+        Action::ArmTimer { timer: super::Timer::Retry(id), after } => {
+            format!("arm {} {after:?}", attempt(id))
+        }
         Action::Notice(notice) => told_notice(notice),
         Action::Finish { status } => format!("finish {status}"),
     }
@@ -218,6 +224,9 @@ fn told_notice(notice: &Notice) -> String {
         Notice::StepStarted { id } => format!("({} started)", attempt(id)),
         Notice::StepSkipped { id, reason } => format!("({} skipped: {reason})", attempt(id)),
         Notice::StepCompleted { id, duration_ms } => format!("({} completed {duration_ms}ms)", attempt(id)),
+        Notice::StepRetrying { id, error, delay_ms } => {
+            format!("({} retrying {} {delay_ms}ms)", attempt(id), error.code.as_str())
+        }
         Notice::StepFailed { id, error, duration_ms } => {
             format!("({} failed {} {duration_ms}ms)", attempt(id), error.code.as_str())
         }

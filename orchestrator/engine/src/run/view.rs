@@ -75,7 +75,10 @@ impl Run {
         let run = id.map(|id| &self.instances[id.index()]);
         let ended_at = run.and_then(|run| match run.state {
             StepState::Ended { at, .. } => Some(at),
-            StepState::Waiting | StepState::Running { .. } | StepState::Stopping { .. } => None,
+            StepState::Waiting
+            | StepState::Retrying { .. }
+            | StepState::Running { .. }
+            | StepState::Stopping { .. } => None,
         });
         let started = run.and_then(|run| run.started);
         StepView {
@@ -92,10 +95,12 @@ impl Run {
                 StepState::Ended { result: StepResult::Failed(failure), .. } => Some((**failure).clone()),
                 StepState::Ended { .. }
                 | StepState::Waiting
+                | StepState::Retrying { .. }
                 | StepState::Running { .. }
                 | StepState::Stopping { .. } => None,
             }),
             skip_reason: run.and_then(StepRun::skip_reason).map(str::to_owned),
+            retry_at: run.and_then(StepRun::retry_at),
             attempts: run.map(|run| self.attempt_views(run)).unwrap_or_default(),
         }
     }
@@ -103,7 +108,7 @@ impl Run {
     fn attempt_views(&self, run: &StepRun) -> Vec<AttemptView> {
         let mut attempts: Vec<_> = run.attempts().iter().map(|ended| self.ended_attempt(ended)).collect();
         let stopping = match run.state {
-            StepState::Waiting | StepState::Ended { .. } => return attempts,
+            StepState::Waiting | StepState::Retrying { .. } | StepState::Ended { .. } => return attempts,
             StepState::Running { .. } | StepState::Stopping { .. } if !run.is_live() => return attempts,
             StepState::Running { .. } => None,
             StepState::Stopping { reason, .. } => Some(reason),

@@ -124,6 +124,7 @@ fn format_version(event: &Event) -> Option<u32> {
         Event::RunStarted { .. }
         | Event::AttemptEnded(_)
         | Event::AttemptStopping { .. }
+        | Event::RetryDue { .. }
         | Event::RunTimedOut
         | Event::StopRequested { .. }
         | Event::RunResumed => None,

@@ -40,8 +40,14 @@ pub(super) fn steps(view: &RunView, reader: &Reader) -> String {
                 usage: sum(&step.attempts),
             },
         );
-        if step.attempts.len() > 1 {
+        if step.attempts.len() > 1 || step.retry_at.is_some() {
             attempts(&mut table, &branch.further, &step.attempts);
+        }
+        if let Some(at) = step.retry_at {
+            let rest = u64::try_from(at.as_millisecond().saturating_sub(reader.now.as_millisecond()));
+            let name = format!("{}next try in {}", branch.further, quantity::millis(rest.unwrap_or(0)));
+            let status = Cell::from("-");
+            table.row(&name, "", Line { status, time: None, tries: 0, usage: Usage::default() });
         }
     }
     table.table.render(reader.columns)

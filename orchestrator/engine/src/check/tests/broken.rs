@@ -505,8 +505,6 @@ fn not_supported() {
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","async":true,"description":"","rollback":{"id":"u","type":"skill","skill":"echo"},"error_handling":{"strategy":"retry"},"secrets":["A"],"sandbox":"strict","trust":"untrusted"}"#), @r#"
     E090 4:71-4:81 "/steps/1/rollback" `rollback` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
-    E090 4:123-4:139 "/steps/1/error_handling" `error_handling` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
     E090 4:161-4:170 "/steps/1/secrets" `secrets` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     "#);
@@ -515,14 +513,11 @@ fn not_supported() {
       hint: it is part of the language, and refused rather than ignored
     E090 1:136-1:145 "/finally" `finally` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
-    E090 1:164-1:171 "/finally/0/type" `agent` steps are not supported by this version
-    E090 1:186-1:194 "/agents" `agents` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
+    E080 1:180-1:183 "/finally/0/agent" the agent `x` does not exist
+      hint: searched: `agents` of the definition, ./agents, built in
     E090 1:204-1:212 "/skills" `skills` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E090 1:281-1:289 "/inputs/s/secret" `secret` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
-    E090 1:297-1:313 "/error_handling" `error_handling` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     "#);
     assert_snapshot!(steps(r#"{"id":"q","type":"sequence","steps":[{"id":"c","type":"skill","skill":"echo"}]},
@@ -541,12 +536,11 @@ fn not_supported() {
     E010 7:44-7:45 "/steps/4/condition" `condition` must be a string, this is a number
     "#);
     assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"agent","agent":"x","guardrails":{"max_iteration":1}}],"error_handling":{"default":"retry","per_step":{"a":{"strategy":"retry","on":["exit_cod","skill_error:X"],"backof":"fixed"}}}}"#), @r#"
-    E090 1:57-1:64 "/steps/0/type" `agent` steps are not supported by this version
+    E080 1:73-1:76 "/steps/0/agent" the agent `x` does not exist
+      hint: searched: `agents` of the definition, ./agents, built in
     E012 1:91-1:106 "/steps/0/guardrails/max_iteration" the key `max_iteration` is not known here
       hint: did you mean `max_iterations`?
       suggestion: 1:92 max_iteration -> max_iterations
-    E090 1:112-1:128 "/error_handling" `error_handling` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
     E013 1:190-1:200 "/error_handling/per_step/a/on/0" `exit_cod` is not a value of `on`
       hint: did you mean `exit_code`?
       suggestion: 1:191 exit_cod -> exit_code

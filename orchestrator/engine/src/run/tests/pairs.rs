@@ -21,13 +21,18 @@ use crate::run::{End, Phase, Run, StepState};
 fn states() -> Vec<(&'static str, Driven)> {
     let steps = format!(
         r#""steps":[{},{}]"#,
-        echo("a", r#""outputs":["x","y"]"#),
+        echo(
+            "a",
+            r#""outputs":["x","y"],"error_handling":{"strategy":"retry","max_attempts":2,"on":["exit_code"]}"#
+        ),
         echo("b", r#""inputs":{"v":"a.x"}"#)
     );
     let plan = plan(&definition(&steps));
     let fresh = || Driven::new(Arc::clone(&plan), created());
     let running = || fresh().apply_all([started()]);
     let a_done = || ended(id("a", 1), completed(r#"{"x":1,"y":2}"#));
+    let retrying = || running().apply_all([ended(id("a", 1), failed("a", Code::ExitCode))]);
+    let due = |step, attempt| Event::RetryDue { id: id(step, attempt) };
     let second = || running().apply_all([a_done()]);
     vec![
         ("queued", fresh()),
@@ -35,6 +40,8 @@ fn states() -> Vec<(&'static str, Driven)> {
         ("first is stopping", running().apply_all([stopping(id("a", 1), StopReason::Timeout)])),
         ("second runs", second()),
         ("second is stopping", second().apply_all([stopping(id("b", 1), StopReason::IdleTimeout)])),
+        ("first waits for a try", retrying()),
+        ("first is tried again", retrying().apply_all([due("a", 2)])),
         ("run is stopped", running().apply_all([stop(false)])),
         ("run timed out", running().apply_all([Event::RunTimedOut])),
         ("completed", second().apply_all([ended(id("b", 1), completed("1"))])),
@@ -56,7 +63,7 @@ fn events() -> Vec<(String, Event)> {
     for (by, now) in stops.into_iter().chain([(StopSource::Command, true)]) {
         events.push((format!("stop by {by:?} now={now}"), Event::StopRequested { now, by }));
     }
-    for attempt in [id("a", 1), id("b", 1)] {
+    for attempt in [id("a", 1), id("a", 2), id("b", 1)] {
         events.extend(events_of(&attempt));
     }
     events
@@ -69,6 +76,7 @@ fn events_of(attempt: &AttemptId) -> Vec<(String, Event)> {
     for (word, outcome) in outcomes(&attempt.step) {
         events.push((format!("{name} ended {word}"), ended(attempt.clone(), outcome)));
     }
+    events.push((format!("{name} due"), Event::RetryDue { id: attempt.clone() }));
     for reason in [StopReason::Timeout, StopReason::Stop] {
         events.push((format!("{name} stopping {reason}"), stopping(attempt.clone(), reason)));
     }
@@ -78,7 +86,7 @@ fn events_of(attempt: &AttemptId) -> Vec<(String, Event)> {
 /// Attempts that never are: what they say moves nothing, in any state.
 fn strangers() -> Vec<AttemptId> {
     let turn = AttemptId { turn: vec![0], ..id("a", 1) };
-    vec![id("a", 0), id("a", 2), id("b", u32::MAX), turn, id("stranger", 1)]
+    vec![id("a", 0), id("a", 3), id("b", u32::MAX), turn, id("stranger", 1)]
 }
 
 fn outcomes(step: &str) -> Vec<(&'static str, Outcome)> {
@@ -99,6 +107,7 @@ fn kind(event: &Event) -> &'static str {
         Event::RunStarted { .. } => "run_started",
         Event::AttemptEnded(_) => "attempt_ended",
         Event::AttemptStopping { .. } => "attempt_stopping",
+        Event::RetryDue { .. } => "retry_due",
         Event::RunTimedOut => "run_timed_out",
         Event::StopRequested { .. } => "stop_requested",
         Event::RunResumed => "run_resumed",
@@ -117,6 +126,7 @@ fn place(run: &Run) -> String {
     };
     let step = run.steps().last().map_or("no step", |step| match step.state {
         StepState::Waiting => "step waits",
+        StepState::Retrying { .. } => "step waits for a try",
         StepState::Running { .. } => "step runs",
         StepState::Stopping { .. } => "step stops",
         StepState::Ended { .. } => "step ended",
@@ -127,7 +137,7 @@ fn place(run: &Run) -> String {
 #[test]
 fn all_events_and_all_places_are_in_the_table() {
     let kinds: BTreeSet<_> = events().iter().map(|(_, event)| kind(event)).collect();
-    assert_eq!(kinds.len(), 7, "{kinds:?}");
+    assert_eq!(kinds.len(), 8, "{kinds:?}");
     let places: BTreeSet<_> = states().iter().map(|(_, driven)| place(&driven.run)).collect();
     insta::assert_debug_snapshot!(places, @r#"
     {
@@ -137,6 +147,7 @@ fn all_events_and_all_places_are_in_the_table() {
         "queued, no step",
         "running, step runs",
         "running, step stops",
+        "running, step waits for a try",
         "stopping, then cancelled",
         "stopping, then failed",
     }

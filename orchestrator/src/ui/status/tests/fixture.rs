@@ -76,6 +76,7 @@ pub(super) fn step(id: &str, kind: &str, status: StepStatus) -> StepView {
         outputs: None,
         error: None,
         skip_reason: None,
+        retry_at: None,
         attempts: Vec::new(),
     }
 }

@@ -76,7 +76,8 @@ impl Witness {
     fn takes(&mut self, event: &Event) {
         let going = self.finished.is_none();
         match event {
-            Event::RunCreated(_) => {}
+            // Nothing of these plans is tried again.
+            Event::RunCreated(_) | Event::RetryDue { .. } => {}
             Event::RunResumed => self.crashes(),
             Event::RunStarted { .. } => self.started |= going,
             Event::AttemptEnded(ended) => {
@@ -152,6 +153,7 @@ impl Witness {
             Notice::RunStopping => assert!(self.over, "a run stops when something stops it"),
             Notice::StepWaiting { id } => panic!("{id:?} waits, but nothing runs beside it"),
             Notice::StepStarted { id } => assert_eq!(id.step, self.steps[self.ended.len()]),
+            Notice::StepRetrying { id, .. } => panic!("no step of these plans has a strategy: {id:?}"),
             Notice::StepSkipped { id, .. } => panic!("no step of these plans has a `when`: {id:?}"),
             Notice::StepCompleted { id, .. } => self.step_ends(id, StepStatus::Completed),
             Notice::StepFailed { id, .. } => self.step_ends(id, StepStatus::Failed),
@@ -196,6 +198,7 @@ impl Witness {
         let stopping = run.steps().last().and_then(|step| match step.state {
             crate::run::StepState::Stopping { reason, .. } => Some(reason),
             crate::run::StepState::Waiting
+            | crate::run::StepState::Retrying { .. }
             | crate::run::StepState::Running { .. }
             | crate::run::StepState::Ended { .. } => None,
         });

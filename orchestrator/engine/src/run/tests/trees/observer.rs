@@ -79,6 +79,7 @@ impl Observer {
             Event::RunCreated(_)
             | Event::RunStarted { .. }
             | Event::AttemptStopping { .. }
+            | Event::RetryDue { .. }
             | Event::RunResumed => {}
         }
         for action in actions {
@@ -126,7 +127,7 @@ impl Observer {
             Notice::StepCancelled { id, .. } => self.ends(id, "cancelled"),
             Notice::StepSkipped { id, .. } => self.ends(id, "skipped"),
             Notice::RunStopping => self.over = true,
-            Notice::RunStarted | Notice::RunEnded { .. } => {}
+            Notice::RunStarted | Notice::StepRetrying { .. } | Notice::RunEnded { .. } => {}
         }
     }
 

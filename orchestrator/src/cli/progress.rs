@@ -1,4 +1,4 @@
-//! What `run` shows while it goes on: plain lines on stderr, or the event stream on stdout.
+//! What `run`, `resume` and `retry` show while it goes on: plain lines on stderr, or the event stream on stdout.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,6 @@ use schemas::{
 };
 use workflow_engine::run::Run;
 
-use super::Arguments;
 use crate::{
     dispatcher::Watcher,
     errors::{CommandError, Result},
@@ -22,8 +21,9 @@ pub(super) struct Progress {
     workflow: String,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Shape {
+/// What is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
     /// Nobody looks.
     Silent,
     /// Lines for people.
@@ -35,13 +35,7 @@ enum Shape {
 }
 
 impl Progress {
-    pub(super) fn new(arguments: &Arguments, workflow: String, detached: bool) -> Self {
-        let shape = match (detached, arguments.events, arguments.json) {
-            (true, _, _) => Shape::Silent,
-            (false, true, _) => Shape::Events,
-            (false, false, true) => Shape::View,
-            (false, false, false) => Shape::Lines,
-        };
+    pub(super) fn new(shape: Shape, workflow: String) -> Self {
         Self { shape, workflow }
     }
 
