@@ -17,8 +17,7 @@ const TOP_KEYS: &[(&str, &[&str])] = &[("skills", &["{}"]), ("handlers", &["[]"]
 const HANDLING_KEYS: &[(&str, &[&str])] = &[("rollback", &[])];
 
 /// Keys of steps, likewise.
-const STEP_KEYS: &[(&str, &[&str])] =
-    &[("rollback", &["[]"]), ("secrets", &["[]"]), ("trust", &[r#""trusted""#])];
+const STEP_KEYS: &[(&str, &[&str])] = &[("rollback", &["[]"]), ("secrets", &["[]"])];
 
 /// Keys of steps that hold others, likewise: they belong to what runs as processes.
 const GROUP_KEYS: &[(&str, &[&str])] = &[
