@@ -8,6 +8,7 @@ mod control;
 mod generated;
 mod hostile;
 mod pages;
+mod places;
 mod plans;
 mod spec;
 mod strategies;
