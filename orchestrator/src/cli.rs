@@ -7,6 +7,9 @@ mod delete;
 mod detach;
 mod doctor;
 mod eval;
+mod explain;
+mod graph;
+mod history;
 mod list;
 mod logs;
 mod man;
@@ -14,6 +17,7 @@ mod output;
 mod progress;
 #[cfg(test)]
 mod reference;
+mod report;
 mod resume;
 mod retry;
 mod run;
@@ -71,6 +75,10 @@ enum Command {
     Stop(stop::Arguments),
     Validate(validate::Arguments),
     Delete(delete::Arguments),
+    History(history::Arguments),
+    Explain(explain::Arguments),
+    Graph(graph::Arguments),
+    Report(report::Arguments),
     Schedule(schedule::Arguments),
     Daemon(daemon::Arguments),
     Schema(schema::Arguments),
@@ -108,6 +116,10 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Stop(arguments) => stop::run(&arguments, &home()?),
         Command::Validate(arguments) => validate::run(&arguments, &home()?),
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
+        Command::History(arguments) => history::run(&arguments, &home()?),
+        Command::Explain(arguments) => explain::run(&arguments, &home()?),
+        Command::Graph(arguments) => graph::run(&arguments, &home()?),
+        Command::Report(arguments) => report::run(&arguments, &home()?),
         Command::Schedule(arguments) => schedule::run(&arguments, &home()?),
         Command::Daemon(arguments) => daemon::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),

@@ -2,6 +2,9 @@
 
 pub mod agents;
 pub mod doctor;
+pub mod explain;
+pub mod graph;
+pub mod history;
 pub mod list;
 pub mod log;
 pub mod schedules;

@@ -10,6 +10,9 @@ use schemas::{
     output::{
         agents::AgentListing,
         doctor::Doctor,
+        explain::Explanation,
+        graph::Graph,
+        history::History,
         list::Listing,
         log::LogLine,
         schedules::{Fires, ScheduleListing},
@@ -64,6 +67,12 @@ enum Name {
     Fires,
     /// agents list --json.
     Agents,
+    /// history --json.
+    History,
+    /// explain --json.
+    Explain,
+    /// graph --json.
+    Graph,
     /// doctor --json.
     Doctor,
 }
@@ -88,6 +97,9 @@ fn schema(name: Name) -> Value {
         Name::Schedules => printed::<ScheduleListing>(),
         Name::Fires => printed::<Fires>(),
         Name::Agents => printed::<AgentListing>(),
+        Name::History => printed::<History>(),
+        Name::Explain => printed::<Explanation>(),
+        Name::Graph => printed::<Graph>(),
         Name::Doctor => printed::<Doctor>(),
     }
 }
