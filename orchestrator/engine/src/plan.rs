@@ -2,6 +2,7 @@
 //! to ids, limits and defaults are merged. Whoever holds a plan never looks at the definition again.
 
 mod control;
+mod sandbox;
 mod strategy;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -14,7 +15,8 @@ use schemas::{
 };
 
 pub use self::{
-    control::{Branch, Conditional, Loop, Parallel, Turns, WaitFor},
+    control::{Branch, Conditional, Loop, Parallel, Subworkflow, Turns, WaitFor},
+    sandbox::{Endpoint, Network, Profile, Sandbox, SandboxChoice, Seccomp, User},
     strategy::{Act, Backoff, Final, Jitter, Retry, Scale, Strategy, Trigger, seed},
 };
 use crate::{expr::Program, units::Bytes, value::Template};
@@ -150,7 +152,8 @@ fn is_number(text: &str) -> bool {
 /// One step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// The id that people gave it.
+    /// The id that people gave it; of a step of a sub-workflow behind those of the workflow steps around it, with
+    /// dots between them (no id has one): unique in the run.
     pub name: String,
     /// The composite that holds it.
     pub parent: Option<StepId>,
@@ -182,6 +185,18 @@ pub struct Step {
     pub kill_mode: KillMode,
 }
 
+impl Step {
+    /// The id that people gave it.
+    pub fn id(&self) -> &str {
+        self.name.rsplit('.').next().unwrap_or(&self.name)
+    }
+
+    /// The name of the workflow step around it, if it belongs to a sub-workflow.
+    pub fn within(&self) -> Option<&str> {
+        self.name.rsplit_once('.').map(|(within, _)| within)
+    }
+}
+
 /// What a step does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepKind {
@@ -195,6 +210,8 @@ pub enum StepKind {
     Conditional(Box<Conditional>),
     /// Runs its body again and again.
     Loop(Box<Loop>),
+    /// Runs another definition.
+    Workflow(Box<Subworkflow>),
 }
 
 impl StepKind {
@@ -207,6 +224,7 @@ impl StepKind {
             Self::Parallel(_) => "parallel",
             Self::Conditional(_) => "conditional",
             Self::Loop(_) => "loop",
+            Self::Workflow(_) => "workflow",
         }
     }
 
@@ -214,7 +232,11 @@ impl StepKind {
     pub fn skill(&self) -> Option<&SkillCall> {
         match self {
             Self::Skill(call) => Some(call),
-            Self::Sequence(_) | Self::Parallel(_) | Self::Conditional(_) | Self::Loop(_) => None,
+            Self::Sequence(_)
+            | Self::Parallel(_)
+            | Self::Conditional(_)
+            | Self::Loop(_)
+            | Self::Workflow(_) => None,
         }
     }
 }
@@ -234,8 +256,8 @@ pub struct SkillCall {
     pub cwd: Option<Template>,
     /// Limits of one attempt: the tightest of step, manifest and run. Shared, since most steps have the same.
     pub limits: Arc<Limits>,
-    /// Profile of the sandbox.
-    pub sandbox: Profile,
+    /// What it can see and do. Shared, since most steps have the same.
+    pub sandbox: Arc<Sandbox>,
 }
 
 impl SkillCall {
@@ -309,8 +331,6 @@ pub struct ExternalSkill {
     pub outputs: Option<Json>,
     /// JSON Schema of its inputs.
     pub inputs: Option<Json>,
-    /// Names of variables of the engine's environment that pass through.
-    pub pass: Vec<String>,
     /// Variables of the program; with the protocol `text` their values are templates over `inputs`.
     pub env: Vec<(String, String)>,
     /// Whether it may run again after a crash.
@@ -354,16 +374,6 @@ pub enum Enforcement {
     BestEffort,
     /// The run is refused before anything starts.
     Required,
-}
-
-/// Sandbox profiles.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Profile {
-    /// Own leaf, session, closed descriptors, scrubbed environment; no namespaces.
-    None,
-    /// Namespaces, private `/tmp`, fresh `/proc`.
-    #[default]
-    Standard,
 }
 
 /// What to do with an attempt whose engine died.

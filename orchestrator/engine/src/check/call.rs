@@ -2,12 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Check, SkillEntry, duration, limits, order::Reader, outline::Spot};
+use super::{
+    Check, SkillEntry, duration, limits,
+    order::Reader,
+    outline::Spot,
+    sandbox::{self, Trust},
+};
 use crate::{
     diagnostic::codes::{BAD_MANIFEST, BAD_VALUE, HIDDEN_SKILL, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
     expr::Program,
     load::{Node, nearest},
-    plan::{KillMode, Limits, OnCrash, Profile, SkillCall, Step, StepKind},
+    plan::{KillMode, Limits, OnCrash, Sandbox, SandboxChoice, SkillCall, Step, StepKind},
     value::Template,
 };
 
@@ -34,7 +39,7 @@ impl<'a> Check<'a, '_> {
             return self.planned(node, spot, Made { kind, when: when.flatten(), assign }, None);
         }
         if word != Some("skill") {
-            let kind = self.composite(node, spot);
+            let kind = self.composite(root, node, spot);
             self.impossible_parts(node);
             let assign = self.assignments(node, spot);
             return self.planned(node, spot, Made { kind: kind?, when: when.flatten(), assign }, None);
@@ -48,15 +53,17 @@ impl<'a> Check<'a, '_> {
         let assign = self.assignments(node, spot);
 
         let entry = entry?;
-        let own_limits = node.get("resource_limits").map(limits::read).unwrap_or_default();
         let call = SkillCall {
             skill: node.get("skill")?.as_text()?.to_owned(),
             target: entry.target.clone(),
             inputs,
             env,
             cwd,
-            limits: self.shared(tightest(root, &own_limits, entry)),
-            sandbox: sandbox(root, node, entry),
+            limits: self.shared(limits::tightest(
+                &limits::tightest(&self.limits_around(root, node, spot), &Trust::of(node).limits()),
+                &entry.limits,
+            )),
+            sandbox: self.sandbox(root, node, &entry.sandbox),
         };
         let kind = StepKind::Skill(Box::new(call));
         self.planned(node, spot, Made { kind, when: when.flatten(), assign }, Some(entry))
@@ -75,15 +82,18 @@ impl<'a> Check<'a, '_> {
             limits::least(duration(node, "timeout"), own.and_then(|own| duration(own, "max_execution_time")));
         let outputs = node.get("outputs").map_or(&[][..], Node::elements);
         Some(Step {
-            name: node.get("id")?.as_text()?.to_owned(),
-            parent: spot.parent,
+            name: format!("{}{}", self.standing.prefix, node.get("id")?.as_text()?),
+            parent: spot.parent.or(self.standing.holder),
             position: spot.position,
             background: spot.background,
             awaits: self.awaits.as_slice().into(),
             kind: made.kind,
             when: made.when,
             outputs: outputs.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
-            timeout: limits::least(own_timeout, entry.and_then(|entry| entry.timeout)),
+            timeout: limits::least(
+                limits::least(own_timeout, Trust::of(node).timeout()),
+                entry.and_then(|entry| entry.timeout),
+            ),
             idle_timeout: limits::least(
                 duration(node, "idle_timeout"),
                 entry.and_then(|entry| entry.idle_timeout),
@@ -104,6 +114,15 @@ impl<'a> Check<'a, '_> {
             self.limits = Some(Arc::new(limits));
         }
         self.limits.get_or_insert_default().clone()
+    }
+
+    /// A sandbox that is that of the step before is kept once.
+    pub(super) fn sandbox(&mut self, root: &Node, node: &Node, manifest: &SandboxChoice) -> Arc<Sandbox> {
+        let sandbox = sandbox::of_step(root, node, manifest, self.problems);
+        if self.sandbox.as_deref() != Some(&sandbox) {
+            self.sandbox = Some(Arc::new(sandbox));
+        }
+        self.sandbox.get_or_insert_default().clone()
     }
 
     /// The skill that a step names; one that does not exist is reported.
@@ -183,28 +202,6 @@ impl Check<'_, '_> {
                 .report(UNKNOWN_OUTPUT, output.span.range(), format!("the step gives no `{name}`"))
                 .hint("leave `outputs` out to take all that it gives");
         }
-    }
-}
-
-/// The tightest of step, manifest and, where one step can use up what all have together, the whole run.
-fn tightest(root: &Node, own: &Limits, entry: &SkillEntry) -> Limits {
-    let whole = root.get("resource_limits").map(limits::read).unwrap_or_default();
-    let tightest = limits::tightest(&limits::tightest(own, &entry.limits), &whole);
-    Limits { max_concurrent_steps: None, ..tightest }
-}
-
-/// Step before manifest before definition before default.
-fn sandbox(root: &Node, step: &Node, entry: &SkillEntry) -> Profile {
-    let chosen = |node: &Node| node.get("sandbox").and_then(profile);
-    chosen(step).or(entry.sandbox).or_else(|| chosen(root)).unwrap_or_default()
-}
-
-pub(super) fn profile(sandbox: &Node) -> Option<Profile> {
-    let word = sandbox.as_text().or_else(|| sandbox.get("profile").and_then(Node::as_text))?;
-    match word {
-        "none" => Some(Profile::None),
-        "standard" => Some(Profile::Standard),
-        _ => None,
     }
 }
 

@@ -84,10 +84,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     }
     let source = definition::read(&arguments.definition, home)?;
     let checked = definition::check_source(&source, home, None);
-    if !checked.diagnostics.is_empty() {
-        let text = workflow_engine::load::display_text(&source.text);
-        ui::say(&ui::diagnostics::render(&source.name, &text, &checked.diagnostics));
-    }
+    output::problems(&source, &checked);
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
     // What is stored is JSON, whatever the file is.
     let text = checked.json.map_or_else(|| source.text.clone(), |json| json.as_str().as_bytes().to_vec());
