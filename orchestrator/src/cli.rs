@@ -2,6 +2,7 @@
 
 mod agents;
 mod completions;
+mod create;
 mod daemon;
 mod delete;
 mod detach;
@@ -75,6 +76,7 @@ enum Command {
     Stop(stop::Arguments),
     Validate(validate::Arguments),
     Delete(delete::Arguments),
+    Create(create::Arguments),
     History(history::Arguments),
     Explain(explain::Arguments),
     Graph(graph::Arguments),
@@ -116,6 +118,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Stop(arguments) => stop::run(&arguments, &home()?),
         Command::Validate(arguments) => validate::run(&arguments, &home()?),
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
+        Command::Create(arguments) => create::run(&arguments, &home()?),
         Command::History(arguments) => history::run(&arguments, &home()?),
         Command::Explain(arguments) => explain::run(&arguments, &home()?),
         Command::Graph(arguments) => graph::run(&arguments, &home()?),
