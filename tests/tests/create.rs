@@ -46,7 +46,7 @@ fn answers_are_saved_once() {
 fn answers_are_saved_in_a_file_and_run() {
     let fixture = Fixture::new();
     fixture.write("a.json", answers(json!({"save": "out.json", "run": true})));
-    fixture.workflow(["create", "--from", "a.json"]).exits(0).says(&["out.json\n", "\"v\": 1"]);
+    fixture.workflow(["create", "--from", "a.json"]).exits(0).says(&["out.json\n", "\"v\":1"]);
     assert_eq!(fixture.run_ids().len(), 1);
     fixture.workflow(["create", "--from", "a.json"]).exits(1).says(&["out.json is there already"]);
     assert_eq!(fixture.run_ids().len(), 1, "what is refused is not run");
@@ -59,7 +59,7 @@ fn without_a_place_the_definition_is_printed() {
     let printed = fixture.workflow(["create", "--from", "a.json"]).exits(0).json();
     assert_eq!(printed["name"], "made");
     fixture.write("a.json", answers(json!({"run": true})));
-    fixture.workflow(["create", "--from", "a.json"]).exits(0).says(&["completed", "\"v\": 1"]);
+    fixture.workflow(["create", "--from", "a.json"]).exits(0).says(&["completed", "\"v\":1"]);
 }
 
 #[test]
