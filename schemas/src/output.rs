@@ -8,7 +8,8 @@ pub mod history;
 pub mod list;
 pub mod log;
 pub mod schedules;
+pub mod skills;
 pub mod validate;
 
-/// Version of the shapes of `list`, `validate` and `doctor`.
+/// Version of the shapes of all of them.
 pub const SCHEMA_VERSION: u32 = 1;
