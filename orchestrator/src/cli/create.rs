@@ -106,10 +106,12 @@ fn save(answers: &Answers, home: &Home) -> Result<Option<PathBuf>> {
             Ok(Some(home.definition(&name)))
         }
         Save::File(path) => {
+            // Its folder is synced, so it must have a name.
+            let target = std::path::absolute(path).map_err(|error| engine_error(&error))?;
             let written = if answers.overwrite {
-                files::replace(path, Durability::Durable, |file| file.write_all(text))
+                files::replace(&target, Durability::Durable, |file| file.write_all(text))
             } else {
-                files::create_whole(path, |file| file.write_all(text))
+                files::create_whole(&target, |file| file.write_all(text))
             };
             written.map_err(|fault| {
                 if fault.source.kind() == std::io::ErrorKind::AlreadyExists {
