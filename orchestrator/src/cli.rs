@@ -2,11 +2,15 @@
 
 mod agents;
 mod completions;
+mod create;
 mod daemon;
 mod delete;
 mod detach;
 mod doctor;
 mod eval;
+mod explain;
+mod graph;
+mod history;
 mod list;
 mod logs;
 mod man;
@@ -14,6 +18,7 @@ mod output;
 mod progress;
 #[cfg(test)]
 mod reference;
+mod report;
 mod resume;
 mod retry;
 mod run;
@@ -72,6 +77,11 @@ enum Command {
     Stop(stop::Arguments),
     Validate(validate::Arguments),
     Delete(delete::Arguments),
+    Create(create::Arguments),
+    History(history::Arguments),
+    Explain(explain::Arguments),
+    Graph(graph::Arguments),
+    Report(report::Arguments),
     Schedule(schedule::Arguments),
     Daemon(daemon::Arguments),
     Schema(schema::Arguments),
@@ -110,6 +120,11 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Stop(arguments) => stop::run(&arguments, &home()?),
         Command::Validate(arguments) => validate::run(&arguments, &home()?),
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
+        Command::Create(arguments) => create::run(&arguments, &home()?),
+        Command::History(arguments) => history::run(&arguments, &home()?),
+        Command::Explain(arguments) => explain::run(&arguments, &home()?),
+        Command::Graph(arguments) => graph::run(&arguments, &home()?),
+        Command::Report(arguments) => report::run(&arguments, &home()?),
         Command::Schedule(arguments) => schedule::run(&arguments, &home()?),
         Command::Daemon(arguments) => daemon::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),

@@ -3,6 +3,9 @@
 pub mod agents;
 pub mod doctor;
 pub mod eval;
+pub mod explain;
+pub mod graph;
+pub mod history;
 pub mod list;
 pub mod log;
 pub mod plan;

@@ -200,3 +200,13 @@ fn a_span_of_the_past_is_filled_in_order() {
     let long = ["schedule", "backfill", "nightly", "--from", "2000-01-01T00:00:00Z"];
     fixture.workflow(long).exits(1).says(&["more than 1000 fires"]);
 }
+
+#[test]
+fn the_example_has_a_schedule_of_its_own() {
+    let fixture = Fixture::new();
+    fixture.write("scheduled.json", integration_tests::program::example("scheduled.json"));
+    assert_eq!(fixture.workflow(["schedule", "add", "scheduled.json"]).exits(0).stdout, "scheduled\n");
+    let run = fixture.workflow(["schedule", "run-now", "scheduled"]).exits(0).stdout;
+    let view = fixture.ended(run.trim());
+    assert_eq!((&view["status"], &view["outputs"]["moment"]), (&json!("completed"), &view["scheduled_at"]));
+}

@@ -67,9 +67,15 @@ fn statuses() -> impl clap::builder::TypedValueParser<Value = RunStatus> {
 pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     // Who asks for runs of a kind does not want to see definitions.
     let only_runs = arguments.runs || arguments.status.is_some() || arguments.since.is_some();
+    let filter =
+        Filter { workflow: arguments.name.clone(), status: arguments.status, since: arguments.since };
     let listing = Listing {
         schema_version: SCHEMA_VERSION,
-        runs: if arguments.definitions && !arguments.runs { Vec::new() } else { runs(arguments, home)? },
+        runs: if arguments.definitions && !arguments.runs {
+            Vec::new()
+        } else {
+            runs_of(home, &filter, arguments.limit)?
+        },
         definitions: if only_runs && !arguments.definitions {
             Vec::new()
         } else {
@@ -84,15 +90,14 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     Ok(ExitCode::Done)
 }
 
-fn runs(arguments: &Arguments, home: &Home) -> Result<Vec<ListedRun>> {
-    let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
-    let filter =
-        Filter { workflow: arguments.name.clone(), status: arguments.status, since: arguments.since };
+/// Runs that fit, newest first.
+pub(super) fn runs_of(home: &Home, filter: &Filter, limit: u32) -> Result<Vec<ListedRun>> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let keep = |entry: &mut Entry| {
         correct(home, entry);
-        arguments.status.is_none_or(|wanted| wanted == entry.status)
+        filter.status.is_none_or(|wanted| wanted == entry.status)
     };
-    let entries = Index::new(home).list(limit, &filter, keep, |dir| fold::current_view(dir).ok());
+    let entries = Index::new(home).list(limit, filter, keep, |dir| fold::current_view(dir).ok());
     let entries = entries.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
     Ok(entries.into_iter().map(listed).collect())
 }

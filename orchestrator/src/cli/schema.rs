@@ -11,6 +11,9 @@ use schemas::{
         agents::AgentListing,
         doctor::Doctor,
         eval::Answer,
+        explain::Explanation,
+        graph::Graph,
+        history::History,
         list::Listing,
         log::LogLine,
         plan::DryRun,
@@ -70,6 +73,12 @@ enum Name {
     Fires,
     /// agents list --json.
     Agents,
+    /// history --json.
+    History,
+    /// explain --json.
+    Explain,
+    /// graph --json.
+    Graph,
     /// doctor --json.
     Doctor,
     /// eval --json.
@@ -100,6 +109,9 @@ fn schema(name: Name) -> Value {
         Name::Schedules => printed::<ScheduleListing>(),
         Name::Fires => printed::<Fires>(),
         Name::Agents => printed::<AgentListing>(),
+        Name::History => printed::<History>(),
+        Name::Explain => printed::<Explanation>(),
+        Name::Graph => printed::<Graph>(),
         Name::Doctor => printed::<Doctor>(),
         Name::Eval => printed::<Answer>(),
         Name::Plan => printed::<DryRun<'_>>(),

@@ -16,6 +16,8 @@ use super::{
     text::{escape, shorten, wrap},
 };
 
+pub use failure::drawn as failure;
+
 /// For whom it is drawn.
 #[derive(Debug, Clone)]
 pub struct Reader {

@@ -40,6 +40,13 @@ pub(super) fn why(view: &RunView, columns: usize) -> String {
     section.text
 }
 
+/// One failure with everything that is known of it, and its causes.
+pub fn drawn(failure: &Failure, columns: usize) -> String {
+    let mut section = Section { text: String::new(), columns };
+    section.failure("error", failure, 0);
+    section.text
+}
+
 struct Section {
     text: String,
     columns: usize,
