@@ -108,6 +108,40 @@ fn json_parse_takes_text_values_and_pointers() {
 }
 
 #[test]
+fn json_query_and_template_work_on_values_of_steps() {
+    let fixture = Fixture::new();
+    let steps = [
+        skill("fetch", "echo", json!({"items": [{"name": "a", "n": 1}, {"name": "b", "n": 2}]})),
+        skill("sum", "json-query", json!({"data": "fetch.items", "query": "(map(.n) | add), .[].name"})),
+        skill(
+            "say",
+            "template",
+            json!({
+                "template": "{{sum}} of {{items[1].name}}, not $${sum}",
+                "values": {"sum": "sum.result", "items": "fetch.items"},
+            }),
+        ),
+    ];
+    let view = fixture.run(&workflow(&steps)).exits(0).json();
+    assert_eq!(outputs(&view, "sum"), &json!({"result": 3, "results": [3, "a", "b"]}));
+    assert_eq!(outputs(&view, "say"), &json!({"text": "3 of b, not 3"}));
+}
+
+#[test]
+fn notify_tells_a_hook_a_program_or_the_log() {
+    let server = Server::start(vec![Answer::text(200, "ok")]);
+    let fixture = Fixture::new();
+    let sent = gives(&fixture, "notify", json!({"url": server.url() + "/hook", "message": "done"}));
+    assert_eq!(sent, json!({"status": 200}));
+    assert!(server.requests()[0].starts_with("POST /hook "), "{:?}", server.requests());
+    let told = gives(&fixture, "notify", json!({"argv": ["tee", "told"], "message": "done"}));
+    assert_eq!((told, fixture.read("told")), (json!({"status": 0}), "done".to_owned()));
+    let view = fixture.run(&workflow(&[skill("a", "notify", json!({"message": "logged"}))])).exits(0).json();
+    let id = view["run_id"].as_str().expect("an id is text");
+    fixture.workflow(["logs", id]).exits(0).says(&["logged"]);
+}
+
+#[test]
 fn file_exists_tells_files_from_folders() {
     let fixture = Fixture::new();
     fixture.write("data.json", "12345");

@@ -3,9 +3,9 @@
 
 use super::{
     assert, echo, exec, fail, file_copy, file_delete, file_exists, file_list, file_read, file_write, hash,
-    http_get, http_request, json_parse, log_error, process_a, process_b, process_file,
+    http_get, http_request, json_parse, json_query, log_error, notify, process_a, process_b, process_file,
     run::{Context, Failure, Value},
-    set_context, shell, sleep, wait_for,
+    set_context, shell, sleep, template, wait_for,
 };
 
 /// What a skill touches, and so how cheap its birth may be.
@@ -62,11 +62,14 @@ static CATALOG: &[Builtin] = &[
     file_copy::BUILTIN,
     file_delete::BUILTIN,
     file_list::BUILTIN,
+    json_query::BUILTIN,
+    template::BUILTIN,
     sleep::BUILTIN,
     assert::BUILTIN,
     fail::BUILTIN,
     hash::BUILTIN,
     wait_for::BUILTIN,
+    notify::BUILTIN,
 ];
 
 /// Every built-in skill, in the order of the reference.
@@ -115,7 +118,7 @@ mod tests {
 
     #[test]
     fn those_of_the_plan_need_no_inputs() {
-        for name in ["echo", "process-a", "process-b", "process-file", "log-error"] {
+        for name in ["echo", "process-a", "process-b", "process-file", "log-error", "notify"] {
             fits(find(name).expect("a built-in skill").inputs, "{}");
         }
     }

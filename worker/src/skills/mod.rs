@@ -31,13 +31,16 @@ mod hash;
 mod http_get;
 mod http_request;
 mod json_parse;
+mod json_query;
 mod log_error;
+mod notify;
 mod process_a;
 mod process_b;
 mod process_file;
 mod set_context;
 mod shell;
 mod sleep;
+mod template;
 mod wait_for;
 
 pub mod program;
