@@ -16,6 +16,7 @@ pub mod fold;
 pub mod inputs;
 pub mod launcher;
 pub mod owner;
+pub mod proxy;
 pub mod schema;
 pub mod signal;
 pub mod store;
