@@ -10,15 +10,19 @@ use std::{
 use schemas::skill::{self, Manifest, Parse, Quantity};
 use worker::skills::{self as builtin, program};
 use workflow_engine::{
-    check::{Catalog, SkillEntry},
+    check::{Catalog, SkillEntry, sandbox_of_manifest},
     load::Definition,
-    plan::{Enforcement, ExternalSkill, Limits, Needs, Profile, SkillTarget},
+    plan::{Enforcement, ExternalSkill, Limits, Needs, SkillTarget},
     units::{self, Bytes},
 };
 
 use crate::{
     agents,
-    store::{files, home::Home, names::SafeName},
+    store::{
+        files,
+        home::{Home, RunDir},
+        names::SafeName,
+    },
 };
 
 /// Longest manifest that is read.
@@ -53,10 +57,18 @@ pub fn discover(definition: &Definition, beside: Option<&Path>, home: &Home, giv
     found
 }
 
-/// Entries that stand for skills and agents of which only the name matters: a run that is over is folded with them.
-pub fn stand_ins(definition: &Definition) -> Catalog {
+/// The skills of a run that exists, from the copies that were frozen with it. One without a copy that can be read
+/// is stood in for, and so are agents: what is over needs no more than the name.
+pub fn frozen(definition: &Definition, run: &RunDir, manifests: &BTreeMap<String, String>) -> Catalog {
     let mut catalog = builtins();
     catalog.agents = agents::stand_ins(&definition.agents());
+    for (name, path) in manifests {
+        let copy = name.parse::<SafeName>().ok().map(|name| run.skill(&name));
+        let entry = copy.and_then(|copy| manifest(&files::read_capped(&copy, MANIFEST_MAX).ok()?, path).ok());
+        if let Some(entry) = entry {
+            catalog.skills.insert(name.clone(), entry);
+        }
+    }
     for name in &definition.skills() {
         let stand_in = || SkillEntry::new(SkillTarget::Builtin { needs: Needs::Nothing });
         catalog.skills.entry((*name).to_owned()).or_insert_with(stand_in);
@@ -67,6 +79,19 @@ pub fn stand_ins(definition: &Definition) -> Catalog {
         entry.outputs = None;
     }
     catalog
+}
+
+/// The manifests of a run's skills as they are now, to be frozen with it: name to text.
+pub fn texts(manifests: &BTreeMap<String, String>) -> Result<BTreeMap<SafeName, Vec<u8>>, files::Fault> {
+    let named = manifests.iter().filter_map(|(name, path)| Some((name.parse::<SafeName>().ok()?, path)));
+    named.map(|(name, path)| Ok((name, files::read_capped(Path::new(path), MANIFEST_MAX)?))).collect()
+}
+
+/// A skill from the text of its manifest, which stands or stood at `path`.
+fn manifest(text: &[u8], path: &str) -> Result<SkillEntry, String> {
+    let manifest: Manifest = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let folder = Path::new(path).parent().unwrap_or(Path::new("/"));
+    entry(manifest, &folder.canonicalize().unwrap_or_else(|_| folder.to_owned()))
 }
 
 /// The folders in which skills may stand, in order.
@@ -145,11 +170,7 @@ fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
         time_limit("timeout", given.timeout.as_ref())?,
         time_limit("max_execution_time", given.max_execution_time.as_ref())?,
     ];
-    let chosen = manifest.sandbox.as_ref().map(|sandbox| serde_json::from_str(sandbox.as_str()));
-    let (sandbox, passed) = match chosen.transpose().map_err(|error| error.to_string())? {
-        None => (None, Vec::new()),
-        Some(chosen) => sandbox(&chosen)?,
-    };
+    let sandbox = manifest.sandbox.as_ref().map(sandbox_of_manifest).transpose()?.unwrap_or_default();
     Ok(SkillEntry {
         target: Arc::new(SkillTarget::External(ExternalSkill {
             folder: folder.to_string_lossy().into_owned(),
@@ -159,7 +180,6 @@ fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
             events: manifest.events,
             outputs: manifest.outputs.clone(),
             inputs: manifest.inputs.clone(),
-            pass: passed,
             env: manifest.env.into_iter().collect(),
             idempotent: manifest.idempotent,
         })),
@@ -172,41 +192,6 @@ fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
         sandbox,
         idempotent: manifest.idempotent,
     })
-}
-
-/// The profile and the names of variables that pass through. What only later versions hold is refused, never
-/// dropped: a skill that asks for less than it gets would be told an untruth.
-fn sandbox(chosen: &serde_json::Value) -> Result<(Option<Profile>, Vec<String>), String> {
-    let profile = |name: &str| match name {
-        "none" => Ok(Profile::None),
-        "standard" => Ok(Profile::Standard),
-        other => Err(format!("the sandbox profile `{other}` is not supported by this version")),
-    };
-    match chosen {
-        serde_json::Value::String(name) => Ok((Some(profile(name)?), Vec::new())),
-        serde_json::Value::Object(members) => {
-            let mut found = (None, Vec::new());
-            for (key, value) in members {
-                match (key.as_str(), value) {
-                    ("profile", serde_json::Value::String(name)) => found.0 = Some(profile(name)?),
-                    ("env", serde_json::Value::Array(names)) => {
-                        found.1 = names.iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect();
-                    }
-                    // The profile `standard` gives these to every step.
-                    ("network", serde_json::Value::String(network)) if network == "host" => {}
-                    ("read" | "write", serde_json::Value::Array(_)) => {}
-                    (key, _) => return Err(format!("`sandbox.{key}` is not supported by this version")),
-                }
-            }
-            Ok(found)
-        }
-        serde_json::Value::Null
-        | serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::Array(_) => {
-            Err("`sandbox` must be the name of a profile or an object".to_owned())
-        }
-    }
 }
 
 fn limits(given: &skill::Limits) -> Result<Limits, String> {

@@ -3,14 +3,18 @@
 mod agents;
 mod completions;
 mod delete;
+mod detach;
 mod doctor;
 mod eval;
 mod list;
 mod logs;
 mod man;
 mod output;
+mod progress;
 #[cfg(test)]
 mod reference;
+mod resume;
+mod retry;
 mod run;
 mod schedule;
 mod schema;
@@ -58,6 +62,8 @@ struct Workflow {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Resume(resume::Arguments),
+    Retry(retry::Arguments),
     Status(status::Arguments),
     List(list::Arguments),
     Logs(logs::Arguments),
@@ -92,6 +98,8 @@ fn dispatch(workflow: Workflow) -> Result {
     };
     match workflow.command {
         Command::Run(arguments) => run::run(&arguments, &home()?),
+        Command::Resume(arguments) => resume::run(&arguments, &home()?),
+        Command::Retry(arguments) => retry::run(&arguments, &home()?),
         Command::Status(arguments) => status::run(&arguments, &home()?),
         Command::List(arguments) => list::run(&arguments, &home()?),
         Command::Logs(arguments) => logs::run(&arguments, &home()?),

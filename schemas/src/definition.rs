@@ -17,6 +17,9 @@ pub use workflow::WORKFLOW;
 pub const MAX_NAME: usize = 100;
 /// Longest id of a step.
 pub const MAX_STEP_ID: usize = 64;
+/// What no step may be called: references and expressions use these for something else.
+pub const RESERVED_IDS: [&str; 10] =
+    ["context", "inputs", "item", "index", "run", "steps", "in", "true", "false", "null"];
 
 /// Keys that may stand in every object of ours and mean nothing to the engine.
 pub fn is_extension(key: &str) -> bool {

@@ -450,7 +450,6 @@ fn what_this_version_cannot_do_is_refused_and_not_ignored() {
     let step = echo("a", json!({}));
     let inner = json!([echo("b", json!({}))]);
     for more in [
-        json!({"assign": {"n": 1}}),
         json!({"rollback": {"id": "undo", "type": "skill", "skill": "echo"}}),
         json!({"error_handling": {"strategy": "skip"}}),
         json!({"secrets": ["TOKEN"]}),

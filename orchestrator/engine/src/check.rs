@@ -14,6 +14,7 @@ mod order;
 mod outline;
 mod reference;
 mod resolve;
+mod sandbox;
 mod schema;
 mod secrets;
 mod strategy;
@@ -32,19 +33,29 @@ pub use catalog::{AgentEntry, Agents, Catalog, SkillEntry};
 use names::Names;
 use order::Reader;
 use outline::Outline;
+pub use sandbox::sandbox_of_manifest;
 use schema::Schemas;
 pub use secrets::is_secret_name;
 pub use text_skill::over_inputs;
 
 use crate::{
-    diagnostic::{Diagnostic, Problems},
+    diagnostic::{Diagnostic, Problems, codes::BAD_EXPRESSION},
+    expr::{Stack, on_big_stack},
     load::{Definition, Node},
-    plan::{InputDeclaration, InputType, Limits, Plan, Step, StepId},
+    plan::{InputDeclaration, InputType, Limits, Plan, Sandbox, Step, StepId},
     value::Template,
 };
 
 /// Checks a definition against the skills that there are. The plan is there exactly when no error is.
 pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<Diagnostic>) {
+    match on_big_stack(|stack| checked(definition, catalog, stack)) {
+        Ok(checked) => checked,
+        Err(error) => (None, vec![Diagnostic::new(BAD_EXPRESSION, 0..0, error.to_string())]),
+    }
+}
+
+/// All of the check is on the stack that expressions need: most definitions have some.
+fn checked(definition: &Definition, catalog: &Catalog, stack: &Stack) -> (Option<Plan>, Vec<Diagnostic>) {
     let mut problems = definition.problems.clone();
     let root = &definition.root;
     let plan = root.is_object().then(|| {
@@ -54,10 +65,12 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
         let mut check = Check {
             definition,
             catalog,
+            stack,
             names: Names::new(root, &outline, catalog),
             schemas: Schemas::default(),
             inline: BTreeMap::new(),
             limits: None,
+            sandbox: None,
             outline: &outline,
             problems: &mut problems,
             lists: outline.lists(),
@@ -74,6 +87,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
 struct Check<'a, 'p> {
     definition: &'a Definition,
     catalog: &'a Catalog,
+    stack: &'p Stack,
     outline: &'p Outline<'a>,
     names: Names<'a>,
     schemas: Schemas<'a>,
@@ -81,6 +95,7 @@ struct Check<'a, 'p> {
     inline: BTreeMap<&'a str, AgentEntry>,
     /// Those of the step before.
     limits: Option<Arc<Limits>>,
+    sandbox: Option<Arc<Sandbox>>,
     problems: &'p mut Problems,
     /// The steps that each step holds, by its number: of a conditional those of `then`, and those of `else`.
     lists: (Vec<Vec<StepId>>, Vec<Vec<StepId>>),
@@ -94,6 +109,9 @@ impl<'a> Check<'a, '_> {
     /// The plan as far as it can be made; everything is looked at all the same.
     fn plan(&mut self, root: &'a Node) -> Option<Plan> {
         let outline = self.outline;
+        for node in outline.all().map(|step| step.node).chain([root]) {
+            node.get("sandbox").into_iter().for_each(|sandbox| sandbox::judge(sandbox, self.problems));
+        }
         self.inline_agents(root);
         for step in outline.beside() {
             self.skill_of(step.node);

@@ -15,6 +15,7 @@ mod locate;
 mod outputs;
 mod resume;
 mod retry;
+mod reuse;
 mod scope;
 mod state;
 mod stop;

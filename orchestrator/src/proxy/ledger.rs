@@ -91,16 +91,12 @@ impl Ledger {
             let spent = self.tally.cost_usd.zip(self.max_cost).filter(|(cost, most)| cost >= most);
             spent.map(|(_, most)| Trip { name: "max_cost_usd", limit: most })
         };
-        match self.trip.or(tripped) {
-            Some(trip) => {
-                self.trip = Some(trip);
-                Err(trip)
-            }
-            None => {
-                self.tally.requests += 1;
-                Ok(())
-            }
+        self.trip = self.trip.or(tripped);
+        if let Some(trip) = self.trip {
+            return Err(trip);
         }
+        self.tally.requests += 1;
+        Ok(())
     }
 
     /// Counts the tokens of an answer; where the model did not say, by the length of the texts.
@@ -123,7 +119,7 @@ fn as_number(count: u64) -> f64 {
 
 /// Reads an answer on its way for what it says of tokens: events line by line, or one JSON value.
 #[derive(Debug, Default)]
-pub struct Reader {
+pub(super) struct Reader {
     line: Vec<u8>,
     used: Used,
 }
@@ -150,7 +146,7 @@ struct Usage {
 
 impl Reader {
     /// Takes the next bytes.
-    pub fn take(&mut self, bytes: &[u8]) {
+    pub(super) fn take(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             if self.line.len() + piece.len() <= LINE_MAX {
                 self.line.extend_from_slice(piece);
@@ -162,7 +158,7 @@ impl Reader {
     }
 
     /// What was said in all.
-    pub fn finish(&mut self) -> Used {
+    pub(super) fn finish(&mut self) -> Used {
         self.look();
         self.used
     }

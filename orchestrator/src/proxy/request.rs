@@ -13,7 +13,7 @@ const HEAD_MAX: usize = 64 * 1024;
 /// Longest body.
 const BODY_MAX: usize = 32 * 1024 * 1024;
 /// How long a request may take to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A request.
 #[derive(Debug, Default, PartialEq, Eq)]

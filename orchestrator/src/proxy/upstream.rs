@@ -3,7 +3,6 @@
 
 use std::{io::Read as _, time::Duration};
 
-use schemas::agent::Provider;
 use tokio::sync::mpsc;
 use ureq::Agent;
 
@@ -76,11 +75,6 @@ pub(super) fn path(request: &Request) -> Option<&'static str> {
         ("GET", "/models") => Some("/models"),
         _ => None,
     }
-}
-
-/// Which provider an agent has where nobody says: the one whose key is there.
-pub fn provider_by_keys(has: impl Fn(&str) -> bool) -> Provider {
-    if has("ANTHROPIC_API_KEY") && !has("OPENAI_API_KEY") { Provider::Anthropic } else { Provider::OpenAi }
 }
 
 fn talk(url: &str, request: &Request, fields: &[(String, String)], tell: &mpsc::Sender<Part>) {

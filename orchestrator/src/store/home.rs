@@ -178,6 +178,16 @@ impl RunDir {
         self.path.join("definition.json")
     }
 
+    /// `skills/`: the frozen manifests.
+    pub fn skills(&self) -> PathBuf {
+        self.path.join("skills")
+    }
+
+    /// `skills/<name>.json`: the frozen manifest of an external skill.
+    pub fn skill(&self, name: &SafeName) -> PathBuf {
+        self.path.join(format!("skills/{name}.json"))
+    }
+
     /// `journal.jsonl`: the truth, and the lock of its owner.
     pub fn journal(&self) -> PathBuf {
         self.path.join("journal.jsonl")
@@ -221,6 +231,11 @@ impl AttemptDir {
     /// The directory below the run's.
     pub fn relative(&self) -> &Path {
         &self.relative
+    }
+
+    /// `transcript.jsonl`: what an agent said and did.
+    pub fn transcript(&self) -> PathBuf {
+        self.path.join("transcript.jsonl")
     }
 
     /// `stdout.log`.

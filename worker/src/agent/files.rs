@@ -85,12 +85,12 @@ pub(super) fn read(task: &AgentTask, text: &str) -> Result<String, String> {
     let limit = given.limit.unwrap_or(READ_MAX).min(READ_MAX);
     (&file).take(limit).read_to_end(&mut bytes).map_err(wrong)?;
     let length = file.metadata().map_err(wrong)?.len();
-    let mut text = String::from_utf8_lossy(&bytes).into_owned();
-    let end = given.offset + bytes.len() as u64;
-    if end < length {
-        text += &format!("\n[{} of {length} bytes shown; go on with \"offset\": {end}]", bytes.len());
+    let text = String::from_utf8_lossy(&bytes);
+    let end = given.offset.saturating_add(bytes.len() as u64);
+    if end >= length {
+        return Ok(text.into_owned());
     }
-    Ok(text)
+    Ok(format!("{text}\n[{} of {length} bytes shown; go on with \"offset\": {end}]", bytes.len()))
 }
 
 /// `fs_write`: makes, replaces or extends a file.

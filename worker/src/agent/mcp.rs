@@ -169,10 +169,8 @@ mod tests {
 
     /// A server that answers with what it is told to, in order, whatever it is asked.
     fn scripted(answers: &[&str], timeout: u64) -> Result<Client, String> {
-        let mut script = String::new();
-        for answer in answers {
-            script += &format!("read line; printf '%s\\n' '{answer}'\n");
-        }
+        let line = |answer: &&str| format!("read line; printf '%s\\n' '{answer}'\n");
+        let script: String = answers.iter().map(line).collect();
         let server = McpServer {
             command: Some("/bin/sh".to_owned()),
             args: Some(vec!["-c".to_owned(), format!("{script} cat >/dev/null")]),

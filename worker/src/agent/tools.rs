@@ -60,7 +60,7 @@ impl<'a> Tools<'a> {
             let schema = serde_json::from_str(skill.inputs).unwrap_or_default();
             tools.offer(
                 &format!("skill:{}", skill.name),
-                format!("skill__{}", skill.name),
+                &format!("skill__{}", skill.name),
                 skill.description,
                 schema,
             );
@@ -83,7 +83,7 @@ impl<'a> Tools<'a> {
                     for mcp::Tool { name: tool, description, schema } in tools {
                         self.offer(
                             &format!("@{name}/{tool}"),
-                            format!("{name}__{tool}"),
+                            &format!("{name}__{tool}"),
                             &description,
                             schema,
                         );
@@ -166,14 +166,10 @@ impl<'a> Tools<'a> {
         let limit = Duration::from_millis(self.task.guardrails.tool_timeout_ms);
         let printed = program::printed(&argv, (&self.task.cwd, self.env), None, limit)?;
         let code = printed.code.map_or_else(|| "a signal".to_owned(), |code| code.to_string());
-        let mut text = printed.stdout;
-        if !printed.stderr.is_empty() {
-            text += &format!("\n[stderr]\n{}", printed.stderr);
-        }
-        if code != "0" {
-            text += &format!("\n[exit code {code}]");
-        }
-        Ok(text)
+        let stderr = printed.stderr;
+        let stderr = if stderr.is_empty() { stderr } else { format!("\n[stderr]\n{stderr}") };
+        let ending = if code == "0" { String::new() } else { format!("\n[exit code {code}]") };
+        Ok(printed.stdout + &stderr + &ending)
     }
 
     /// The vendor's settings of commands: what is denied is looked at first.

@@ -2,12 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Check, SkillEntry, duration, limits, order::Reader, outline::Spot};
+use super::{
+    Check, SkillEntry, duration, limits,
+    order::Reader,
+    outline::Spot,
+    sandbox::{self, Trust},
+};
 use crate::{
     diagnostic::codes::{BAD_MANIFEST, BAD_VALUE, HIDDEN_SKILL, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
     expr::Program,
     load::{Node, nearest},
-    plan::{KillMode, Limits, OnCrash, Profile, SkillCall, Step, StepKind},
+    plan::{KillMode, Limits, OnCrash, Sandbox, SandboxChoice, SkillCall, Step, StepKind},
     value::Template,
 };
 
@@ -55,8 +60,8 @@ impl<'a> Check<'a, '_> {
             inputs,
             env,
             cwd,
-            limits: self.shared(tightest(root, &own_limits, entry)),
-            sandbox: sandbox(root, node, entry),
+            limits: self.shared(tightest(root, node, &own_limits, entry)),
+            sandbox: self.sandbox(root, node, &entry.sandbox),
         };
         let kind = StepKind::Skill(Box::new(call));
         self.planned(node, spot, Made { kind, when: when.flatten(), assign }, Some(entry))
@@ -83,7 +88,10 @@ impl<'a> Check<'a, '_> {
             kind: made.kind,
             when: made.when,
             outputs: outputs.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
-            timeout: limits::least(own_timeout, entry.and_then(|entry| entry.timeout)),
+            timeout: limits::least(
+                limits::least(own_timeout, Trust::of(node).timeout()),
+                entry.and_then(|entry| entry.timeout),
+            ),
             idle_timeout: limits::least(
                 duration(node, "idle_timeout"),
                 entry.and_then(|entry| entry.idle_timeout),
@@ -104,6 +112,15 @@ impl<'a> Check<'a, '_> {
             self.limits = Some(Arc::new(limits));
         }
         self.limits.get_or_insert_default().clone()
+    }
+
+    /// A sandbox that is that of the step before is kept once.
+    pub(super) fn sandbox(&mut self, root: &Node, node: &Node, manifest: &SandboxChoice) -> Arc<Sandbox> {
+        let sandbox = sandbox::of_step(root, node, manifest, self.problems);
+        if self.sandbox.as_deref() != Some(&sandbox) {
+            self.sandbox = Some(Arc::new(sandbox));
+        }
+        self.sandbox.get_or_insert_default().clone()
     }
 
     /// The skill that a step names; one that does not exist is reported.
@@ -187,25 +204,11 @@ impl Check<'_, '_> {
 }
 
 /// The tightest of step, manifest and, where one step can use up what all have together, the whole run.
-fn tightest(root: &Node, own: &Limits, entry: &SkillEntry) -> Limits {
+fn tightest(root: &Node, step: &Node, own: &Limits, entry: &SkillEntry) -> Limits {
     let whole = root.get("resource_limits").map(limits::read).unwrap_or_default();
-    let tightest = limits::tightest(&limits::tightest(own, &entry.limits), &whole);
+    let own = limits::tightest(own, &Trust::of(step).limits());
+    let tightest = limits::tightest(&limits::tightest(&own, &entry.limits), &whole);
     Limits { max_concurrent_steps: None, ..tightest }
-}
-
-/// Step before manifest before definition before default.
-fn sandbox(root: &Node, step: &Node, entry: &SkillEntry) -> Profile {
-    let chosen = |node: &Node| node.get("sandbox").and_then(profile);
-    chosen(step).or(entry.sandbox).or_else(|| chosen(root)).unwrap_or_default()
-}
-
-pub(super) fn profile(sandbox: &Node) -> Option<Profile> {
-    let word = sandbox.as_text().or_else(|| sandbox.get("profile").and_then(Node::as_text))?;
-    match word {
-        "none" => Some(Profile::None),
-        "standard" => Some(Profile::Standard),
-        _ => None,
-    }
 }
 
 fn on_crash(step: &Node, entry: Option<&SkillEntry>) -> OnCrash {

@@ -71,6 +71,8 @@ codes! {
     BAD_ZONE = "E045", "a time zone does not exist";
     BAD_TRIGGER_INPUT = "E046", "the inputs of a trigger do not fit";
     BAD_EXPRESSION = "E050", "an expression is not valid";
+    BAD_ENDPOINT = "E051", "a host that may be reached is not valid";
+    UNHELD_SANDBOX = "E052", "a profile cannot hold a part of the sandbox";
     READONLY_CONTEXT = "E060", "a step writes to a readonly key of the context";
     UNKNOWN_STRATEGY_STEP = "E070", "a strategy is given to no step";
     UNREACHED_STRATEGY = "E071", "a strategy is never reached";

@@ -9,7 +9,6 @@ use schemas::definition::{
     Key, KindShape, ObjectShape, Shape, TaggedShape, WORKFLOW, agent::AGENT, is_extension, step::STEP,
 };
 
-pub(crate) use self::values::RESERVED;
 use super::{Member, Node, NodeKind, Span, in_words, nearest, shortened};
 use crate::diagnostic::{
     Problems,
@@ -24,6 +23,11 @@ pub(super) fn judge(root: &Node, problems: &mut Problems) {
         return;
     }
     Judge { problems, ids: HashMap::new() }.object(root, &WORKFLOW);
+}
+
+/// The same of one value, which is named by what holds it.
+pub(super) fn judge_value(node: &Node, shape: &'static Shape, problems: &mut Problems) {
+    Judge { problems, ids: HashMap::new() }.value(node, shape, "sandbox");
 }
 
 /// Reports everything that is wrong with the shape of an agent's file.

@@ -60,6 +60,19 @@ pub enum SkillAnswer {
         /// What is wrong.
         message: String,
     },
+    /// An agent came to no result.
+    Failed {
+        /// The kind of failure.
+        code: Code,
+        /// What happened.
+        message: String,
+        /// Whether another try may help.
+        retryable: bool,
+        /// JSON pointer into its result.
+        pointer: Option<String>,
+        /// The guardrail that it reached.
+        guardrail: Option<String>,
+    },
 }
 
 /// A skill's own error: `{"error": …}`.
@@ -112,6 +125,13 @@ fn builtin(facts: &Facts<'_>, code: i32) -> Result<Json, Box<Failure>> {
         Some(SkillAnswer::BadInput { pointer, message }) => {
             let mut failure = failure(facts, Code::BadInput, message.clone());
             failure.details.pointer = Some(pointer.clone());
+            Err(failure.into())
+        }
+        Some(SkillAnswer::Failed { code, message, retryable, pointer, guardrail }) => {
+            let mut failure = failure(facts, *code, message.chars().take(MESSAGE_MAX).collect());
+            failure.retryable = *retryable;
+            failure.details.pointer.clone_from(pointer);
+            failure.details.guardrail.clone_from(guardrail);
             Err(failure.into())
         }
         Some(SkillAnswer::Value(_)) | None if code != 0 => Err(exit_failure(facts, code)),
@@ -208,8 +228,15 @@ fn own_error(facts: &Facts<'_>, error: &OwnError) -> Failure {
 }
 
 fn exit_failure(facts: &Facts<'_>, code: i32) -> Box<Failure> {
-    let mut failure =
-        unless_refused(facts, Code::ExitCode, format!("the program ended with exit code {code}"));
+    let ended = format!("the program ended with exit code {code}");
+    let mut failure = match facts.hosts_denied.first() {
+        Some(host) if code != TEMPORARY => {
+            let message =
+                format!("{ended}; it was refused {host}, which `sandbox.network.allow` does not name");
+            Box::new(super::failure(facts, Code::SandboxDenied, message))
+        }
+        Some(_) | None => unless_refused(facts, Code::ExitCode, ended),
+    };
     failure.details.exit_code = Some(code);
     if code == TEMPORARY {
         failure.retryable = true;

@@ -21,7 +21,9 @@ fn facts() -> Facts<'static> {
         reason: None,
         protocol: None,
         oom: None,
+        guardrail: None,
         pids_denied: 0,
+        hosts_denied: Vec::new(),
         death: Death::Exited(0),
         bounds: Bounds {
             timeout_ms: Some(1),

@@ -1,7 +1,7 @@
 //! Judges single values: types, words, numbers, units, names and ids.
 
 use schemas::{
-    definition::{MAX_NAME, MAX_STEP_ID, Shape},
+    definition::{MAX_NAME, MAX_STEP_ID, RESERVED_IDS, Shape},
     failure::Code,
 };
 
@@ -13,10 +13,6 @@ use crate::{
     },
     units,
 };
-
-/// Ids that are names of something else in references and expressions.
-pub(crate) const RESERVED: [&str; 10] =
-    ["context", "inputs", "item", "index", "run", "steps", "in", "true", "false", "null"];
 
 /// Whether a value has the JSON type of a shape.
 pub(super) fn accepts(shape: &Shape, node: &Node) -> bool {
@@ -192,7 +188,7 @@ fn step_id(node: &Node, text: &str, problems: &mut Problems) {
         problems
             .report(BAD_STEP_ID, span, format!("`{}` is not an id", shortened(text)))
             .hint(format!("letters, digits, `_` and `-`, no `-` first, at most {MAX_STEP_ID}"));
-    } else if RESERVED.contains(&text) {
+    } else if RESERVED_IDS.contains(&text) {
         problems
             .report(BAD_STEP_ID, span, format!("the id `{text}` is reserved"))
             .hint("references and expressions use it for something else: choose another");

@@ -1,4 +1,4 @@
-//! What `run` shows while it goes on: plain lines on stderr, or the event stream on stdout.
+//! What `run`, `resume` and `retry` show while it goes on: plain lines on stderr, or the event stream on stdout.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,6 @@ use schemas::{
 };
 use workflow_engine::run::Run;
 
-use super::Arguments;
 use crate::{
     dispatcher::Watcher,
     errors::{CommandError, Result},
@@ -22,8 +21,9 @@ pub(super) struct Progress {
     workflow: String,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Shape {
+/// What is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
     /// Nobody looks.
     Silent,
     /// Lines for people.
@@ -35,13 +35,7 @@ enum Shape {
 }
 
 impl Progress {
-    pub(super) fn new(arguments: &Arguments, workflow: String, detached: bool) -> Self {
-        let shape = match (detached, arguments.events, arguments.json) {
-            (true, _, _) => Shape::Silent,
-            (false, true, _) => Shape::Events,
-            (false, false, true) => Shape::View,
-            (false, false, false) => Shape::Lines,
-        };
+    pub(super) fn new(shape: Shape, workflow: String) -> Self {
         Self { shape, workflow }
     }
 
@@ -113,6 +107,23 @@ fn line(event: &RunEvent, workflow: &str) -> Option<String> {
             format!("  {step}: {}\n", ui::text::escape(event.text.as_deref().unwrap_or_default()))
         }
         EventType::RunQueued => "queued\n".to_owned(),
+        EventType::ToolCalled => {
+            let call = event.tool.as_deref()?;
+            let (tool, ms) = (ui::text::escape(&call.tool), ui::quantity::millis(call.duration_ms));
+            format!("  {step}: {tool} {} ({ms})\n", call.decision)
+        }
+        EventType::AgentRequest => {
+            let agent = event.agent.as_deref()?;
+            let tokens = agent.input_tokens.saturating_add(agent.output_tokens);
+            let cost = agent
+                .cost_usd
+                .map(|cost| format!(", ${}.{:06}", cost.micros / 1_000_000, cost.micros % 1_000_000));
+            format!("  {step}: request {}, {tokens} tokens{}\n", agent.requests, cost.unwrap_or_default())
+        }
+        EventType::GuardrailExceeded => {
+            let name = event.guardrail.as_deref().unwrap_or_default();
+            format!("  {step}: guardrail {} reached\n", ui::text::escape(name))
+        }
         EventType::RunStarted | EventType::StepWaiting | EventType::StepStarted | EventType::StepProgress => {
             return None;
         }
