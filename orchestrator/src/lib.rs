@@ -17,6 +17,7 @@ pub mod errors;
 pub mod fold;
 pub mod inputs;
 pub mod launcher;
+pub mod library;
 pub mod owner;
 pub mod proxy;
 pub mod schema;

@@ -15,7 +15,7 @@ use schemas::{
 };
 
 pub use self::{
-    control::{Branch, Conditional, Loop, Parallel, Turns, WaitFor},
+    control::{Branch, Conditional, Loop, Parallel, Subworkflow, Turns, WaitFor},
     sandbox::{Endpoint, Network, Profile, Sandbox, SandboxChoice, Seccomp, User},
     strategy::{Act, Backoff, Final, Jitter, Retry, Scale, Strategy, Trigger, seed},
 };
@@ -152,7 +152,8 @@ fn is_number(text: &str) -> bool {
 /// One step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// The id that people gave it.
+    /// The id that people gave it; of a step of a sub-workflow behind those of the workflow steps around it, with
+    /// dots between them (no id has one): unique in the run.
     pub name: String,
     /// The composite that holds it.
     pub parent: Option<StepId>,
@@ -184,6 +185,18 @@ pub struct Step {
     pub kill_mode: KillMode,
 }
 
+impl Step {
+    /// The id that people gave it.
+    pub fn id(&self) -> &str {
+        self.name.rsplit('.').next().unwrap_or(&self.name)
+    }
+
+    /// The name of the workflow step around it, if it belongs to a sub-workflow.
+    pub fn within(&self) -> Option<&str> {
+        self.name.rsplit_once('.').map(|(within, _)| within)
+    }
+}
+
 /// What a step does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepKind {
@@ -197,6 +210,8 @@ pub enum StepKind {
     Conditional(Box<Conditional>),
     /// Runs its body again and again.
     Loop(Box<Loop>),
+    /// Runs another definition.
+    Workflow(Box<Subworkflow>),
 }
 
 impl StepKind {
@@ -209,6 +224,7 @@ impl StepKind {
             Self::Parallel(_) => "parallel",
             Self::Conditional(_) => "conditional",
             Self::Loop(_) => "loop",
+            Self::Workflow(_) => "workflow",
         }
     }
 
@@ -216,7 +232,11 @@ impl StepKind {
     pub fn skill(&self) -> Option<&SkillCall> {
         match self {
             Self::Skill(call) => Some(call),
-            Self::Sequence(_) | Self::Parallel(_) | Self::Conditional(_) | Self::Loop(_) => None,
+            Self::Sequence(_)
+            | Self::Parallel(_)
+            | Self::Conditional(_)
+            | Self::Loop(_)
+            | Self::Workflow(_) => None,
         }
     }
 }

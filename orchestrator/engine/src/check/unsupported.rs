@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Kinds of steps.
-const KINDS: &[&str] = &["workflow"];
+const KINDS: &[&str] = &[];
 
 /// Keys at the top, each with the values (compact JSON) that ask for nothing.
 const TOP_KEYS: &[(&str, &[&str])] = &[("skills", &["{}"]), ("handlers", &["[]"]), ("finally", &["[]"])];
@@ -17,8 +17,7 @@ const TOP_KEYS: &[(&str, &[&str])] = &[("skills", &["{}"]), ("handlers", &["[]"]
 const HANDLING_KEYS: &[(&str, &[&str])] = &[("rollback", &[])];
 
 /// Keys of steps, likewise.
-const STEP_KEYS: &[(&str, &[&str])] =
-    &[("rollback", &["[]"]), ("secrets", &["[]"]), ("trust", &[r#""trusted""#])];
+const STEP_KEYS: &[(&str, &[&str])] = &[("rollback", &["[]"]), ("secrets", &["[]"])];
 
 /// Keys of steps that hold others, likewise: they belong to what runs as processes.
 const GROUP_KEYS: &[(&str, &[&str])] = &[
@@ -64,7 +63,9 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
             keys(step.node, STEP_KEYS, problems);
             sandbox(step.node, problems);
             if !matches!(word, "skill" | "agent") {
-                keys(step.node, GROUP_KEYS, problems);
+                // A workflow has inputs.
+                let table = if word == "workflow" { &GROUP_KEYS[1..] } else { GROUP_KEYS };
+                keys(step.node, table, problems);
                 group_limits(step.node, problems);
             }
         }
