@@ -150,7 +150,7 @@ fn answer(stream: &mut impl Write, turn: &Turn, anthropic: bool) -> std::io::Res
             write!(stream, "{sse}")?;
             let line =
                 format!("data: {}\n\n", json!({"choices": [{"delta": {"content": "x".repeat(60_000)}}]}));
-            for _ in 0..bytes / line.len() + 1 {
+            for _ in 0..=bytes / line.len() {
                 stream.write_all(line.as_bytes())?;
             }
             return Ok(());

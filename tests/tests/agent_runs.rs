@@ -26,7 +26,7 @@ fn run(fixture: &Fixture, turns: Vec<Turn>, agent: Value, step: Value) -> (Finis
     (finished, model)
 }
 
-fn finish(result: Value) -> Turn {
+fn finish(result: &Value) -> Turn {
     Turn::Call("finish", json!({"result": result}))
 }
 
@@ -42,7 +42,7 @@ fn check_three_calls(provider: &str, base: impl Fn(&Model) -> String) {
         Turn::Call("glob", json!({"pattern": "*.txt"})),
         Turn::Call("grep", json!({"pattern": "answer"})),
         Turn::Call("fs_read", json!({"path": "notes.txt"})),
-        finish(json!({"answer": 42})),
+        finish(&json!({"answer": 42})),
     ]);
     let agent = json!({"provider": provider, "base_url": base(&model), "price": {"input": 1, "output": 2}});
     let definition = workflow(&model, agent, tools(&["fs_read", "glob", "grep"]));
@@ -116,7 +116,7 @@ fn a_tool_that_is_not_allowed_is_not_offered_and_refused() {
         Turn::Call("execute_bash", json!({"command": "touch broken-out"})),
         Turn::Call("fs_write", json!({"path": "broken-out", "content": "x"})),
         Turn::Call("git__push", json!({})),
-        finish(json!("gave up")),
+        finish(&json!("gave up")),
     ];
     let (finished, model) = run(&fixture, turns, json!({}), tools(&["fs_read"]));
     let view = finished.exits(0).json();
@@ -146,7 +146,7 @@ fn without_a_right_to_write_the_file_system_is_read_only_and_the_network_empty()
     fixture.write("mine.txt", "mine");
     let script = "touch here.txt; echo x >> mine.txt; touch /usr/here; cat /etc/shadow; touch $WORKFLOW_WORK_DIR/ok && echo written; \
                   cat /proc/net/route | wc -l; env | grep -c hunter2; cat /proc/*/environ | tr '\\0' '\\n' | grep -c hunter2";
-    let model = Model::start(vec![Turn::Call("execute_bash", json!({"command": script})), finish(json!(1))]);
+    let model = Model::start(vec![Turn::Call("execute_bash", json!({"command": script})), finish(&json!(1))]);
     let agent = json!({"api_key_env": "MODEL_KEY"});
     fixture.define(&workflow(&model, agent, tools(&["execute_bash"])));
     let mut command = fixture.q(["run", "workflow.json", "--json"]);
@@ -165,7 +165,7 @@ fn without_a_right_to_write_the_file_system_is_read_only_and_the_network_empty()
 }
 
 #[track_caller]
-fn check_trouble(turn: Turn, requests: usize, code: &str) {
+fn check_trouble(turn: &Turn, requests: usize, code: &str) {
     let fixture = Fixture::new();
     let (finished, model) = run(&fixture, vec![turn.clone()], json!({}), tools(&[]));
     let view = finished.exits(1).json();
@@ -176,18 +176,18 @@ fn check_trouble(turn: Turn, requests: usize, code: &str) {
 
 #[test]
 fn a_model_in_trouble_is_an_agent_error_after_a_few_tries() {
-    check_trouble(Turn::Status(500), 3, "agent_error");
-    check_trouble(Turn::Status(401), 1, "agent_error");
-    check_trouble(Turn::Reset, 3, "agent_error");
-    check_trouble(Turn::Half, 3, "agent_error");
-    check_trouble(Turn::Nonsense, 3, "agent_error");
-    check_trouble(Turn::Flood(50 << 20), 3, "agent_error");
+    check_trouble(&Turn::Status(500), 3, "agent_error");
+    check_trouble(&Turn::Status(401), 1, "agent_error");
+    check_trouble(&Turn::Reset, 3, "agent_error");
+    check_trouble(&Turn::Half, 3, "agent_error");
+    check_trouble(&Turn::Nonsense, 3, "agent_error");
+    check_trouble(&Turn::Flood(50 << 20), 3, "agent_error");
 }
 
 #[test]
 fn a_passing_trouble_is_no_failure() {
     let fixture = Fixture::new();
-    let turns = vec![Turn::Status(429), Turn::Half, finish(json!("done"))];
+    let turns = vec![Turn::Status(429), Turn::Half, finish(&json!("done"))];
     let (finished, _model) = run(&fixture, turns, json!({}), json!({}));
     let view = finished.exits(0).json();
     assert_eq!(outputs(&view, "a")["data"].as_str().or(outputs(&view, "a").as_str()), Some("done"));
@@ -197,13 +197,13 @@ fn a_passing_trouble_is_no_failure() {
 fn a_result_that_does_not_fit_is_repaired_once() {
     let schema = json!({"output_schema": {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}});
     let fixture = Fixture::new();
-    let turns = vec![finish(json!({"n": "x"})), finish(json!({"n": 1}))];
+    let turns = vec![finish(&json!({"n": "x"})), finish(&json!({"n": 1}))];
     let (finished, model) = run(&fixture, turns, json!({}), schema.clone());
     assert_eq!(outputs(&finished.exits(0).json(), "a"), &json!({"n": 1}));
     assert!(model.asked()[1].body.to_string().contains("does not fit its schema at `/n`"));
 
     let fixture = Fixture::new();
-    let (finished, _model) = run(&fixture, vec![finish(json!({"n": "x"}))], json!({}), schema);
+    let (finished, _model) = run(&fixture, vec![finish(&json!({"n": "x"}))], json!({}), schema);
     let view = finished.exits(1).json();
     assert_eq!(view["error"]["code"], "bad_output");
     assert_eq!(view["error"]["details"]["pointer"], "/n");
@@ -240,7 +240,7 @@ for line in sys.stdin:
     let turns = vec![
         Turn::Call("math__add", json!({"a": 2, "b": 3})),
         Turn::Call("math__drop", json!({})),
-        finish(json!(1)),
+        finish(&json!(1)),
     ];
     let (finished, model) = run(&fixture, turns, agent, tools(&["@math/add"]));
     let view = finished.exits(0).json();
@@ -256,7 +256,7 @@ fn what_an_agent_leaves_behind_goes_with_it_also_when_it_is_stopped() {
     let script = "setsid sleep 600 >/dev/null 2>&1 & setsid -f sleep 600 >/dev/null 2>&1; echo ok";
     let model = Model::start(vec![Turn::Call("execute_bash", json!({"command": script})), Turn::Hang]);
     let running = fixture.spawn_run(&workflow(&model, json!({}), tools(&["execute_bash"])));
-    wait::eventually("the model is asked again", Duration::from_secs(60), || model.asked().len() == 2);
+    wait::eventually("the model is asked again", Duration::from_mins(1), || model.asked().len() == 2);
     let id = fixture.only_run();
     fixture.workflow(["stop", &id]).exits(0);
     let view = running.finish().exits(8).json();
@@ -304,7 +304,7 @@ fn an_agent_that_is_a_program_gets_its_prompt_and_the_proxy() {
 fn a_key_that_is_named_must_be_there() {
     let fixture = Fixture::new();
     let (finished, model) =
-        run(&fixture, vec![finish(json!(1))], json!({"api_key_env": "NOT_SET"}), json!({}));
+        run(&fixture, vec![finish(&json!(1))], json!({"api_key_env": "NOT_SET"}), json!({}));
     let view = finished.exits(1).json();
     assert_eq!(view["error"]["code"], "agent_error");
     assert!(view["error"]["message"].as_str().is_some_and(|message| message.contains("NOT_SET")));
@@ -326,7 +326,7 @@ fn the_examples_of_the_guide_run() {
     fixture.write("README.md", "# Fine\n");
     let model = Model::start(vec![
         Turn::Call("fs_read", json!({"path": "README.md"})),
-        finish(json!({"verdict": "good"})),
+        finish(&json!({"verdict": "good"})),
     ]);
     let view = example(&fixture, "agent-review.json", &model).exits(0).json();
     assert_eq!(view["outputs"], json!({"verdict": "good"}));
