@@ -19,6 +19,7 @@ pub mod inputs;
 pub mod launcher;
 pub mod library;
 pub mod owner;
+pub mod proxy;
 pub mod schema;
 pub mod signal;
 pub mod store;
