@@ -1,5 +1,6 @@
 //! Definition to [`Plan`]: everything that needs more than the shape of one value. All problems at once.
 
+mod aside;
 mod assign;
 mod before;
 mod call;
@@ -59,6 +60,7 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
             problems: &mut problems,
             lists: outline.lists(),
             awaits: Vec::new(),
+            in_handler: false,
             guarded: Vec::new(),
         };
         check.plan(root)
@@ -81,6 +83,8 @@ struct Check<'a, 'p> {
     lists: (Vec<Vec<StepId>>, Vec<Vec<StepId>>),
     /// Steps that the step which is looked at must wait for.
     awaits: Vec<StepId>,
+    /// Whether the strategies that are looked at belong to a step of a handler.
+    in_handler: bool,
     /// Steps of branches that the expression which is looked at may name.
     guarded: Vec<String>,
 }
@@ -89,17 +93,21 @@ impl<'a> Check<'a, '_> {
     /// The plan as far as it can be made; everything is looked at all the same.
     fn plan(&mut self, root: &'a Node) -> Option<Plan> {
         let outline = self.outline;
-        for step in outline.beside() {
-            self.skill_of(step.node);
-        }
         let per_step = self.per_step(root);
+        let default_strategy = self.default_strategy(root);
+        let undo = self.undo_rows();
         let mut steps: Vec<Option<Step>> = Vec::new();
         for (step, spot) in outline.running() {
-            let strategies = self.strategies(&per_step, step);
+            let strategies = self.strategies(&per_step, default_strategy.as_ref(), step);
             let planned = self.step(root, step.node, spot);
-            steps.push(planned.map(|planned| Step { strategies, ..planned }));
+            steps.push(planned.map(|planned| Step {
+                strategies,
+                undo: undo.get(&spot.step).copied(),
+                ..planned
+            }));
         }
-        let default_strategy = self.default_strategy(root);
+        steps.extend(self.rows().into_iter().map(Some));
+        let rollback = self.rollback(root);
         let outputs = self.outputs(root);
         let limits = root.get("resource_limits");
         let steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
@@ -114,6 +122,8 @@ impl<'a> Check<'a, '_> {
             outputs,
             limits: limits.map(limits::read).unwrap_or_default(),
             default_strategy,
+            rollback,
+            last: self.last_row(),
             timeout: limits.and_then(|limits| duration(limits, "max_execution_time")),
             schedules: trigger::schedules(root),
         })

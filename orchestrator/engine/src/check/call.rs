@@ -65,14 +65,15 @@ impl<'a> Check<'a, '_> {
         let outputs = node.get("outputs").map_or(&[][..], Node::elements);
         Some(Step {
             name: node.get("id")?.as_text()?.to_owned(),
-            parent: spot.parent,
+            parent: spot.parent.or_else(|| spot.row.map(|row| self.outline.row_id(row))),
             position: spot.position,
             background: spot.background,
             awaits: self.awaits.as_slice().into(),
             kind: made.kind,
             when: made.when,
             outputs: outputs.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
-            timeout: limits::least(own_timeout, entry.and_then(|entry| entry.timeout)),
+            timeout: limits::least(own_timeout, entry.and_then(|entry| entry.timeout))
+                .or_else(|| entry.and_then(|_| self.last_timeout(spot))),
             idle_timeout: limits::least(
                 duration(node, "idle_timeout"),
                 entry.and_then(|entry| entry.idle_timeout),
@@ -81,6 +82,8 @@ impl<'a> Check<'a, '_> {
                 .or_else(|| entry.and_then(|entry| entry.grace))
                 .unwrap_or(DEFAULT_GRACE),
             strategies: Box::default(),
+            undo: None,
+            is_row: false,
             assign: made.assign,
             on_crash: on_crash(node, entry),
             kill_mode: kill_mode(node),

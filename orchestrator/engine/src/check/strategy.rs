@@ -4,13 +4,16 @@ use std::{collections::HashMap, time::Duration};
 
 use schemas::failure;
 
-use super::{Check, duration, outline::StepPlace};
+use super::{
+    Check, duration,
+    outline::{Side, StepPlace},
+};
 use crate::{
     diagnostic::codes::{
-        BAD_VALUE, CONFLICTING_KEYS, FOREIGN_KEY, UNKNOWN_STRATEGY_STEP, UNREACHED_STRATEGY, UNSUPPORTED,
+        BAD_VALUE, CONFLICTING_KEYS, FOREIGN_KEY, MISSING_KEY, UNKNOWN_STRATEGY_STEP, UNREACHED_STRATEGY,
     },
     load::{Node, NodeKind, nearest},
-    plan::{Act, Backoff, Final, Jitter, Retry, Scale, Strategy, Trigger},
+    plan::{Act, Backoff, Final, Jitter, Retry, Scale, Strategy, Trigger, Written},
 };
 
 /// Tries in all where the file says nothing.
@@ -71,15 +74,26 @@ impl<'a> Check<'a, '_> {
     pub(super) fn strategies(
         &mut self,
         per_step: &HashMap<&str, &'a Node>,
+        default: Option<&Strategy>,
         step: &StepPlace<'a>,
     ) -> Box<[Strategy]> {
         let own = step.node.get("error_handling").or_else(|| per_step.get(step.id?).copied());
-        own.map_or_else(Box::default, |own| self.read_strategies(own).into())
+        self.in_handler = step.spot.is_some_and(|spot| self.outline.side(spot.step) == Some(Side::Handler));
+        let mut strategies = own.map(|own| self.read_strategies(own)).unwrap_or_default();
+        self.in_handler = false;
+        // The default is for leaves of the run itself: a failure of an undo step must not be lost.
+        let is_leaf =
+            matches!(step.node.get("type").and_then(Node::as_text), Some("skill" | "agent" | "workflow"));
+        if is_leaf && step.spot.is_some_and(|spot| spot.row.is_none()) {
+            strategies.extend(default.cloned());
+        }
+        strategies.into()
     }
 
     /// The strategy of leaf steps that have none.
     pub(super) fn default_strategy(&mut self, root: &'a Node) -> Option<Strategy> {
-        self.strategy(root.get("error_handling")?.get("default")?)
+        let strategy = self.strategy(root.get("error_handling")?.get("default")?)?;
+        Some(Strategy { written: Written::Default, ..strategy })
     }
 
     fn read_strategies(&mut self, node: &'a Node) -> Vec<Strategy> {
@@ -105,7 +119,7 @@ impl<'a> Check<'a, '_> {
             "retry" => Act::Retry(Box::new(self.retry(node))),
             _ => Act::Final(self.last(node, word)?),
         };
-        Some(Strategy { on: node.get("on").map(|on| self.triggers(on)), act })
+        Some(Strategy { on: node.get("on").map(|on| self.triggers(on)), act, written: Written::Step })
     }
 
     fn foreign_keys(&mut self, node: &Node, word: &str) {
@@ -128,16 +142,26 @@ impl<'a> Check<'a, '_> {
         match word {
             "halt" => Some(Final::Halt),
             "skip" => Some(Final::Skip),
-            "rollback" | "custom" => {
-                self.problems.report(
-                    UNSUPPORTED,
-                    node.span.range(),
-                    format!("the strategy `{word}` is not supported by this version"),
-                );
-                None
-            }
+            "rollback" => Some(Final::Rollback),
+            "custom" => self.custom(node),
             _ => None,
         }
+    }
+
+    fn custom(&mut self, node: &Node) -> Option<Final> {
+        let Some(handler) = node.get("custom_handler") else {
+            self.problems
+                .report(MISSING_KEY, node.opening(), "the key `custom_handler` is missing")
+                .hint("it names a step of `handlers`");
+            return None;
+        };
+        if self.in_handler {
+            self.problems
+                .report(BAD_VALUE, node.opening(), "a step of a handler cannot have a handler itself")
+                .hint("use retry, skip or halt");
+            return None;
+        }
+        self.handler(handler).map(Final::Custom)
     }
 
     fn retry(&mut self, node: &'a Node) -> Retry {

@@ -11,20 +11,11 @@ use crate::{
 const KINDS: &[&str] = &["agent", "workflow"];
 
 /// Keys at the top, each with the values (compact JSON) that ask for nothing.
-const TOP_KEYS: &[(&str, &[&str])] = &[
-    ("sandbox", PROFILES),
-    ("agents", &["{}"]),
-    ("skills", &["{}"]),
-    ("handlers", &["[]"]),
-    ("finally", &["[]"]),
-];
-
-/// Keys of `error_handling`, likewise.
-const HANDLING_KEYS: &[(&str, &[&str])] = &[("rollback", &[])];
+const TOP_KEYS: &[(&str, &[&str])] = &[("sandbox", PROFILES), ("agents", &["{}"]), ("skills", &["{}"])];
 
 /// Keys of steps, likewise.
 const STEP_KEYS: &[(&str, &[&str])] =
-    &[("rollback", &["[]"]), ("secrets", &["[]"]), ("sandbox", PROFILES), ("trust", &[r#""trusted""#])];
+    &[("secrets", &["[]"]), ("sandbox", PROFILES), ("trust", &[r#""trusted""#])];
 
 /// Keys of steps that hold others, likewise: they belong to what runs as processes.
 const GROUP_KEYS: &[(&str, &[&str])] = &[
@@ -52,9 +43,6 @@ const PROFILES: &[&str] =
 /// only the kind is reported.
 pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems) {
     keys(root, TOP_KEYS, problems);
-    if let Some(handling) = root.get("error_handling") {
-        keys(handling, HANDLING_KEYS, problems);
-    }
     for input in root.get("inputs").map_or(&[][..], Node::members) {
         keys(&input.value, INPUT_KEYS, problems);
     }

@@ -74,6 +74,7 @@ codes! {
     READONLY_CONTEXT = "E060", "a step writes to a readonly key of the context";
     UNKNOWN_STRATEGY_STEP = "E070", "a strategy is given to no step";
     UNREACHED_STRATEGY = "E071", "a strategy is never reached";
+    UNKNOWN_HANDLER = "E072", "a handler does not exist";
     UNSUPPORTED = "E090", "this version does not support it";
     WIDE_NUMBER = "W001", "a number has more than 64 bits";
     ALMOST_REFERENCE = "W002", "a text looks like a reference";

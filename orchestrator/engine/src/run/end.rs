@@ -40,6 +40,9 @@ impl Run {
     }
 
     fn end_reaching(&mut self, id: InstanceId, result: StepResult, reach: Reach, moment: &mut Moment<'_>) {
+        if let Some(aside) = self.instances[id.index()].aside {
+            return self.row_ended(id, aside, result, moment);
+        }
         let run = &mut self.instances[id.index()];
         if let StepState::Retrying { .. } = run.state {
             self.retrying.remove(&run.attempt_id(&self.plan));
@@ -122,10 +125,13 @@ impl Run {
                     Some(Closing::Cancelled) | None => return,
                     Some(Closing::Won) => at = parent,
                 },
-                StepState::Waiting | StepState::Retrying { .. } | StepState::Ended { .. } => at = parent,
+                StepState::Waiting
+                | StepState::Retrying { .. }
+                | StepState::Handled { .. }
+                | StepState::Ended { .. } => at = parent,
             }
         }
-        self.halt(End::Failed, Some(failure), moment);
+        self.halt(self.last_resort(&failure), Some(failure), moment);
     }
 
     fn fails_by(&mut self, id: InstanceId, cause: Failure, moment: &mut Moment<'_>) {
@@ -206,6 +212,10 @@ impl Run {
             let (owner, turn) = self.place_of(id);
             self.group_mut(owner).child_settles(turn);
             let Some(owner) = owner else { return };
+            if self.instances[owner.index()].aside.is_some() {
+                moment.todo.push_back(Job::Advance(Place { owner: Some(owner), turn: 0 }));
+                return self.closed(owner, moment);
+            }
             if !self.is_settled(owner) {
                 return self.closed(owner, moment);
             }
@@ -216,6 +226,7 @@ impl Run {
     /// Nothing more starts, and what runs is ended: a failure at the top, or a stop that nobody asked for.
     pub(super) fn halt(&mut self, end: End, failure: Option<Failure>, moment: &mut Moment<'_>) {
         let Phase::Running { since } = self.phase else { return };
+        let end = if end == End::RolledBack && !self.plan.rollback.enabled { End::Failed } else { end };
         if let Some(failure) = failure {
             self.fail(failure);
         }
