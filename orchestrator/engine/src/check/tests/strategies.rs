@@ -34,7 +34,7 @@ fn first(plan: &Plan) -> String {
 #[test]
 fn defaults_of_a_retry() {
     let plan = plan("", r#"{"per_step":{"fetch":"retry"}}"#);
-    assert_snapshot!(first(&plan), @"[Strategy { on: None, act: Retry(Retry { max_attempts: 3, backoff: Exponential { multiplier: 2.0 }, delay: 1s, max_delay: 60s, jitter: None, max_duration: None, scale: None, then: None }) }]");
+    assert_snapshot!(first(&plan), @"[Strategy { on: None, act: Retry(Retry { max_attempts: 3, backoff: Exponential { multiplier: 2.0 }, delay: 1s, max_delay: 60s, jitter: None, max_duration: None, scale: None, then: None }), written: Step }]");
 }
 
 #[test]
@@ -45,14 +45,14 @@ fn everything_that_a_retry_can_say() {
             "scale":{"memory":1.5,"max_memory":"2GiB"},"then":{"strategy":"skip"}}"#,
         r#"{"default":"skip"}"#,
     );
-    assert_snapshot!(first(&plan), @r#"[Strategy { on: Some([Trigger { code: Oom, own: None }, Trigger { code: SkillError, own: Some("X") }]), act: Retry(Retry { max_attempts: 7, backoff: Linear, delay: 250ms, max_delay: 3s, jitter: Full, max_duration: Some(3600s), scale: Some(Scale { on: [Trigger { code: Oom, own: None }], memory: 1.5, max_memory: Some(Bytes(2147483648)) }), then: Some(Skip) }) }]"#);
-    assert_snapshot!(format!("{:?}", plan.default_strategy), @"Some(Strategy { on: None, act: Final(Skip) })");
+    assert_snapshot!(first(&plan), @r#"[Strategy { on: Some([Trigger { code: Oom, own: None }, Trigger { code: SkillError, own: Some("X") }]), act: Retry(Retry { max_attempts: 7, backoff: Linear, delay: 250ms, max_delay: 3s, jitter: Full, max_duration: Some(3600s), scale: Some(Scale { on: [Trigger { code: Oom, own: None }], memory: 1.5, max_memory: Some(Bytes(2147483648)) }), then: Some(Skip) }), written: Step }, Strategy { on: None, act: Final(Skip), written: Default }]"#);
+    assert_snapshot!(format!("{:?}", plan.default_strategy), @"Some(Strategy { on: None, act: Final(Skip), written: Default })");
 }
 
 #[test]
 fn a_list_keeps_its_order() {
     let plan = plan(r#","error_handling":[{"strategy":"skip","on":["timeout"]},{"strategy":"halt"}]"#, "{}");
-    assert_snapshot!(first(&plan), @"[Strategy { on: Some([Trigger { code: Timeout, own: None }]), act: Final(Skip) }, Strategy { on: None, act: Final(Halt) }]");
+    assert_snapshot!(first(&plan), @"[Strategy { on: Some([Trigger { code: Timeout, own: None }]), act: Final(Skip), written: Step }, Strategy { on: None, act: Final(Halt), written: Step }]");
 }
 
 #[test]
