@@ -2,7 +2,7 @@
 //! subjects run in turn, round after round; what is told is the tenth percentile over the rounds and
 //! ratios within one run, since machines are noisy.
 //!
-//! `cargo run --release -p benchmarks -- [--rounds N] [--quick]`, after `cargo build --release --bin q`.
+//! `cargo run --release -p benchmarks -- [--rounds N] [--quick] [--checks]`, after `cargo build --release --bin q`.
 
 mod measure;
 mod report;
@@ -25,6 +25,10 @@ fn main() -> Result<()> {
         None => 15,
     };
     let subjects = Subjects::find(quick)?;
+    if value("--checks").is_some() {
+        report::print_checks(&subjects.checks()?, subjects.condition()?);
+        return Ok(());
+    }
     let mut table: Vec<(String, Vec<Cost>)> = Vec::new();
     for round in 0..rounds {
         for (index, (name, cost)) in subjects.round()?.into_iter().enumerate() {
@@ -34,5 +38,7 @@ fn main() -> Result<()> {
             table[index].1.push(cost);
         }
     }
-    report::print(&table, &subjects.once()?)
+    report::print(&table, &subjects.once()?)?;
+    report::print_checks(&subjects.checks()?, subjects.condition()?);
+    Ok(())
 }

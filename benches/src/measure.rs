@@ -50,7 +50,8 @@ pub(crate) fn command(argv: &[&str]) -> Result<Cost> {
     Ok(Cost { wall_us: next()?, cpu_us: next()?, max_rss_kib: next()? })
 }
 
-/// The measuring process: `spawn N PROGRAM` spawns a program N times in turn, anything else is a command.
+/// The measuring process: `spawn N PROGRAM` spawns a program N times in turn, `parse FILE` makes a tree of a JSON file
+/// by itself, anything else is a command.
 #[expect(clippy::print_stdout, reason = "the figures go to the process that asked for them")]
 pub(crate) fn child(argv: &[String]) -> Result<()> {
     let began = Instant::now();
@@ -61,6 +62,11 @@ pub(crate) fn child(argv: &[String]) -> Result<()> {
             // Without hooks this is posix_spawn(3).
             ensure!(Command::new(program).stdin(Stdio::null()).status()?.success());
         }
+    } else if let [word, file] = argv
+        && word == "parse"
+    {
+        let tree: serde_json::Value = serde_json::from_slice(&std::fs::read(file)?)?;
+        ensure!(tree.is_object());
     } else {
         let (program, rest) = argv.split_first().context("no command")?;
         let status = Command::new(program).args(rest).stdout(Stdio::null()).stderr(Stdio::null()).status()?;

@@ -2,7 +2,10 @@
 
 use anyhow::{Context as _, Result};
 
-use crate::{measure::Cost, subjects::Once};
+use crate::{
+    measure::Cost,
+    subjects::{CHECKED, Check, Once},
+};
 
 /// Prints the tenth percentile over the rounds (what the machine does when nothing disturbs it), ratios to S, and the figures that are taken once.
 #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
@@ -45,4 +48,25 @@ pub(crate) fn print(table: &[(String, Vec<Cost>)], once: &Once) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Prints what checking and deciding costs.
+#[expect(clippy::print_stdout, reason = "the table is what this program is for")]
+pub(crate) fn print_checks(checks: &[Check], condition_us: f64) {
+    println!();
+    println!("| checking {CHECKED} steps | MB | CPU ms | serde_json, ms | ratio | resident MB |");
+    println!("|---|---:|---:|---:|---:|---:|");
+    for check in checks {
+        println!(
+            "| {} | {} | {:.0} | {:.1} | {:.1} | {:.0} |",
+            check.name,
+            check.bytes.div_ceil(1_000_000),
+            check.validate.cpu_us / 1e3,
+            check.parse.cpu_us / 1e3,
+            check.validate.cpu_us / check.parse.cpu_us,
+            check.validate.max_rss_kib / 1024.0
+        );
+    }
+    println!();
+    println!("- a condition, once it is read: {condition_us:.1} µs");
 }

@@ -15,6 +15,8 @@ use crate::measure::{self, Cost};
 
 /// Steps of a chain in a round.
 const STEPS: u32 = 200;
+/// Steps of a definition that is only checked.
+pub(crate) const CHECKED: u32 = 10_000;
 /// Size of each value that the large engine holds, and their number: about 1 GB.
 const BALLAST: (usize, usize) = (15 * 1024 * 1024, 64);
 
@@ -37,6 +39,18 @@ pub(crate) struct Once {
     pub(crate) engine_size: Option<(f64, f64, f64)>,
     /// Bytes written to the run's directory per step.
     pub(crate) bytes_per_step: f64,
+}
+
+/// A large definition.
+#[derive(Debug)]
+pub(crate) struct Check {
+    /// What is in it.
+    pub(crate) name: &'static str,
+    pub(crate) bytes: u64,
+    /// `q workflow validate`.
+    pub(crate) validate: Cost,
+    /// `serde_json` into a tree of values.
+    pub(crate) parse: Cost,
 }
 
 impl Subjects {
@@ -110,6 +124,52 @@ impl Subjects {
             largest: (steps, last.max_rss_kib),
             engine_size: if self.quick { None } else { Some(self.engine_size()?) },
             bytes_per_step,
+        })
+    }
+
+    /// What a condition costs once it is read, microseconds: one over a list of items, less the same over one item.
+    pub(crate) fn condition(&self) -> Result<f64> {
+        const ITEMS: u32 = 10_000;
+        let cost = |count: u32| -> Result<Cost> {
+            let items: Vec<_> = (0..count).map(|n| json!({"status": 200, "n": n, "name": "a"})).collect();
+            write(&self.dir, "vars.json", &json!({"items": items}))?;
+            let (q, file) = (self.q.display().to_string(), self.path("vars.json"));
+            let condition = "items.all(i, i.status == 200 && i.n < 100000 && i.name != 'b')";
+            best(&[&q, "workflow", "eval", condition, "--vars", &file])
+        };
+        Ok((cost(ITEMS)?.cpu_us - cost(1)?.cpu_us) / f64::from(ITEMS))
+    }
+
+    /// Definitions of many steps: each refers to the one before; with a condition each, all alike or all different.
+    pub(crate) fn checks(&self) -> Result<Vec<Check>> {
+        let step = |index: u32| {
+            let before = if index == 0 { "run.id".to_owned() } else { format!("s{}.message", index - 1) };
+            json!({"skill": "echo", "name": format!("Step number {index}"), "timeout": "30s",
+                   "inputs": {"message": before, "text": format!("https://example.com/{index}")}})
+        };
+        let with = |condition: &dyn Fn(u32) -> String, index| {
+            let mut step = step(index);
+            step["when"] = condition(index).into();
+            step
+        };
+        let alike = |_| "run.attempt == 1 && run.id != ''".to_owned();
+        let different = |index: u32| format!("run.attempt < {index} || size(run.id) > {}", index % 7);
+        let definitions = [
+            ("references", chain(CHECKED, step)),
+            ("references and conditions, all alike", chain(CHECKED, |index| with(&alike, index))),
+            ("references and conditions, all different", chain(CHECKED, |index| with(&different, index))),
+        ];
+        definitions.into_iter().map(|(name, definition)| self.check(name, &definition)).collect()
+    }
+
+    fn check(&self, name: &'static str, definition: &Value) -> Result<Check> {
+        write(&self.dir, "check.json", definition)?;
+        let (q, file) = (self.q.display().to_string(), self.path("check.json"));
+        Ok(Check {
+            name,
+            bytes: std::fs::metadata(&file)?.len(),
+            validate: best(&[&q, "workflow", "validate", &file])?,
+            parse: best(&["parse", &file])?,
         })
     }
 
@@ -192,6 +252,12 @@ impl Subjects {
     fn path(&self, name: &str) -> String {
         self.dir.path().join(name).display().to_string()
     }
+}
+
+/// The least of five costs.
+fn best(argv: &[&str]) -> Result<Cost> {
+    let costs = (0..5).map(|_| measure::command(argv)).collect::<Result<Vec<_>>>()?;
+    costs.into_iter().min_by(|a, b| a.cpu_us.total_cmp(&b.cpu_us)).context("no cost")
 }
 
 fn written_bytes(run: &Path) -> Result<f64> {

@@ -46,6 +46,7 @@ use self::{
 pub use self::{
     host::{Host, isolation},
     limits::limits_of,
+    walk::left_of,
 };
 use crate::{launcher, signal::Process};
 

@@ -1,4 +1,4 @@
-//! Looking for skills: the folders in which they may stand, first wins; built-in ones come last.
+//! Looking for skills (and, by way of [`agents`], for agents): the folders in which they may stand, first wins; built-in ones come last.
 
 use std::{
     collections::BTreeMap,
@@ -11,11 +11,19 @@ use schemas::skill::{self, Manifest, Parse, Quantity};
 use worker::skills::{self as builtin, program};
 use workflow_engine::{
     check::{Catalog, SkillEntry},
+    load::Definition,
     plan::{Enforcement, ExternalSkill, Limits, Needs, Profile, SkillTarget},
     units::{self, Bytes},
 };
 
-use crate::store::{files, home::Home, names::SafeName};
+use crate::{
+    agents,
+    store::{
+        files,
+        home::{Home, RunDir},
+        names::SafeName,
+    },
+};
 
 /// Longest manifest that is read.
 const MANIFEST_MAX: u64 = 1024 * 1024;
@@ -29,10 +37,12 @@ pub struct Found {
     pub manifests: BTreeMap<String, String>,
 }
 
-/// Looks for the named skills. `beside` is the folder of the definition, `given` is `--skills-dir`.
-pub fn discover(names: &[&str], beside: Option<&Path>, home: &Home, given: Option<&Path>) -> Found {
+/// Looks for the skills and agents that a definition names. `beside` is its folder, `given` is `--skills-dir`.
+pub fn discover(definition: &Definition, beside: Option<&Path>, home: &Home, given: Option<&Path>) -> Found {
+    let names = &definition.skills();
     let places = places(beside, home, given);
     let mut found = Found { catalog: builtins(), ..Found::default() };
+    found.catalog.agents = agents::discover(&definition.agents(), beside, home);
     found.catalog.searched = places.iter().map(|place| place.display().to_string()).collect();
     for name in names {
         if !found.manifests.contains_key(*name)
@@ -47,10 +57,19 @@ pub fn discover(names: &[&str], beside: Option<&Path>, home: &Home, given: Optio
     found
 }
 
-/// Entries that stand for skills of which only the name matters: a run that is over is folded with them.
-pub fn stand_ins(names: &[&str]) -> Catalog {
+/// The skills of a run that exists, from the copies that were frozen with it. One without a copy that can be read
+/// is stood in for, and so are agents: what is over needs no more than the name.
+pub fn frozen(definition: &Definition, run: &RunDir, manifests: &BTreeMap<String, String>) -> Catalog {
     let mut catalog = builtins();
-    for name in names {
+    catalog.agents = agents::stand_ins(&definition.agents());
+    for (name, path) in manifests {
+        let copy = name.parse::<SafeName>().ok().map(|name| run.skill(&name));
+        let entry = copy.and_then(|copy| manifest(&files::read_capped(&copy, MANIFEST_MAX).ok()?, path).ok());
+        if let Some(entry) = entry {
+            catalog.skills.insert(name.clone(), entry);
+        }
+    }
+    for name in &definition.skills() {
         let stand_in = || SkillEntry::new(SkillTarget::Builtin { needs: Needs::Nothing });
         catalog.skills.entry((*name).to_owned()).or_insert_with(stand_in);
     }
@@ -60,6 +79,19 @@ pub fn stand_ins(names: &[&str]) -> Catalog {
         entry.outputs = None;
     }
     catalog
+}
+
+/// The manifests of a run's skills as they are now, to be frozen with it: name to text.
+pub fn texts(manifests: &BTreeMap<String, String>) -> Result<BTreeMap<SafeName, Vec<u8>>, files::Fault> {
+    let named = manifests.iter().filter_map(|(name, path)| Some((name.parse::<SafeName>().ok()?, path)));
+    named.map(|(name, path)| Ok((name, files::read_capped(Path::new(path), MANIFEST_MAX)?))).collect()
+}
+
+/// A skill from the text of its manifest, which stands or stood at `path`.
+fn manifest(text: &[u8], path: &str) -> Result<SkillEntry, String> {
+    let manifest: Manifest = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let folder = Path::new(path).parent().unwrap_or(Path::new("/"));
+    entry(manifest, &folder.canonicalize().unwrap_or_else(|_| folder.to_owned()))
 }
 
 /// The folders in which skills may stand, in order.

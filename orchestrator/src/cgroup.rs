@@ -98,3 +98,9 @@ fn write_control(path: &Path, text: &str) -> Result<(), Error> {
 pub fn sweep(base: &Base) -> u32 {
     tree::sweep(&base.path)
 }
+
+/// Ends and removes what the dead engine left whose tree has this nonce. `false`: something of it stays.
+pub fn sweep_of(base: &Base, nonce: &str) -> bool {
+    sweep(base);
+    !tree::exists(&base.path, nonce)
+}

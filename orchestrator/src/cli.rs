@@ -1,15 +1,20 @@
 //! The command line: one file a command. Here are only the grammar and the way to each.
 
+mod agents;
 mod completions;
 mod delete;
+mod detach;
 mod doctor;
 mod eval;
 mod list;
 mod logs;
 mod man;
 mod output;
+mod progress;
 #[cfg(test)]
 mod reference;
+mod resume;
+mod retry;
 mod run;
 mod schedule;
 mod schema;
@@ -57,6 +62,8 @@ struct Workflow {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Resume(resume::Arguments),
+    Retry(retry::Arguments),
     Status(status::Arguments),
     List(list::Arguments),
     Logs(logs::Arguments),
@@ -65,6 +72,7 @@ enum Command {
     Delete(delete::Arguments),
     Schedule(schedule::Arguments),
     Schema(schema::Arguments),
+    Agents(agents::Arguments),
     Doctor(doctor::Arguments),
     Eval(eval::Arguments),
     Completions(completions::Arguments),
@@ -90,6 +98,8 @@ fn dispatch(workflow: Workflow) -> Result {
     };
     match workflow.command {
         Command::Run(arguments) => run::run(&arguments, &home()?),
+        Command::Resume(arguments) => resume::run(&arguments, &home()?),
+        Command::Retry(arguments) => retry::run(&arguments, &home()?),
         Command::Status(arguments) => status::run(&arguments, &home()?),
         Command::List(arguments) => list::run(&arguments, &home()?),
         Command::Logs(arguments) => logs::run(&arguments, &home()?),
@@ -98,6 +108,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
         Command::Schedule(arguments) => schedule::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Agents(arguments) => agents::run(&arguments, &home()?),
         Command::Doctor(arguments) => doctor::run(&arguments, home),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -111,7 +111,7 @@ pub fn check_source(source: &Source, home: &Home, skills_dir: Option<&Path>) -> 
         }
     };
     let beside = source.path.as_deref().and_then(Path::parent);
-    let found = catalog::discover(&definition.skills(), beside, home, skills_dir);
+    let found = catalog::discover(&definition, beside, home, skills_dir);
     let (plan, diagnostics) = check(&definition, &found.catalog);
     let json = match source.syntax {
         Syntax::Json => None,

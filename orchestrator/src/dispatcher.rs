@@ -2,7 +2,7 @@
 //! says what follows, and that is done. Nothing is decided here.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     rc::Rc,
     time::Duration,
 };
@@ -77,6 +77,8 @@ pub struct Dispatcher<'a> {
     watchers: Vec<&'a mut dyn Watcher>,
     /// What they have not heard yet, oldest first.
     untold: Vec<RunEvent>,
+    /// Attempts whose end is known before they start: they never do.
+    ended: HashSet<AttemptId>,
 }
 
 impl std::fmt::Debug for Dispatcher<'_> {
@@ -108,10 +110,11 @@ impl<'a> Dispatcher<'a> {
             seq: heard,
             watchers,
             untold: Vec::new(),
+            ended: HashSet::new(),
         }
     }
 
-    /// Drives the run to its end. When the journal fails, everything that runs is ended, and the run is left
+    /// Drives the run to its end, from the events with which it begins or goes on. When the journal fails, everything that runs is ended, and the run is left
     /// as it is: interrupted.
     pub async fn drive(
         mut self,
@@ -119,6 +122,7 @@ impl<'a> Dispatcher<'a> {
         stops: &mut mpsc::UnboundedReceiver<Stop>,
     ) -> Result<(Run, Writer, Option<StopSource>), Error> {
         let mut stopped_by = None;
+        self.ended = first.iter().filter_map(ended).cloned().collect();
         let mut batch = first;
         loop {
             let now = self.clock.now();
@@ -207,6 +211,7 @@ impl<'a> Dispatcher<'a> {
 
     fn perform(&mut self, action: Action, now: Now) {
         match action {
+            Action::Spawn(spawn) if self.ended.remove(&spawn.id) => {}
             Action::Spawn(spawn) => {
                 let id = spawn.id.clone();
                 let handle = attempt::start(Rc::clone(&self.host), spawn, self.news.0.clone());
@@ -363,6 +368,20 @@ pub fn run_event(run: &Run, seq: u64, now: Now, kind: EventType) -> RunEvent {
         level: None,
         text: None,
         progress: None,
+    }
+}
+
+/// The attempt whose end an event tells.
+fn ended(event: &Event) -> Option<&AttemptId> {
+    match event {
+        Event::AttemptEnded(ended) => Some(&ended.id),
+        Event::RunCreated(_)
+        | Event::RunStarted { .. }
+        | Event::AttemptStopping { .. }
+        | Event::RetryDue { .. }
+        | Event::RunTimedOut
+        | Event::StopRequested { .. }
+        | Event::RunResumed => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use schemas::{
     exit_code::ExitCode,
-    journal::{AttemptEnded, Event, Now, Outcome, Output},
+    journal::{AttemptEnded, Event, Now, Outcome, Output, RunCreated},
     view::{RunStatus, RunView},
 };
 use workflow_engine::{check::check, load, plan::Plan, run::Run};
@@ -38,6 +38,22 @@ pub fn current_view(dir: &RunDir) -> Result<RunView> {
 
 /// The run as its journal tells it.
 pub fn fold(dir: &RunDir) -> Result<Run> {
+    Ok(folded(dir)?.run)
+}
+
+/// A run as its journal tells it.
+#[derive(Debug)]
+pub struct Folded {
+    /// What it follows.
+    pub plan: Arc<Plan>,
+    /// Where it stands.
+    pub run: Run,
+    /// The moment of its last event.
+    pub last: Now,
+}
+
+/// As [`fold()`], for whoever goes on with it.
+pub fn folded(dir: &RunDir) -> Result<Folded> {
     let mut reader = Reader::open(dir).map_err(|error| told(&error))?;
     let first = reader.next().transpose().map_err(|error| told(&error))?;
     let Some(Record { now, event: Event::RunCreated(created), .. }) = first else {
@@ -46,13 +62,14 @@ pub fn fold(dir: &RunDir) -> Result<Run> {
             format!("the journal of run {} has no beginning", dir.id()),
         ));
     };
-    let plan = frozen_plan(dir)?;
-    let mut run = Run::new(plan, *created, now);
+    let plan = frozen_plan(dir, &created)?;
+    let mut folded = Folded { run: Run::new(Arc::clone(&plan), *created, now), plan, last: now };
     for record in reader {
         let Record { now, event, .. } = record.map_err(|error| told(&error))?;
-        apply(dir, &mut run, event, now);
+        apply(dir, &mut folded.run, event, now);
+        folded.last = now;
     }
-    Ok(run)
+    Ok(folded)
 }
 
 /// What is wrong with a journal, as a command says it.
@@ -89,8 +106,8 @@ fn loaded(dir: &RunDir, mut ended: AttemptEnded) -> AttemptEnded {
     ended
 }
 
-/// The plan of the frozen definition. Its skills need not be there any more: only their names matter.
-fn frozen_plan(dir: &RunDir) -> Result<Arc<Plan>> {
+/// The plan of the frozen definition, with the frozen manifests of its skills.
+fn frozen_plan(dir: &RunDir, created: &RunCreated) -> Result<Arc<Plan>> {
     let path = dir.definition();
     let text = files::read_capped(&path, load::MAX_BYTES as u64)
         .map_err(|fault| CommandError::from_error(ExitCode::Engine, &fault))?;
@@ -102,7 +119,7 @@ fn frozen_plan(dir: &RunDir) -> Result<Arc<Plan>> {
     };
     // It is JSON; the copy of a definition with comments was once kept as it stood.
     let definition = load::load(&text, load::Syntax::Jsonc).map_err(|_| bad())?;
-    let catalog = catalog::stand_ins(&definition.skills());
+    let catalog = catalog::frozen(&definition, dir, &created.skills);
     let (plan, _) = check(&definition, &catalog);
     plan.map(Arc::new).ok_or_else(bad)
 }

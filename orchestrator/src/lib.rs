@@ -1,5 +1,6 @@
 //! Everything of the program `q` that touches the world.
 
+pub mod agents;
 pub mod attempt;
 pub mod catalog;
 pub mod cgroup;

@@ -4,7 +4,10 @@
 mod create;
 mod host;
 mod interrupted;
+mod leftovers;
 mod line;
+mod resume;
+mod retry;
 mod signals;
 mod watch;
 
@@ -13,16 +16,21 @@ use std::{path::PathBuf, rc::Rc, sync::Arc, time::Duration};
 use schemas::{
     events::{EventType, RunEvent},
     exit_code::ExitCode,
-    journal::{Event, RunCreated, StopSource},
-    view::{RunStatus, RunView},
+    journal::{Event, Now, RunCreated, StopSource},
+    view::{Isolation, RunStatus, RunView},
 };
 use tokio::sync::mpsc;
-use workflow_engine::{plan::Plan, run::Run};
+use workflow_engine::{
+    plan::Plan,
+    run::{Phase, Run},
+};
 
 pub use self::{
-    create::{Created, create},
+    create::{Created, Start, create},
     host::{Survey, refuse_unheld, survey},
     interrupted::cancel_interrupted,
+    resume::resume,
+    retry::retry,
 };
 use crate::{
     clock::Clock,
@@ -40,13 +48,20 @@ use crate::{
     },
 };
 
-/// What a new run is made of.
+/// What a run is made of.
 #[derive(Debug)]
 pub struct Order {
     /// The checked definition.
     pub plan: Arc<Plan>,
     /// Inputs, context and options.
     pub created: RunCreated,
+    /// How it is driven.
+    pub driving: Driving,
+}
+
+/// How a run is driven, by whoever owns it now.
+#[derive(Debug, Clone, Default)]
+pub struct Driving {
     /// `--cgroup-base`.
     pub cgroup_base: Option<PathBuf>,
     /// Whether the run goes on when the terminal goes away.
@@ -74,15 +89,15 @@ pub fn drive(home: &Home, created: Created, order: &Order, watcher: &mut dyn Wat
 }
 
 async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watcher) -> Result<Ended> {
-    let Created { owned: OwnedRun { dir, journal, lock }, run, turn, control } = created;
+    let Created { owned: OwnedRun { dir, journal, lock }, run, turn, control, start } = created;
     let engine_error = |error: std::io::Error| CommandError::from_error(ExitCode::Engine, &error);
     let (sender, mut stops) = mpsc::unbounded_channel();
-    signals::listen(&sender, order.detached).map_err(engine_error)?;
+    signals::listen(&sender, order.driving.detached).map_err(engine_error)?;
     control::serve(control, sender).map_err(engine_error)?;
-    let mut log = watch::Log::new(&dir, order.config.rotation);
-    let clock = Clock::starting_at(Duration::ZERO);
+    let mut log = watch::Log::new(&dir, order.driving.config.rotation);
+    let clock = Clock::starting_at(start.lived());
     let mut audience = Audience { watchers: vec![watcher, &mut log], heard: 0 };
-    audience.hear(&run, &clock, EventType::RunCreated);
+    audience.hear(&run, &clock, start.first_news(&run));
     let slot = match turn {
         Turn::Slot(slot) => slot,
         Turn::Waits(ticket) => {
@@ -99,16 +114,43 @@ async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watc
     let (host, launcher) = host::open(order, &dir)?;
     let host = Rc::new(host);
     note_start(home, &run, &clock);
-    let first = Event::RunStarted { isolation: Box::new(host::isolation(&host)) };
+    let first = start.events(&run, host::isolation(&host), clock.now());
     let Audience { watchers, heard } = audience;
     let dispatcher = Dispatcher::new(run, journal, clock, Rc::clone(&host), watchers, heard);
     let (run, journal, stopped_by) =
-        dispatcher.drive(vec![first], &mut stops).await.map_err(|error| interrupted(&error))?;
+        dispatcher.drive(first, &mut stops).await.map_err(|error| interrupted(&error))?;
     let exit = settle(home, &dir, &run, journal, stopped_by)?;
     host::close(host, launcher).await;
     drop(slot);
     drop(lock);
     Ok(Ended { run, exit })
+}
+
+impl Start {
+    /// How long the run has been alive.
+    fn lived(&self) -> Duration {
+        match self {
+            Self::Fresh | Self::Reusing(_) => Duration::ZERO,
+            Self::Resumed(lived) => *lived,
+        }
+    }
+
+    /// What watchers hear first.
+    fn first_news(&self, run: &Run) -> EventType {
+        match self {
+            Self::Resumed(_) if *run.phase() != Phase::Queued => EventType::RunStarted,
+            Self::Fresh | Self::Reusing(_) | Self::Resumed(_) => EventType::RunCreated,
+        }
+    }
+
+    /// The events with which the run begins or goes on.
+    fn events(&self, run: &Run, isolation: Isolation, now: Now) -> Vec<Event> {
+        match self {
+            Self::Resumed(_) if *run.phase() != Phase::Queued => vec![Event::RunResumed],
+            Self::Fresh | Self::Resumed(_) => vec![Event::RunStarted { isolation: Box::new(isolation) }],
+            Self::Reusing(old) => run.reuse(old, isolation, now),
+        }
+    }
 }
 
 /// Tells the index that the run has its slot: who lists runs does not read journals.
@@ -185,5 +227,5 @@ pub fn exit_code(status: RunStatus, stopped_by: Option<StopSource>) -> ExitCode 
 
 fn interrupted(error: &crate::dispatcher::Error) -> CommandError {
     CommandError::from_error(ExitCode::Engine, error)
-        .hint("the run is left interrupted: what was recorded is safe; mend the cause and look at it with `q workflow status`")
+        .hint("the run is left interrupted, and what was recorded is safe: mend the cause, then `q workflow resume` goes on")
 }

@@ -50,6 +50,13 @@ impl Process {
         pidfd.readable().await.map(drop)
     }
 
+    /// Waits until it has ended, at most so long; `false`: it has not. Not for the thread of the event loop.
+    pub fn ends_within(&self, bound: std::time::Duration) -> io::Result<bool> {
+        let mut polled = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        let bound = Timespec::try_from(bound).map_err(io::Error::other)?;
+        Ok(poll(&mut polled, Some(&bound))? > 0)
+    }
+
     /// Whether it has ended, reaped or not: a pidfd is readable from then on.
     pub fn has_ended(&self) -> bool {
         let mut polled = [PollFd::new(&self.pidfd, PollFlags::IN)];

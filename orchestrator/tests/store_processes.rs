@@ -129,7 +129,7 @@ fn create(home: &Home) -> OwnedRun {
         max_concurrent_steps: None,
         skills: BTreeMap::new(),
     };
-    run::create(home, b"{}", at(0), created).unwrap()
+    run::create(home, &run::Frozen::default(), at(0), created).unwrap()
 }
 
 fn view_of(run: RunId, status: RunStatus) -> RunView {

@@ -10,13 +10,16 @@ pub mod schema;
 pub mod step;
 pub mod workflow;
 
-pub use schema::json_schema;
+pub use schema::{json_schema, json_schema_of};
 pub use workflow::WORKFLOW;
 
 /// Longest name of a workflow.
 pub const MAX_NAME: usize = 100;
 /// Longest id of a step.
 pub const MAX_STEP_ID: usize = 64;
+/// What no step may be called: references and expressions use these for something else.
+pub const RESERVED_IDS: [&str; 10] =
+    ["context", "inputs", "item", "index", "run", "steps", "in", "true", "false", "null"];
 
 /// Keys that may stand in every object of ours and mean nothing to the engine.
 pub fn is_extension(key: &str) -> bool {
@@ -132,6 +135,8 @@ pub enum Shape {
     },
     /// One of several shapes, told apart by their JSON types.
     Either(&'static [Shape]),
+    /// The shape, or `null`, which stands for absent.
+    Nullable(&'static Shape),
 }
 
 /// A key that may be left out.

@@ -4,6 +4,7 @@ mod words;
 
 use words::words;
 
+pub mod agent;
 pub mod config;
 pub mod definition;
 pub mod events;

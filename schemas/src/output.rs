@@ -1,5 +1,6 @@
 //! What the reading commands print with `--json`: one document each, but for log lines.
 
+pub mod agents;
 pub mod doctor;
 pub mod list;
 pub mod log;

@@ -459,7 +459,6 @@ fn what_this_version_cannot_do_is_refused_and_not_ignored() {
     }
     for composite in [
         json!({"id": "c", "type": "sequence", "timeout": 1, "steps": inner}),
-        json!({"id": "c", "type": "agent", "agent": "code-analyzer"}),
         json!({"id": "c", "type": "workflow", "workflow": "other"}),
     ] {
         refused(&workflow(&[step.clone(), composite]));

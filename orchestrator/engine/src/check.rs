@@ -1,5 +1,6 @@
 //! Definition to [`Plan`]: everything that needs more than the shape of one value. All problems at once.
 
+mod agent;
 mod aside;
 mod assign;
 mod before;
@@ -27,7 +28,8 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-pub use catalog::{Catalog, SkillEntry};
+pub use agent::read_agent;
+pub use catalog::{AgentEntry, Agents, Catalog, SkillEntry};
 use names::Names;
 use order::Reader;
 use outline::Outline;
@@ -36,7 +38,8 @@ pub use secrets::is_secret_name;
 pub use text_skill::over_inputs;
 
 use crate::{
-    diagnostic::{Diagnostic, Problems},
+    diagnostic::{Diagnostic, Problems, codes::BAD_EXPRESSION},
+    expr::{Stack, on_big_stack},
     load::{Definition, Node},
     plan::{InputDeclaration, InputType, Limits, Plan, Step, StepId},
     value::Template,
@@ -44,6 +47,14 @@ use crate::{
 
 /// Checks a definition against the skills that there are. The plan is there exactly when no error is.
 pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<Diagnostic>) {
+    match on_big_stack(|stack| checked(definition, catalog, stack)) {
+        Ok(checked) => checked,
+        Err(error) => (None, vec![Diagnostic::new(BAD_EXPRESSION, 0..0, error.to_string())]),
+    }
+}
+
+/// All of the check is on the stack that expressions need: most definitions have some.
+fn checked(definition: &Definition, catalog: &Catalog, stack: &Stack) -> (Option<Plan>, Vec<Diagnostic>) {
     let mut problems = definition.problems.clone();
     let root = &definition.root;
     let plan = root.is_object().then(|| {
@@ -53,8 +64,10 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
         let mut check = Check {
             definition,
             catalog,
+            stack,
             names: Names::new(root, &outline, catalog),
             schemas: Schemas::default(),
+            inline: BTreeMap::new(),
             limits: None,
             outline: &outline,
             problems: &mut problems,
@@ -73,9 +86,12 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
 struct Check<'a, 'p> {
     definition: &'a Definition,
     catalog: &'a Catalog,
+    stack: &'p Stack,
     outline: &'p Outline<'a>,
     names: Names<'a>,
     schemas: Schemas<'a>,
+    /// Agents that the definition holds itself.
+    inline: BTreeMap<&'a str, AgentEntry>,
     /// Those of the step before.
     limits: Option<Arc<Limits>>,
     problems: &'p mut Problems,
@@ -93,6 +109,7 @@ impl<'a> Check<'a, '_> {
     /// The plan as far as it can be made; everything is looked at all the same.
     fn plan(&mut self, root: &'a Node) -> Option<Plan> {
         let outline = self.outline;
+        self.inline_agents(root);
         let per_step = self.per_step(root);
         let default_strategy = self.default_strategy(root);
         let undo = self.undo_rows();

@@ -24,6 +24,7 @@ use schemas::{failure::Code, json::Json};
 
 use evaluate::Evaluation;
 use lower::Lowering;
+pub use parse::{NoStack, Stack, on_big_stack};
 pub use source::MAX_SOURCE;
 use source::Source;
 use tree::Node;
@@ -147,10 +148,16 @@ impl Error {
 }
 
 impl Program {
-    /// Reads an expression.
-    pub fn compile(source: &str, names: &mut (impl Names + Send + Sync)) -> Result<Self, CompileError> {
+    /// Reads one expression.
+    pub fn compile(source: &str, names: &mut (impl Names + Send)) -> Result<Self, CompileError> {
+        let compiled = on_big_stack(|stack| Self::compile_on(stack, source, names));
+        compiled.unwrap_or_else(|error| Err(CompileError::new(error.to_string(), 0..0)))
+    }
+
+    /// Reads an expression, one of many on the same stack.
+    pub fn compile_on(stack: &Stack, source: &str, names: &mut impl Names) -> Result<Self, CompileError> {
         let read = Source::read(source, &|name| names.has(name))?;
-        let (root, paths, mut problems) = parse::on_big_stack(&read, |expression, places| {
+        let (root, paths, mut problems) = parse::parse(stack, &read, |expression, places| {
             let mut lowering = Lowering::new(&read, places, names);
             let root = lowering.node(expression, 0)?;
             Ok((root, lowering.paths, lowering.problems))

@@ -22,7 +22,7 @@ pub(crate) use place::range_in;
 pub(crate) use pointer::node_at;
 pub(crate) use scalar::shortened;
 use schemas::json::Json;
-pub(crate) use shape::{RESERVED, each_step};
+pub(crate) use shape::each_step;
 pub(crate) use suggest::in_words;
 pub use suggest::nearest;
 
@@ -67,6 +67,17 @@ impl Definition {
         skills
     }
 
+    /// Names of the agents that its steps run and that it does not hold itself, in the order of the text.
+    pub fn agents(&self) -> Vec<&str> {
+        let inline = self.root.get("agents");
+        let mut agents = Vec::new();
+        shape::each_step(&self.root, &mut |step, _| {
+            agents.extend(step.get("agent").and_then(Node::as_text));
+        });
+        agents.retain(|name| inline.is_none_or(|inline| inline.get(name).is_none()));
+        agents
+    }
+
     /// What it says, as compact JSON.
     pub fn to_json(&self) -> Json {
         self.root.to_json()
@@ -80,16 +91,29 @@ impl Definition {
 
 /// Reads a text. It fails only where the text gives no tree; other problems are kept for `check`.
 pub fn load(text: &[u8], syntax: Syntax) -> Result<Definition, Vec<Diagnostic>> {
+    read(text, syntax, shape::judge)
+}
+
+fn read(
+    text: &[u8],
+    syntax: Syntax,
+    judge: impl Fn(&Node, &mut Problems),
+) -> Result<Definition, Vec<Diagnostic>> {
     let mut problems = Problems::default();
     let tree = parse::decode(text)
         .and_then(|text| parse::parse(text, syntax, &mut problems).map(|root| (text.to_owned(), root)));
     match tree {
         Ok((text, root)) => {
-            shape::judge(&root, &mut problems);
+            judge(&root, &mut problems);
             Ok(Definition { text, root, problems })
         }
         Err(diagnostic) => Err(vec![*diagnostic]),
     }
+}
+
+/// Reads the file of an agent as [`load`] reads a definition.
+pub fn load_agent(text: &[u8], syntax: Syntax) -> Result<Definition, Vec<Diagnostic>> {
+    read(text, syntax, shape::judge_agent)
 }
 
 /// The text of a file for display, without BOM; bytes that are not UTF-8 are replaced, those before the

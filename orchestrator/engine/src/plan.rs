@@ -7,6 +7,7 @@ mod strategy;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use schemas::{
+    agent::{AgentFile, Guardrails},
     json::Json,
     schedule::{CatchUp, Overlap},
     skill::Protocol,
@@ -192,7 +193,7 @@ pub struct Step {
 /// What a step does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepKind {
-    /// Calls a skill.
+    /// Calls a skill, or an agent: whatever runs as processes.
     Skill(Box<SkillCall>),
     /// Runs its steps in order.
     Sequence(Vec<StepId>),
@@ -208,6 +209,7 @@ impl StepKind {
     /// The word in `type`.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Skill(call) if call.agent().is_some() => "agent",
             Self::Skill(_) => "skill",
             Self::Sequence(_) => "sequence",
             Self::Parallel(_) => "parallel",
@@ -225,10 +227,10 @@ impl StepKind {
     }
 }
 
-/// The call of a skill, with everything that the shell needs to start it.
+/// The call of a skill or of an agent, with everything that the shell needs to start it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SkillCall {
-    /// Name of the skill.
+    /// Name of the skill or the agent.
     pub skill: String,
     /// What it is.
     pub target: Arc<SkillTarget>,
@@ -242,6 +244,16 @@ pub struct SkillCall {
     pub limits: Arc<Limits>,
     /// Profile of the sandbox.
     pub sandbox: Profile,
+}
+
+impl SkillCall {
+    /// The agent, if it calls one.
+    pub fn agent(&self) -> Option<&AgentTarget> {
+        match self.target.as_ref() {
+            SkillTarget::Agent(agent) => Some(agent),
+            SkillTarget::Builtin { .. } | SkillTarget::Program { .. } | SkillTarget::External(_) => None,
+        }
+    }
 }
 
 /// What a skill is.
@@ -259,6 +271,21 @@ pub enum SkillTarget {
     },
     /// A folder with a `skill.json`.
     External(ExternalSkill),
+    /// An agent. Its inputs are an object of two members: `prompt` (or `null`) and `inputs`.
+    Agent(Box<AgentTarget>),
+}
+
+/// An agent, and the guardrails within which the step has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentTarget {
+    /// What its file says.
+    pub file: Arc<AgentFile>,
+    /// Where paths in its file start; `None`: the folder of the definition.
+    pub folder: Option<String>,
+    /// What holds for it here.
+    pub guardrails: Guardrails,
+    /// JSON Schema of its result: that of the step, else its own.
+    pub output_schema: Option<Json>,
 }
 
 /// What a built-in skill touches.

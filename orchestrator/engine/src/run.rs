@@ -16,6 +16,7 @@ mod locate;
 mod outputs;
 mod resume;
 mod retry;
+mod reuse;
 mod rollback;
 mod scope;
 mod state;

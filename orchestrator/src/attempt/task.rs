@@ -10,7 +10,7 @@ use workflow_engine::{
     plan::{ExternalSkill, Needs, SkillCall, SkillTarget},
     run::Spawn,
     value::{self, Root, Scope, Segment},
-    verdict::Speaks,
+    verdict::{SetupFailure, Speaks},
 };
 
 use super::{host::Host, prepare::Refused, spare};
@@ -80,6 +80,11 @@ pub(super) fn task(host: &Host, spawn: &Spawn, call: &SkillCall) -> Result<Task,
             })
         }
         SkillTarget::External(skill) => external(host, spawn, skill),
+        SkillTarget::Agent(_) => Err(Refused::Setup(SetupFailure {
+            stage: "agent".to_owned(),
+            errno: 0,
+            message: "agents are checked, and not run, by this version".to_owned(),
+        })),
     }
 }
 

@@ -74,9 +74,7 @@ impl Walk {
     }
 
     fn rows(&self, process: &Process) -> Vec<Row> {
-        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let mut rows: Vec<Row> = pids.filter_map(Row::read).collect();
+        let mut rows = all_rows();
         for row in &mut rows {
             row.is_marked = row.started >= self.since && !row.is_zombie && is_marked(row.pid, &self.marks);
         }
@@ -85,6 +83,22 @@ impl Walk {
         let root = if rows.iter().any(is_other) { None } else { Some(self.root) };
         tree(&rows, root)
     }
+}
+
+/// The living processes that a run's dead engine left, as far as they can be found, oldest first.
+pub fn left_of(run: RunId) -> Vec<Process> {
+    let marks = [format!("WORKFLOW_RUN_ID={run}")];
+    let mut rows = all_rows();
+    for row in &mut rows {
+        row.is_marked = !row.is_zombie && is_marked(row.pid, &marks);
+    }
+    tree(&rows, None).iter().filter_map(Row::open).collect()
+}
+
+fn all_rows() -> Vec<Row> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(Row::read).collect()
 }
 
 /// The living processes of a tree: its root, whoever is marked, and whoever has one of them as parent or leader

@@ -89,6 +89,18 @@ pub(super) fn sweep(base: &Path) -> u32 {
     swept
 }
 
+/// Whether there is a tree with this nonce below the base.
+pub(super) fn exists(base: &Path, nonce: &str) -> bool {
+    let Ok(mut entries) = fs::read_dir(base) else { return false };
+    entries.any(|entry| {
+        entry.is_ok_and(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            is_ours(&name) && name.ends_with(&format!("-{nonce}"))
+        })
+    })
+}
+
 /// Whether a name is one that [`Tree::create`] gives: `q-<boot>-<pid>-<nonce>`.
 fn is_ours(name: &str) -> bool {
     let hex = |part: &str| part.len() == 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit());

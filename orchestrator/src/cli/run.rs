@@ -1,8 +1,6 @@
 //! `run`: from a file or a stored name to an ended run.
 
-mod detach;
 mod dry_run;
-mod progress;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -13,13 +11,17 @@ use schemas::{
 };
 use workflow_engine::{plan::Plan, units};
 
+use super::{
+    detach,
+    progress::{Progress, Shape},
+};
 use crate::{
-    config,
+    catalog, config,
     definition::{self, Source},
     errors::{CommandError, Result},
     inputs,
-    owner::{self, Order},
-    store::{home::Home, names::RunId},
+    owner::{self, Created, Driving, Order},
+    store::{home::Home, names::RunId, run::Frozen},
     ui,
 };
 
@@ -96,26 +98,37 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
     let id = arguments.run_id.unwrap_or_else(RunId::generate);
     let created = created(arguments, &source, &plan, id, checked.skills)?;
-    let order = Order {
-        plan: Arc::new(plan),
-        created,
+    let driving = Driving {
         cgroup_base: arguments.cgroup_base.clone(),
         detached: arguments.detached,
         priority: arguments.priority,
         config: config::read(home)?,
     };
+    let order = Order { plan: Arc::new(plan), created, driving };
     if arguments.dry_run {
         return dry_run::show(&order, arguments.json);
     }
     owner::refuse_unheld(&order)?;
-    let frozen = checked.json.as_ref().map_or(&source.text[..], |json| json.as_str().as_bytes());
-    let created = owner::create(home, &order, frozen)?;
-    drop((source, checked.json));
+    let skills = catalog::texts(&order.created.skills);
+    let skills = skills.map_err(|fault| CommandError::from_error(ExitCode::Engine, &fault))?;
+    let definition = checked.json.map_or(source.text, |json| json.as_str().as_bytes().to_vec());
+    let created = owner::create(home, &order, &Frozen { definition, skills })?;
     if arguments.detached {
         detach::let_go(id)?;
     }
-    let mut progress = progress::Progress::new(arguments, order.plan.name.clone(), arguments.detached);
-    let ended = owner::drive(home, created, &order, &mut progress)?;
+    let shape = match (arguments.detached, arguments.events, arguments.json) {
+        (true, _, _) => Shape::Silent,
+        (false, true, _) => Shape::Events,
+        (false, false, true) => Shape::View,
+        (false, false, false) => Shape::Lines,
+    };
+    drive(home, created, &order, shape)
+}
+
+/// Drives a run that is ours to its end, and shows it.
+pub(super) fn drive(home: &Home, created: Created, order: &Order, shape: Shape) -> Result {
+    let mut progress = Progress::new(shape, order.plan.name.clone());
+    let ended = owner::drive(home, created, order, &mut progress)?;
     progress.end(&ended.run)?;
     Ok(ended.exit)
 }

@@ -8,6 +8,7 @@ use schemas::{
     events::RunEvent,
     exit_code::ExitCode,
     output::{
+        agents::AgentListing,
         doctor::Doctor,
         list::Listing,
         log::LogLine,
@@ -43,6 +44,8 @@ enum Name {
     Skill,
     /// The settings of a home, config.json.
     Config,
+    /// The file of an agent.
+    Agent,
     /// The run view: run --json, status --json, state.json.
     State,
     /// A line of run --events.
@@ -59,6 +62,8 @@ enum Name {
     Schedules,
     /// schedule next --json.
     Fires,
+    /// agents list --json.
+    Agents,
     /// doctor --json.
     Doctor,
 }
@@ -73,6 +78,7 @@ fn schema(name: Name) -> Value {
         Name::Definition => definition::json_schema(),
         Name::Skill => written::<Manifest>(),
         Name::Config => written::<Config>(),
+        Name::Agent => definition::json_schema_of(&definition::agent::AGENT),
         Name::State => printed::<RunView>(),
         Name::Events => printed::<RunEvent>(),
         Name::Logs => printed::<LogLine>(),
@@ -81,6 +87,7 @@ fn schema(name: Name) -> Value {
         Name::Schedule => written::<Schedules>(),
         Name::Schedules => printed::<ScheduleListing>(),
         Name::Fires => printed::<Fires>(),
+        Name::Agents => printed::<AgentListing>(),
         Name::Doctor => printed::<Doctor>(),
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         validation.valid &= !refused;
         let file = file_name(name, &source);
         if arguments.json {
-            validation.files.push(described(file, &source, &checked));
+            validation.files.push(described(file, &source.text, &checked.diagnostics));
         } else {
             output::text(&drawn(&file, &source, &checked))?;
         }
@@ -84,13 +84,11 @@ fn drawn(file: &str, source: &Source, checked: &Checked) -> String {
     format!("{drawn}{}: {found}\n", ui::text::escape(file))
 }
 
-fn described(file: String, source: &Source, checked: &Checked) -> ValidatedFile {
-    let text = load::display_text(&source.text);
+/// The problems of a file, for programs.
+pub(super) fn described(file: String, text: &[u8], diagnostics: &[Diagnostic]) -> ValidatedFile {
+    let text = load::display_text(text);
     let index = LineIndex::new(&text);
-    ValidatedFile {
-        file,
-        diagnostics: checked.diagnostics.iter().map(|found| describe(found, &index)).collect(),
-    }
+    ValidatedFile { file, diagnostics: diagnostics.iter().map(|found| describe(found, &index)).collect() }
 }
 
 fn describe(found: &Diagnostic, index: &LineIndex<'_>) -> shape::Diagnostic {

@@ -1,6 +1,6 @@
 //! The birth of a run on disk. Durable as a whole before anything happens.
 
-use std::fs::File;
+use std::{fs::File, time::Duration};
 
 use schemas::exit_code::ExitCode;
 use workflow_engine::run::Run;
@@ -11,10 +11,10 @@ use crate::{
     errors::{CommandError, Result},
     store::{
         files::Fault,
-        home::Home,
+        home::{Home, RunDir},
         index::{Entry, Index},
         queue::Turn,
-        run::{self, OwnedRun},
+        run::{self, Frozen, OwnedRun},
     },
 };
 
@@ -29,15 +29,28 @@ pub struct Created {
     pub turn: Turn,
     /// Where it hears of stops.
     pub control: File,
+    /// How it goes on.
+    pub start: Start,
 }
 
-/// Creates the run that `order` describes; the text of its definition is frozen with it. It stands in the line
+/// How a run that is ours goes on once it has its slot.
+#[derive(Debug)]
+pub enum Start {
+    /// From its first step.
+    Fresh,
+    /// From its first step; what this run of the same plan has completed is taken over.
+    Reusing(Box<Run>),
+    /// From where its last owner died. The run had lived so long by then.
+    Resumed(Duration),
+}
+
+/// Creates the run that `order` describes, with what is frozen with it. It stands in the line
 /// before anybody can know of it, so that runs start in the order in which their ids were told.
-pub fn create(home: &Home, order: &Order, definition: &[u8]) -> Result<Created> {
+pub fn create(home: &Home, order: &Order, frozen: &Frozen) -> Result<Created> {
     let now = schemas::journal::Now { wall: crate::clock::wall(), up_us: 0 };
     home.ensure().map_err(|fault| unusable(home, &fault))?;
     let turn = line::enter(home, order)?;
-    let owned = run::create(home, definition, now, order.created.clone());
+    let owned = run::create(home, frozen, now, order.created.clone());
     let owned = owned.map_err(|error| match &error {
         run::Error::Fault(fault) => unusable(home, fault),
         run::Error::Id(_) | run::Error::Lock(_) | run::Error::Journal(_) | run::Error::Index(_) => {
@@ -49,10 +62,15 @@ pub fn create(home: &Home, order: &Order, definition: &[u8]) -> Result<Created> 
         // The index is derived: a run that is missing in it is found again when it is rebuilt.
         let _derived_again = Index::new(home).created(&entry);
     }
-    let control = control::open(&control::path(&owned.dir)).map_err(|error| {
+    let control = open_control(&owned.dir)?;
+    Ok(Created { owned, run, turn, control, start: Start::Fresh })
+}
+
+/// Where the run hears of stops.
+pub(super) fn open_control(dir: &RunDir) -> Result<File> {
+    control::open(&control::path(dir)).map_err(|error| {
         CommandError::new(ExitCode::Engine, format!("the run's control fifo could not be made: {error}"))
-    })?;
-    Ok(Created { owned, run, turn, control })
+    })
 }
 
 pub(super) fn unusable(home: &Home, fault: &Fault) -> CommandError {

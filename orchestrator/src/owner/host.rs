@@ -33,12 +33,12 @@ const LAUNCHER_GOES: Duration = Duration::from_secs(2);
 
 /// Opens the host: what dead engines left is swept, a tree is made, the launcher started and asked.
 pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)> {
-    let (base, mut notes) = cgroup::find(order.cgroup_base.as_deref())
+    let (base, mut notes) = cgroup::find(order.driving.cgroup_base.as_deref())
         .map_err(|error| CommandError::from_error(ExitCode::Isolation, &error))?;
     let tree = base.as_ref().and_then(|base| {
         cgroup::sweep(base);
         notes.extend(base.notes.iter().cloned());
-        match Tree::create(base, &boot_id(), &nonce(dir)) {
+        match Tree::create(base, &boot_id(), &nonce(dir.id())) {
             Ok(tree) => Some(tree),
             Err(error) => {
                 notes.push(format!("no cgroup of its own for this engine: {error}"));
@@ -159,7 +159,7 @@ fn boot_id() -> String {
 }
 
 /// The random part of the run's id (RFC 9562: the last 62 bits).
-fn nonce(dir: &RunDir) -> String {
-    let id = dir.id().to_string();
+pub(super) fn nonce(id: RunId) -> String {
+    let id = id.to_string();
     id.chars().skip(id.len().saturating_sub(8)).collect()
 }

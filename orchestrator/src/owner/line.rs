@@ -32,7 +32,7 @@ pub(super) enum Waited {
 /// Takes a slot for the run, or a place in the line. A run that wants more than all may have is refused.
 pub(super) fn enter(home: &Home, order: &Order) -> Result<Turn> {
     let limits = &order.plan.limits;
-    let capacity = order.config.capacity;
+    let capacity = order.driving.config.capacity;
     let demand = capacity.demand(limits.memory, limits.cpu_millis).map_err(|never| {
         CommandError::new(ExitCode::Failed, format!("the run can never start: {never}")).hint(format!(
             "lower `resource_limits` of the definition, or raise `resources` in {}",
@@ -41,7 +41,7 @@ pub(super) fn enter(home: &Home, order: &Order) -> Result<Turn> {
     })?;
     let run = order.created.run_id.parse();
     let run = run.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
-    let request = Request { run, priority: order.priority, demand, capacity };
+    let request = Request { run, priority: order.driving.priority, demand, capacity };
     Queue::new(home).enter(request).map_err(|error| failed(&error))
 }
 

@@ -178,6 +178,16 @@ impl RunDir {
         self.path.join("definition.json")
     }
 
+    /// `skills/`: the frozen manifests.
+    pub fn skills(&self) -> PathBuf {
+        self.path.join("skills")
+    }
+
+    /// `skills/<name>.json`: the frozen manifest of an external skill.
+    pub fn skill(&self, name: &SafeName) -> PathBuf {
+        self.path.join(format!("skills/{name}.json"))
+    }
+
     /// `journal.jsonl`: the truth, and the lock of its owner.
     pub fn journal(&self) -> PathBuf {
         self.path.join("journal.jsonl")

@@ -1,8 +1,10 @@
 //! Making, reopening and deleting a run: its directory with the lock and the journal.
 
 use std::{
+    collections::BTreeMap,
     fs::OpenOptions,
     io::{self, Write as _},
+    path::Path,
 };
 
 use schemas::journal::{Event, Now, RunCreated};
@@ -13,11 +15,14 @@ use super::{
     index::{self, Index},
     journal::{self, Record, Writer},
     lock::{self, RunLock},
-    names::{self, RunId},
+    names::{self, RunId, SafeName},
 };
 
 /// How the names of directories begin that are being removed.
 const GRAVE: &str = ".deleted-";
+
+/// Longest file that a run is frozen with.
+const FROZEN_MAX: u64 = 16 * 1024 * 1024;
 
 /// Why a run was not made, reopened or deleted.
 #[derive(Debug, thiserror::Error)]
@@ -50,13 +55,22 @@ pub struct OwnedRun {
     pub lock: RunLock,
 }
 
-/// Makes a run: its directory, the frozen definition, and the journal with the event of its creation. All of
+/// What a run is frozen with: whatever becomes of the originals, it can be read and gone on with.
+#[derive(Debug, Clone, Default)]
+pub struct Frozen {
+    /// The text of its definition.
+    pub definition: Vec<u8>,
+    /// The manifests of its external skills.
+    pub skills: BTreeMap<SafeName, Vec<u8>>,
+}
+
+/// Makes a run: its directory, what is frozen with it, and the journal with the event of its creation. All of
 /// it is durable when this returns, and nothing of it is left after an error.
-pub fn create(home: &Home, definition: &[u8], now: Now, created: RunCreated) -> Result<OwnedRun, Error> {
+pub fn create(home: &Home, frozen: &Frozen, now: Now, created: RunCreated) -> Result<OwnedRun, Error> {
     let dir = home.run(created.run_id.parse()?);
     files::ensure_dir_durable(&home.runs())?;
     files::make_dir(dir.path())?;
-    let made = fill(home, &dir, definition, (now, Event::RunCreated(Box::new(created))));
+    let made = fill(home, &dir, frozen, (now, Event::RunCreated(Box::new(created))));
     if made.is_err() {
         // The first error is the one to tell.
         drop(files::remove_tree(dir.path()));
@@ -64,18 +78,48 @@ pub fn create(home: &Home, definition: &[u8], now: Now, created: RunCreated) -> 
     made
 }
 
-fn fill(home: &Home, dir: &RunDir, definition: &[u8], created: (Now, Event)) -> Result<OwnedRun, Error> {
+fn fill(home: &Home, dir: &RunDir, frozen: &Frozen, created: (Now, Event)) -> Result<OwnedRun, Error> {
     let lock = RunLock::create(dir)?;
     let mut journal = Writer::create(dir, &lock)?;
-    let path = dir.definition();
-    let mut file = files::open_private(&path, OpenOptions::new().write(true).create_new(true))?;
-    file.write_all(definition).and_then(|()| file.sync_data()).map_err(fault("write", &path))?;
+    freeze(&dir.definition(), &frozen.definition)?;
+    if !frozen.skills.is_empty() {
+        files::make_dir(&dir.skills())?;
+        for (name, text) in &frozen.skills {
+            freeze(&dir.skill(name), text)?;
+        }
+        files::sync_dir(&dir.skills())?;
+    }
     journal.append(&[created])?;
     // The first commit cannot go into the reserve: there is none before it.
     drop(journal.commit()?);
     files::sync_dir(dir.path())?;
     files::sync_dir(&home.runs())?;
     Ok(OwnedRun { dir: dir.clone(), journal, lock })
+}
+
+/// What a run was frozen with, for another one.
+pub fn frozen(dir: &RunDir) -> Result<Frozen, Fault> {
+    let definition = files::read_capped(&dir.definition(), FROZEN_MAX)?;
+    let mut skills = BTreeMap::new();
+    let path = dir.skills();
+    let entries = match std::fs::read_dir(&path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Frozen { definition, skills }),
+        Err(error) => return Err(fault("list", &path)(error)),
+    };
+    for entry in entries {
+        let file = entry.map_err(fault("list", &path))?.path();
+        let name = file.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        if let Some(name) = name {
+            skills.insert(name, files::read_capped(&file, FROZEN_MAX)?);
+        }
+    }
+    Ok(Frozen { definition, skills })
+}
+
+fn freeze(path: &Path, text: &[u8]) -> Result<(), Fault> {
+    let mut file = files::open_private(path, OpenOptions::new().write(true).create_new(true))?;
+    file.write_all(text).and_then(|()| file.sync_data()).map_err(fault("write", path))
 }
 
 /// Takes over a run whose owner died: gives every record of its journal to `visit`, oldest first.
@@ -128,7 +172,8 @@ mod tests {
 
     fn create_in(home: &Home) -> Result<OwnedRun, Error> {
         let (now, Event::RunCreated(created)) = fixture::created() else { unreachable!("it is one") };
-        create(home, b"{}", now, *created)
+        let skills = BTreeMap::from([("s".parse().unwrap(), b"[]".to_vec())]);
+        create(home, &Frozen { definition: b"{}".to_vec(), skills }, now, *created)
     }
 
     fn read(run: &RunDir) -> Vec<Record> {
@@ -140,6 +185,7 @@ mod tests {
         let (_dir, home) = home();
         let mut run = create_in(&home).unwrap();
         assert_eq!(std::fs::read(run.dir.definition()).unwrap(), b"{}");
+        assert_eq!(std::fs::read(run.dir.skill(&"s".parse().unwrap())).unwrap(), b"[]");
         assert_eq!(read(&run.dir), fixture::records_of(&[fixture::created()]));
         assert!(lock::is_owned(&run.dir).unwrap());
         let taken = reopen(&home, fixture::run(), |_| ());
@@ -171,7 +217,7 @@ mod tests {
         let (now, Event::RunCreated(mut created)) = fixture::created() else { unreachable!("it is one") };
         let huge = format!("\"{}\"", "x".repeat(journal::LINE_MAX));
         created.inputs.insert("huge".into(), schemas::json::Json::parse(&huge).unwrap());
-        let refused = create(&home, b"{}", now, *created);
+        let refused = create(&home, &Frozen::default(), now, *created);
         assert!(matches!(refused, Err(Error::Journal(journal::Error::TooLong { .. }))));
         assert_eq!(std::fs::read_dir(home.runs()).unwrap().count(), 0);
     }

@@ -34,38 +34,53 @@ static FILESYSTEM: ObjectShape = ObjectShape {
 };
 
 /// An agent: a superset of the Amazon Q CLI agent file.
-pub static AGENT: ObjectShape = ObjectShape { title: "Agent", about: "An inline agent.", keys: AGENT_KEYS };
+pub static AGENT: ObjectShape =
+    ObjectShape { title: "Agent", about: "An agent: a file of its own, or inline.", keys: AGENT_KEYS };
 
-/// Keys of the vendor's file are taken as they are: `null` stands for absent there.
+const TEXT: Shape = Shape::Nullable(&Shape::Text);
+const LIST: Shape = Shape::Nullable(&TEXTS);
+const MAP: Shape = Shape::Nullable(&Shape::Map(&Shape::Any));
+const FLAG: Shape = Shape::Nullable(&Shape::Boolean);
+
+/// In the vendor's files `null` stands for absent.
 const AGENT_KEYS: &[Key] = &[
-    key("name", Shape::Any, "Its name."),
-    key("description", Shape::Any, "What it is good for."),
-    key("prompt", Shape::Any, "Its system prompt."),
-    key("model", Shape::Any, "The model."),
-    key("mcpServers", Shape::Any, "MCP servers by name."),
-    key("tools", Shape::Any, "Tools that it knows."),
-    key("toolAliases", Shape::Any, "Other names of tools."),
-    key("allowedTools", Shape::Any, "Tools that it may use."),
-    key("toolsSettings", Shape::Any, "Settings of tools."),
-    key("resources", Shape::Any, "Files that it is given."),
-    key("hooks", Shape::Any, "Commands at certain moments."),
-    key("useLegacyMcpJson", Shape::Any, "Whether an old file of MCP servers is read."),
-    key("includeMcpJson", Shape::Any, "Whether a file of MCP servers is read."),
+    key("name", TEXT, "Its name; that of the file is what counts."),
+    key("description", TEXT, "What it is good for."),
+    key("prompt", TEXT, "Its system prompt, or `file://` and a path relative to the file."),
+    key("model", TEXT, "The model."),
+    key("mcpServers", MAP, "MCP servers by name."),
+    key("tools", LIST, "Tools that it can see; absent: all."),
+    key("toolAliases", Shape::Nullable(&Shape::Map(&Shape::Text)), "Other names of tools."),
+    key("allowedTools", LIST, "Tools that it may use where the step says nothing."),
+    key("toolsSettings", MAP, "Settings of tools by name."),
+    key("resources", Shape::Nullable(&list(&Shape::Any)), "Files that it is given."),
+    key("hooks", MAP, "Commands at certain moments."),
+    key("useLegacyMcpJson", FLAG, "Whether an old file of MCP servers is read; of no meaning here."),
+    key("includeMcpJson", FLAG, "Whether a file of MCP servers is read; of no meaning here."),
     key("keyboardShortcut", Shape::Any, "For interactive programs."),
     key("welcomeMessage", Shape::Any, "For interactive programs."),
     key("kind", Shape::Word(&["builtin", "acp", "command"]), "How it runs; default builtin."),
     key("provider", Shape::Word(&["openai", "anthropic"]), "Whose protocol the model speaks."),
-    key("base_url", Shape::Text, "Where the model is."),
+    key("base_url", Shape::Text, "Where the model is: ends before `/chat/completions` or `/v1/messages`."),
     key("api_key_env", Shape::Text, "Variable that holds the key."),
     key("command", Shape::List { of: &Shape::Text, least: 1 }, "The program of an `acp` or `command` agent."),
     key("preset", Shape::Text, "A known agent program."),
     key("prompt_via", Shape::Word(&["arg", "stdin"]), "How the prompt is given; default stdin."),
     key("output", Shape::Word(&["text", "json", "jsonl"]), "What it prints."),
     key("env", Shape::Map(&Shape::Text), "Additional environment variables."),
-    key("price", Shape::Any, "Price of tokens."),
+    key("price", Shape::Object(&PRICE), "Price of tokens."),
     key("guardrails", Shape::Object(&GUARDRAILS), "Bounds within which it works."),
     key("output_schema", Shape::Any, "JSON Schema of its result."),
 ];
+
+static PRICE: ObjectShape = ObjectShape {
+    title: "Price",
+    about: "What tokens cost, in US dollars for a million.",
+    keys: &[
+        required("input", Shape::Positive, "Tokens of prompts."),
+        required("output", Shape::Positive, "Tokens of answers."),
+    ],
+};
 
 /// A skill, as in `skill.json`.
 pub static SKILL: ObjectShape = ObjectShape {

@@ -2,15 +2,23 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Key, KindShape, MAX_NAME, MAX_STEP_ID, ObjectShape, Shape, TaggedShape, WORKFLOW};
+use super::{
+    Key, KindShape, MAX_NAME, MAX_STEP_ID, ObjectShape, RESERVED_IDS, Shape, TaggedShape, WORKFLOW,
+    policy::LIMITS,
+};
 use crate::failure::Code;
 
 /// JSON Schema of a whole definition.
 pub fn json_schema() -> Value {
+    json_schema_of(&WORKFLOW)
+}
+
+/// JSON Schema of a file that holds an object of this shape.
+pub fn json_schema_of(shape: &ObjectShape) -> Value {
     let mut definitions = Map::new();
-    let mut root = object(WORKFLOW.about, WORKFLOW.keys.iter(), None, &mut definitions);
+    let mut root = object(shape.about, shape.keys.iter(), None, &mut definitions);
     root.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
-    root.insert("title".into(), WORKFLOW.title.into());
+    root.insert("title".into(), shape.title.into());
     root.insert("$defs".into(), Value::Object(definitions));
     Value::Object(root)
 }
@@ -24,9 +32,11 @@ fn schema(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
             json!({"type": "string", "pattern": format!("^[A-Za-z0-9][A-Za-z0-9._-]{{0,{}}}$", MAX_NAME - 1)})
         }
         Shape::Version => json!({"type": "string", "pattern": SEMVER}),
-        Shape::StepId => {
-            json!({"type": "string", "pattern": format!("^[A-Za-z0-9_][A-Za-z0-9_-]{{0,{}}}$", MAX_STEP_ID - 1)})
-        }
+        Shape::StepId => json!({
+            "type": "string",
+            "pattern": format!("^[A-Za-z0-9_][A-Za-z0-9_-]{{0,{}}}$", MAX_STEP_ID - 1),
+            "not": {"enum": RESERVED_IDS},
+        }),
         Shape::FailureCode => json!({"type": "string", "pattern": failure_codes()}),
         Shape::Boolean => json!({"type": "boolean"}),
         Shape::Integer { least, most } => json!({"type": "integer", "minimum": least, "maximum": most}),
@@ -47,12 +57,14 @@ fn schema(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
             let shapes: Vec<_> = shapes.iter().map(|shape| schema(shape, definitions)).collect();
             json!({"anyOf": shapes})
         }
+        Shape::Nullable(of) => json!({"anyOf": [schema(of, definitions), {"type": "null"}]}),
     }
 }
 
 const DURATION: &str = "^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
 const SIZE: &str = "^[0-9][0-9_ .]*([kKmMgGtTpPeE]i?)?[bB]?$";
-const SEMVER: &str = r"^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$";
+/// As semver.org has it.
+const SEMVER: &str = r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$";
 
 fn text_or_number(pattern: &str, zero: bool) -> Value {
     json!({"anyOf": [
@@ -82,7 +94,13 @@ fn named(
 }
 
 fn named_object(shape: &ObjectShape, definitions: &mut Map<String, Value>) -> Value {
-    Value::Object(object(shape.about, shape.keys.iter(), None, definitions))
+    let mut object = object(shape.about, shape.keys.iter(), None, definitions);
+    if std::ptr::eq(shape, &raw const LIMITS) {
+        let both = |first: &str, second: &str| json!({"not": {"required": [first, second]}});
+        let rules = [both("max_memory_mb", "memory"), both("max_cpu_percent", "cpu")];
+        object.insert("allOf".into(), json!(rules));
+    }
+    Value::Object(object)
 }
 
 fn tagged(shape: &TaggedShape, definitions: &mut Map<String, Value>) -> Value {
@@ -94,7 +112,13 @@ fn tagged(shape: &TaggedShape, definitions: &mut Map<String, Value>) -> Value {
 }
 
 fn one_kind(shape: &TaggedShape, kind: &KindShape, definitions: &mut Map<String, Value>) -> Value {
-    Value::Object(object(kind.about, shape.common.iter().chain(kind.keys), Some(kind.word), definitions))
+    let mut object = object(kind.about, shape.common.iter().chain(kind.keys), Some(kind.word), definitions);
+    if kind.word == "loop" {
+        let one =
+            |first: &str, second: &str| json!({"oneOf": [{"required": [first]}, {"required": [second]}]});
+        object.insert("allOf".into(), json!([one("condition", "for_each"), one("steps", "body")]));
+    }
+    Value::Object(object)
 }
 
 /// Schema of an object; `tag` is the word that its `type` must be.

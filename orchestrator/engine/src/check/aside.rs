@@ -88,8 +88,9 @@ impl<'a> Check<'a, '_> {
     }
 
     /// The limit of a step whose file gives none, where there is one.
-    pub(super) fn last_timeout(&self, spot: Spot) -> Option<Duration> {
-        (self.outline.side(spot.step) == Some(Side::Finally)).then_some(LAST_TIMEOUT)
+    pub(super) fn last_timeout(&self, node: &Node, spot: Spot) -> Option<Duration> {
+        let is_process = matches!(node.get("type").and_then(Node::as_text), Some("skill" | "agent"));
+        (is_process && self.outline.side(spot.step) == Some(Side::Finally)).then_some(LAST_TIMEOUT)
     }
 
     /// Only what belongs to the run itself is undone.

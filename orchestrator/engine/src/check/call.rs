@@ -26,7 +26,14 @@ impl<'a> Check<'a, '_> {
     pub(super) fn step(&mut self, root: &'a Node, node: &'a Node, spot: Spot) -> Option<Step> {
         self.awaits.clear();
         let when = node.get("when").map(|when| self.condition(when, Reader::Step(spot.step)));
-        if node.get("type").and_then(Node::as_text) != Some("skill") {
+        let word = node.get("type").and_then(Node::as_text);
+        if word == Some("agent") {
+            let call = self.agent_call(root, node, Reader::Step(spot.step));
+            let assign = self.assignments(node, spot);
+            let kind = StepKind::Skill(Box::new(call?));
+            return self.planned(node, spot, Made { kind, when: when.flatten(), assign }, None);
+        }
+        if word != Some("skill") {
             let kind = self.composite(node, spot);
             self.impossible_parts(node);
             let assign = self.assignments(node, spot);
@@ -35,9 +42,7 @@ impl<'a> Check<'a, '_> {
         let reader = Reader::Step(spot.step);
         let entry = self.skill_of(node);
         let inputs = self.inputs(node, entry, reader);
-        let env = node.get("env").map_or(&[][..], Node::members);
-        let env = env.iter().map(|member| (member.key.to_string(), self.template(&member.value, reader)));
-        let env = env.collect();
+        let env = self.environment(node, reader);
         let cwd = node.get("cwd").map(|cwd| self.template(cwd, reader));
         self.impossible_outputs(node);
         let assign = self.assignments(node, spot);
@@ -57,6 +62,12 @@ impl<'a> Check<'a, '_> {
         self.planned(node, spot, Made { kind, when: when.flatten(), assign }, Some(entry))
     }
 
+    /// The variables that a step sets.
+    pub(super) fn environment(&mut self, node: &'a Node, reader: Reader) -> Vec<(String, Template)> {
+        let members = node.get("env").map_or(&[][..], Node::members);
+        members.iter().map(|member| (member.key.to_string(), self.template(&member.value, reader))).collect()
+    }
+
     /// What steps of all kinds have.
     fn planned(&self, node: &Node, spot: Spot, made: Made, entry: Option<&SkillEntry>) -> Option<Step> {
         let own = node.get("resource_limits");
@@ -73,7 +84,7 @@ impl<'a> Check<'a, '_> {
             when: made.when,
             outputs: outputs.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
             timeout: limits::least(own_timeout, entry.and_then(|entry| entry.timeout))
-                .or_else(|| entry.and_then(|_| self.last_timeout(spot))),
+                .or_else(|| self.last_timeout(node, spot)),
             idle_timeout: limits::least(
                 duration(node, "idle_timeout"),
                 entry.and_then(|entry| entry.idle_timeout),
@@ -91,7 +102,7 @@ impl<'a> Check<'a, '_> {
     }
 
     /// Limits that are those of the step before are kept once.
-    fn shared(&mut self, limits: Limits) -> Arc<Limits> {
+    pub(super) fn shared(&mut self, limits: Limits) -> Arc<Limits> {
         if self.limits.as_deref() != Some(&limits) {
             self.limits = Some(Arc::new(limits));
         }
@@ -191,7 +202,7 @@ fn sandbox(root: &Node, step: &Node, entry: &SkillEntry) -> Profile {
     chosen(step).or(entry.sandbox).or_else(|| chosen(root)).unwrap_or_default()
 }
 
-fn profile(sandbox: &Node) -> Option<Profile> {
+pub(super) fn profile(sandbox: &Node) -> Option<Profile> {
     let word = sandbox.as_text().or_else(|| sandbox.get("profile").and_then(Node::as_text))?;
     match word {
         "none" => Some(Profile::None),
@@ -204,6 +215,8 @@ fn on_crash(step: &Node, entry: Option<&SkillEntry>) -> OnCrash {
     match step.get("on_crash").and_then(Node::as_text) {
         Some("fail") => OnCrash::Fail,
         Some(_) => OnCrash::Rerun,
+        // An agent does not do the same thing twice.
+        None if step.get("type").and_then(Node::as_text) == Some("agent") => OnCrash::Fail,
         None if entry.is_none_or(|entry| entry.idempotent) => OnCrash::Rerun,
         None => OnCrash::Fail,
     }

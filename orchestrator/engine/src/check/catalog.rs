@@ -1,8 +1,8 @@
-//! [`Catalog`]: the skills that there are. The orchestrator looks for them and fills it in.
+//! [`Catalog`]: the skills and agents that there are. The orchestrator looks for them and fills it in.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use schemas::json::Json;
+use schemas::{agent::AgentFile, json::Json};
 
 use crate::plan::{Limits, Profile, SkillTarget};
 
@@ -18,6 +18,30 @@ pub struct Catalog {
     pub broken: BTreeMap<String, String>,
     /// Skills that stand in two places: name to the sentence that says which is taken.
     pub hidden: BTreeMap<String, String>,
+    /// The agents.
+    pub agents: Agents,
+}
+
+/// The agents that a definition may call, besides those that it holds itself.
+#[derive(Debug, Clone, Default)]
+pub struct Agents {
+    /// By name.
+    pub known: BTreeMap<String, AgentEntry>,
+    /// Where they were looked for, for messages.
+    pub searched: Vec<String>,
+    /// Agents whose file cannot be used: name to the reason, which names the file.
+    pub broken: BTreeMap<String, String>,
+    /// Agents that stand in two places: name to the sentence that says which is taken.
+    pub hidden: BTreeMap<String, String>,
+}
+
+/// An agent as its file describes it.
+#[derive(Debug, Clone)]
+pub struct AgentEntry {
+    /// What the file says.
+    pub file: Arc<AgentFile>,
+    /// Where paths in it start; `None`: the folder of the definition.
+    pub folder: Option<String>,
 }
 
 /// A skill as its manifest describes it.

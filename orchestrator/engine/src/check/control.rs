@@ -1,6 +1,6 @@
 //! Steps that hold others: groups, branches and loops.
 
-use schemas::definition::step::MAX_TURNS;
+use schemas::definition::{RESERVED_IDS, step::MAX_TURNS};
 
 use super::{
     Check,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     diagnostic::codes::{BAD_VALUE, MISPLACED_KEY},
-    load::{Node, NodeKind, RESERVED},
+    load::{Node, NodeKind},
     plan::{Conditional, Loop, Parallel, StepId, StepKind, Turns, WaitFor},
     value::{Root, Template},
 };
@@ -102,7 +102,7 @@ impl<'a> Check<'a, '_> {
         let Some(text) = name.as_text() else { return };
         let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        let taken = text != "item" && RESERVED.contains(&text);
+        let taken = text != "item" && RESERVED_IDS.contains(&text);
         let problem = if !is_name {
             "letters, digits and underscores make a name of an item, a digit not first"
         } else if taken {

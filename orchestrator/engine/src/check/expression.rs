@@ -24,8 +24,9 @@ impl<'a> Check<'a, '_> {
     pub(super) fn program(&mut self, node: &Node, text: &str, start: usize, from: Reader) -> Option<Program> {
         let before = self.problems.errors();
         self.guarded = guarded(text);
+        let stack = self.stack;
         let mut names = ExpressionNames { check: self, node, text, start, from };
-        let compiled = Program::compile(text, &mut names);
+        let compiled = Program::compile_on(stack, text, &mut names);
         self.guarded.clear();
         match compiled {
             Err(error) => self.bad_expression(node, start, &error.place, error.message),

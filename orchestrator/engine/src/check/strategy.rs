@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     diagnostic::codes::{
-        BAD_VALUE, CONFLICTING_KEYS, FOREIGN_KEY, MISSING_KEY, UNKNOWN_STRATEGY_STEP, UNREACHED_STRATEGY,
+        BAD_STRATEGY, FOREIGN_KEY, UNKNOWN_HANDLER, UNKNOWN_STRATEGY_STEP, UNREACHED_STRATEGY,
     },
     load::{Node, NodeKind, nearest},
     plan::{Act, Backoff, Final, Jitter, Retry, Scale, Strategy, Trigger, Written},
@@ -62,7 +62,7 @@ impl<'a> Check<'a, '_> {
             if let Some(own) = step.node.member("error_handling") {
                 let place = own.key_span.range();
                 self.problems
-                    .report(CONFLICTING_KEYS, place, format!("the step `{id}` has two strategies"))
+                    .report(BAD_STRATEGY, place, format!("the step `{id}` has two strategies"))
                     .note(member.key_span.range(), "the other one is here")
                     .hint("keep the one at the step, or the one in `per_step`");
             }
@@ -151,13 +151,13 @@ impl<'a> Check<'a, '_> {
     fn custom(&mut self, node: &Node) -> Option<Final> {
         let Some(handler) = node.get("custom_handler") else {
             self.problems
-                .report(MISSING_KEY, node.opening(), "the key `custom_handler` is missing")
+                .report(UNKNOWN_HANDLER, node.opening(), "the strategy `custom` needs a `custom_handler`")
                 .hint("it names a step of `handlers`");
             return None;
         };
         if self.in_handler {
             self.problems
-                .report(BAD_VALUE, node.opening(), "a step of a handler cannot have a handler itself")
+                .report(BAD_STRATEGY, node.opening(), "a step of a handler cannot have a handler itself")
                 .hint("use retry, skip or halt");
             return None;
         }
@@ -201,7 +201,7 @@ impl<'a> Check<'a, '_> {
         let word = node.as_text().or_else(|| node.get("strategy").and_then(Node::as_text))?;
         if word == "retry" {
             self.problems
-                .report(BAD_VALUE, node.span.range(), "`then` cannot be another `retry`")
+                .report(BAD_STRATEGY, node.span.range(), "`then` cannot be another `retry`")
                 .hint("it says what happens when no try is left: skip, halt, rollback or custom");
             return None;
         }
@@ -221,7 +221,7 @@ impl<'a> Check<'a, '_> {
         let has_own = matches!(code, failure::Code::SkillError | failure::Code::GuardrailExceeded);
         if own.is_some_and(|own| own.is_empty() || !has_own) {
             self.problems
-                .report(BAD_VALUE, node.span.range(), format!("`{text}` is no failure code"))
+                .report(BAD_STRATEGY, node.span.range(), format!("`{text}` is no failure code"))
                 .hint("only `skill_error:CODE` and `guardrail_exceeded:NAME` are more than a code");
         }
         Some(Trigger { code, own: own.map(str::to_owned) })

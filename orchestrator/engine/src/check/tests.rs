@@ -1,9 +1,11 @@
 //! Tests of the whole way from text to plan.
 
+mod agents;
 mod agreement;
 mod assign;
 mod broken;
 mod control;
+mod generated;
 mod hostile;
 mod pages;
 mod plans;
@@ -11,11 +13,11 @@ mod spec;
 mod strategies;
 mod yaml;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use schemas::json::Json;
 
-use super::{Catalog, SkillEntry, check};
+use super::{AgentEntry, Agents, Catalog, SkillEntry, check};
 use crate::{
     diagnostic::{Diagnostic, LineIndex, Severity},
     load::{Syntax, load},
@@ -58,6 +60,25 @@ fn catalog() -> Catalog {
         searched: vec!["./skills".to_owned(), "built in".to_owned()],
         broken: [("build", "./skills/build/skill.json: missing field `command`")].map(owned).into(),
         hidden: [("deploy", "./skills/deploy/skill.json is taken, and hides another")].map(owned).into(),
+        agents: agents(),
+    }
+}
+
+/// A few agents, as the orchestrator finds them.
+fn agents() -> Agents {
+    let entry = |(name, text): (&str, &str)| {
+        let file = serde_json::from_str(text).unwrap();
+        (name.to_owned(), AgentEntry { file: Arc::new(file), folder: Some("/agents".to_owned()) })
+    };
+    let known = [
+        ("code-analyzer", r#"{"tools":["fs_read","glob","grep"],"allowedTools":["fs_read"]}"#),
+        ("reviewer", r#"{"guardrails":{"max_iterations":5,"timeout":"60s","allowed_tools":["fs_read"]}}"#),
+    ];
+    Agents {
+        known: known.map(entry).into(),
+        searched: vec!["./agents".to_owned(), "built in".to_owned()],
+        broken: [("torn", "./agents/torn.json: the file ends too early")].map(owned).into(),
+        hidden: [("reviewer", "./agents/reviewer.json is taken, and hides another")].map(owned).into(),
     }
 }
 

@@ -8,10 +8,10 @@ use crate::{
 };
 
 /// Kinds of steps.
-const KINDS: &[&str] = &["agent", "workflow"];
+const KINDS: &[&str] = &["workflow"];
 
 /// Keys at the top, each with the values (compact JSON) that ask for nothing.
-const TOP_KEYS: &[(&str, &[&str])] = &[("sandbox", PROFILES), ("agents", &["{}"]), ("skills", &["{}"])];
+const TOP_KEYS: &[(&str, &[&str])] = &[("sandbox", PROFILES), ("skills", &["{}"])];
 
 /// Keys of steps, likewise.
 const STEP_KEYS: &[(&str, &[&str])] =
@@ -57,7 +57,7 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
             );
         } else if step.spot.is_some() {
             keys(step.node, STEP_KEYS, problems);
-            if word != "skill" {
+            if !matches!(word, "skill" | "agent") {
                 keys(step.node, GROUP_KEYS, problems);
                 group_limits(step.node, problems);
             }

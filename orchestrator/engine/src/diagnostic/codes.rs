@@ -75,11 +75,21 @@ codes! {
     UNKNOWN_STRATEGY_STEP = "E070", "a strategy is given to no step";
     UNREACHED_STRATEGY = "E071", "a strategy is never reached";
     UNKNOWN_HANDLER = "E072", "a handler does not exist";
+    BAD_STRATEGY = "E073", "a strategy is not possible here";
+    UNKNOWN_AGENT = "E080", "an agent does not exist";
+    BAD_AGENT = "E081", "the file of an agent cannot be used";
+    MISSING_PRICE = "E082", "a limit on cost needs a price";
+    INCOMPLETE_AGENT = "E083", "an agent lacks what its kind needs";
+    BAD_OUTPUT_SCHEMA = "E084", "an output schema is no JSON Schema";
     UNSUPPORTED = "E090", "this version does not support it";
     WIDE_NUMBER = "W001", "a number has more than 64 bits";
     ALMOST_REFERENCE = "W002", "a text looks like a reference";
     SINGLE_CHILD = "W003", "a parallel group has one step";
     HIDDEN_SKILL = "W004", "a skill stands in two places";
     FOREIGN_KEY = "W020", "a key belongs to another strategy";
+    HIDDEN_AGENT = "W035", "an agent stands in two places";
+    LOOSER_GUARDRAIL = "W036", "a step would loosen a guardrail of its agent";
+    UNKNOWN_TOOL = "W037", "a tool is not known";
+    ALL_TOOLS = "W038", "an agent may use every tool";
     TOO_MANY = "W099", "there are too many problems";
 }

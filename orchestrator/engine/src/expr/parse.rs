@@ -1,6 +1,10 @@
 //! The parser of the crate `cel`, on a stack of its own: it recurses, and an overflow would abort the program.
 
-use std::thread;
+use std::{
+    marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+};
 
 use cel::{
     IdedExpr,
@@ -15,25 +19,40 @@ const STACK: usize = 32 << 20;
 /// Rules within rules.
 const MAX_DEPTH: u16 = 96;
 
-/// Parses a text and gives what came of it to `read`, all on a big stack: dropping a deep tree recurses too.
-pub(super) fn on_big_stack<T: Send>(
+/// A stack on which the parser cannot overflow; it cannot leave its thread.
+#[derive(Debug)]
+pub struct Stack(PhantomData<*const ()>);
+
+/// There is no thread to be had.
+#[derive(Debug, thiserror::Error)]
+#[error("make a thread for expressions")]
+pub struct NoStack(#[source] std::io::Error);
+
+/// Works on a big stack: a thread for it is made once, however many expressions there are.
+pub fn on_big_stack<T: Send>(work: impl FnOnce(&Stack) -> T + Send) -> Result<T, NoStack> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("expressions".to_owned()).stack_size(STACK);
+        let thread = thread.spawn_scoped(scope, || work(&Stack(PhantomData))).map_err(NoStack)?;
+        Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
+/// Parses a text and gives what came of it to `read`. Dropping a deep tree recurses too: it does not leave the stack.
+pub(super) fn parse<T>(
+    _stack: &Stack,
     source: &Source,
-    read: impl FnOnce(&IdedExpr, &SourceInfo) -> Result<T, CompileError> + Send,
+    read: impl FnOnce(&IdedExpr, &SourceInfo) -> Result<T, CompileError>,
 ) -> Result<T, CompileError> {
-    let work = || match Parser::new().max_recursion_depth(MAX_DEPTH).parse_with_source_info(&source.text) {
-        Ok((expression, places)) => read(&expression, &places),
-        Err(errors) => Err(errors.errors.first().map_or_else(
+    let parse = || Parser::new().max_recursion_depth(MAX_DEPTH).parse_with_source_info(&source.text);
+    // The parser is not ours: if it panics, the expression is wrong and nothing else is.
+    match catch_unwind(AssertUnwindSafe(parse)) {
+        Ok(Ok((expression, places))) => read(&expression, &places),
+        Ok(Err(errors)) => Err(errors.errors.first().map_or_else(
             || CompileError::new("this is not an expression", 0..source.text.len()),
             |error| readable(error, &source.text),
         )),
-    };
-    let unusable = |why: &str| CompileError::new(format!("the expression could not be read: {why}"), 0..0);
-    thread::scope(|scope| {
-        let parser = thread::Builder::new().name("expression".to_owned()).stack_size(STACK);
-        let parser = parser.spawn_scoped(scope, work).map_err(|error| unusable(&error.to_string()))?;
-        // The parser is not ours: if it panics, the expression is wrong and nothing else is.
-        parser.join().unwrap_or_else(|_| Err(unusable("the parser gave up")))
-    })
+        Err(_) => Err(CompileError::new("the expression could not be read: the parser gave up", 0..0)),
+    }
 }
 
 /// An error of the parser in words for people, with its place as bytes.

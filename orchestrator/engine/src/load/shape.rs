@@ -6,10 +6,9 @@ mod values;
 use std::collections::{BTreeSet, HashMap};
 
 use schemas::definition::{
-    Key, KindShape, ObjectShape, Shape, TaggedShape, WORKFLOW, is_extension, step::STEP,
+    Key, KindShape, ObjectShape, Shape, TaggedShape, WORKFLOW, agent::AGENT, is_extension, step::STEP,
 };
 
-pub(crate) use self::values::RESERVED;
 use super::{Member, Node, NodeKind, Span, in_words, nearest, shortened};
 use crate::diagnostic::{
     Problems,
@@ -24,6 +23,16 @@ pub(super) fn judge(root: &Node, problems: &mut Problems) {
         return;
     }
     Judge { problems, ids: HashMap::new() }.object(root, &WORKFLOW);
+}
+
+/// Reports everything that is wrong with the shape of an agent's file.
+pub(super) fn judge_agent(root: &Node, problems: &mut Problems) {
+    if !root.is_object() {
+        let message = format!("an agent is an object, this is {}", root.type_name());
+        problems.report(WRONG_TYPE, root.span.range(), message);
+        return;
+    }
+    Judge { problems, ids: HashMap::new() }.object(root, &AGENT);
 }
 
 /// Calls `visit` for every step of the file, in the order of the text, with the step that holds it.
@@ -73,6 +82,7 @@ fn steps_below<'a>(
                 steps_below(node, shape, holder, visit);
             }
         }
+        Shape::Nullable(shape) => steps_below(node, shape, holder, visit),
         Shape::Tagged(_)
         | Shape::Any
         | Shape::Value
@@ -116,6 +126,8 @@ impl<'a> Judge<'a> {
                     self.value(node, shape, name);
                 }
             }
+            Shape::Nullable(_) if node.kind == NodeKind::Null => {}
+            Shape::Nullable(shape) => self.value(node, shape, name),
             Shape::Object(shape) => self.object(node, shape),
             Shape::Tagged(shape) => self.tagged(node, shape),
             Shape::Map(of) => {

@@ -9,6 +9,7 @@ mod pairs;
 mod properties;
 mod resume;
 mod retry;
+mod reuse;
 mod rollback;
 mod shape;
 mod trees;

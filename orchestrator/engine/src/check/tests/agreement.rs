@@ -109,7 +109,7 @@ fn below(shape: &'static Shape, seen: &mut Seen, visit: &mut impl FnMut(&str, &[
     match shape {
         Shape::Object(shape) => object(shape, seen, visit),
         Shape::Tagged(shape) => tagged(shape, seen, visit),
-        Shape::Map(of) | Shape::List { of, .. } => below(of, seen, visit),
+        Shape::Map(of) | Shape::List { of, .. } | Shape::Nullable(of) => below(of, seen, visit),
         Shape::Either(shapes) => shapes.iter().for_each(|shape| below(shape, seen, visit)),
         Shape::Any
         | Shape::Value

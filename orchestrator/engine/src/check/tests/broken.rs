@@ -493,9 +493,8 @@ fn not_supported() {
       hint: it is part of the language, and refused rather than ignored
     "#);
     assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"skill","skill":"echo"}],"handlers":[{"id":"h","type":"skill","skill":"echo"}],"finally":[{"id":"f","type":"agent","agent":"x"}],"agents":{"a":{}},"skills":{"s":{"command":["x"]}},"sandbox":{"network":"none"},"inputs":{"s":{"secret":true}},"error_handling":{"default":"skip"}}"#), @r#"
-    E090 1:164-1:171 "/finally/0/type" `agent` steps are not supported by this version
-    E090 1:186-1:194 "/agents" `agents` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
+    E080 1:180-1:183 "/finally/0/agent" the agent `x` does not exist
+      hint: searched: `agents` of the definition, ./agents, built in
     E090 1:204-1:212 "/skills" `skills` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E090 1:237-1:246 "/sandbox" `sandbox` is not supported by this version
@@ -519,7 +518,8 @@ fn not_supported() {
     E010 7:44-7:45 "/steps/4/condition" `condition` must be a string, this is a number
     "#);
     assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"agent","agent":"x","guardrails":{"max_iteration":1}}],"error_handling":{"default":"retry","per_step":{"a":{"strategy":"retry","on":["exit_cod","skill_error:X"],"backof":"fixed"}}}}"#), @r#"
-    E090 1:57-1:64 "/steps/0/type" `agent` steps are not supported by this version
+    E080 1:73-1:76 "/steps/0/agent" the agent `x` does not exist
+      hint: searched: `agents` of the definition, ./agents, built in
     E012 1:91-1:106 "/steps/0/guardrails/max_iteration" the key `max_iteration` is not known here
       hint: did you mean `max_iterations`?
       suggestion: 1:92 max_iteration -> max_iterations

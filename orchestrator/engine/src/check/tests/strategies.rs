@@ -68,7 +68,7 @@ fn ids_that_no_step_has() {
 #[test]
 fn two_strategies_for_one_step() {
     assert_snapshot!(problems(r#","error_handling":"skip""#, r#"{"per_step":{"fetch":"retry"}}"#), @r#"
-    E020 2:54-2:70 "/steps/0/error_handling" the step `fetch` has two strategies
+    E073 2:54-2:70 "/steps/0/error_handling" the step `fetch` has two strategies
       hint: keep the one at the step, or the one in `per_step`
       note: 3:31 the other one is here
     "#);
@@ -80,13 +80,13 @@ fn strategies_that_make_no_sense() {
     assert_snapshot!(problems(own, "{}"), @r#"
     E071 2:72-2:73 "/steps/0/error_handling/0" a strategy that acts on all failures stands before another
       hint: give it `on`, or put it last: the first strategy that fits acts
-    E013 2:99-2:106 "/steps/0/error_handling/0/then" `then` cannot be another `retry`
+    E073 2:99-2:106 "/steps/0/error_handling/0/then" `then` cannot be another `retry`
       hint: it says what happens when no try is left: skip, halt, rollback or custom
     W020 2:127-2:134 "/steps/0/error_handling/1/delay" `delay` says nothing to the strategy `skip`
       hint: it belongs to `retry`
-    E013 2:143-2:150 "/steps/0/error_handling/1/on/0" `oom:x` is no failure code
+    E073 2:143-2:150 "/steps/0/error_handling/1/on/0" `oom:x` is no failure code
       hint: only `skill_error:CODE` and `guardrail_exceeded:NAME` are more than a code
-    E013 2:151-2:165 "/steps/0/error_handling/1/on/1" `skill_error:` is no failure code
+    E073 2:151-2:165 "/steps/0/error_handling/1/on/1" `skill_error:` is no failure code
       hint: only `skill_error:CODE` and `guardrail_exceeded:NAME` are more than a code
     "#);
 }

@@ -1,7 +1,7 @@
 //! Judges single values: types, words, numbers, units, names and ids.
 
 use schemas::{
-    definition::{MAX_NAME, MAX_STEP_ID, Shape},
+    definition::{MAX_NAME, MAX_STEP_ID, RESERVED_IDS, Shape},
     failure::Code,
 };
 
@@ -13,10 +13,6 @@ use crate::{
     },
     units,
 };
-
-/// Ids that are names of something else in references and expressions.
-pub(crate) const RESERVED: [&str; 10] =
-    ["context", "inputs", "item", "index", "run", "steps", "in", "true", "false", "null"];
 
 /// Whether a value has the JSON type of a shape.
 pub(super) fn accepts(shape: &Shape, node: &Node) -> bool {
@@ -38,6 +34,7 @@ pub(super) fn accepts(shape: &Shape, node: &Node) -> bool {
         Shape::Object(_) | Shape::Tagged(_) | Shape::Map(_) => node.is_object(),
         Shape::List { .. } => matches!(node.kind, NodeKind::Array(_)),
         Shape::Either(shapes) => shapes.iter().any(|shape| accepts(shape, node)),
+        Shape::Nullable(shape) => node.kind == NodeKind::Null || accepts(shape, node),
     }
 }
 
@@ -64,6 +61,7 @@ pub(super) fn expected(shape: &Shape) -> String {
             let each: Vec<_> = shapes.iter().map(expected).collect();
             return each.join(", or ");
         }
+        Shape::Nullable(shape) => return expected(shape),
     };
     text.to_owned()
 }
@@ -96,7 +94,8 @@ pub(super) fn scalar(node: &Node, shape: &Shape, name: &str, problems: &mut Prob
         | Shape::Tagged(_)
         | Shape::Map(_)
         | Shape::List { .. }
-        | Shape::Either(_) => {}
+        | Shape::Either(_)
+        | Shape::Nullable(_) => {}
     }
 }
 
@@ -189,7 +188,7 @@ fn step_id(node: &Node, text: &str, problems: &mut Problems) {
         problems
             .report(BAD_STEP_ID, span, format!("`{}` is not an id", shortened(text)))
             .hint(format!("letters, digits, `_` and `-`, no `-` first, at most {MAX_STEP_ID}"));
-    } else if RESERVED.contains(&text) {
+    } else if RESERVED_IDS.contains(&text) {
         problems
             .report(BAD_STEP_ID, span, format!("the id `{text}` is reserved"))
             .hint("references and expressions use it for something else: choose another");

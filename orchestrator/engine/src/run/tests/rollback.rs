@@ -257,16 +257,17 @@ fn only_a_stop_at_once_ends_a_rollback() {
     assert_snapshot!(told(&mut driven, events), @r#"
     (run started); (a#1 started); spawn a#1
     (a#1 completed 10ms); (b#1 started); spawn b#1
-    (b#1 failed exit_code 10ms); (rollback started); (ub#1 undoes b); (ub#1 failed missing_reference 0ms); (ua#1 undoes a); (ua#1 started); spawn ua#1
+    (b#1 completed 10ms); (c#1 started); spawn c#1
+    (c#1 failed exit_code 10ms); (rollback started); (uc#1 undoes c); (uc#1 started); spawn uc#1
     -
-    terminate ua#1 stop now
-    rolling_back error:exit_code [a#1 completed {"x":1}, b#1 failed:exit_code, ub#1 failed:missing_reference, ua#1 stopping:stop]
+    terminate uc#1 stop now
+    rolling_back error:exit_code [a#1 completed {"x":1}, b#1 completed {"x":1}, c#1 failed:exit_code, uc#1 stopping:stop]
     "#);
     assert_snapshot!(told(&mut driven, [ended(id("uc", 1), Outcome::Cancelled)]), @r#"
-    -
-    rolling_back error:exit_code [a#1 completed {"x":1}, b#1 failed:exit_code, ub#1 failed:missing_reference, ua#1 stopping:stop]
+    (uc#1 cancelled 30ms); (rollback ended rollback_failed); (run ended rollback_failed exit_code 60ms); finish rollback_failed
+    rollback_failed error:exit_code [a#1 completed {"x":1}, b#1 completed {"x":1}, c#1 failed:exit_code, uc#1 cancelled]
     "#);
-    assert_snapshot!(rollback(&driven.run), @"rolling_back [a completed, b failed, c pending] [ub of b failed 1, ua of a running 1]");
+    assert_snapshot!(rollback(&driven.run), @"rollback_failed [a completed, b completed, c failed] [uc of c cancelled 1, ub of b pending 0, ua of a pending 0]");
 }
 
 /// A step with a handler.

@@ -1,4 +1,4 @@
-//! `run --detach`: the same command again as an engine of its own. It does everything from the check on, says
+//! `--detach`: the same command again as an engine of its own. It does everything from the check on, says
 //! the run's id once the run exists durably, and lets go of the terminal.
 
 use std::{

@@ -1,4 +1,4 @@
-//! What `run` shows while it goes on: plain lines on stderr, or the event stream on stdout.
+//! What `run`, `resume` and `retry` show while it goes on: plain lines on stderr, or the event stream on stdout.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,6 @@ use schemas::{
 };
 use workflow_engine::run::Run;
 
-use super::Arguments;
 use crate::{
     dispatcher::Watcher,
     errors::{CommandError, Result},
@@ -22,8 +21,9 @@ pub(super) struct Progress {
     workflow: String,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Shape {
+/// What is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
     /// Nobody looks.
     Silent,
     /// Lines for people.
@@ -35,13 +35,7 @@ enum Shape {
 }
 
 impl Progress {
-    pub(super) fn new(arguments: &Arguments, workflow: String, detached: bool) -> Self {
-        let shape = match (detached, arguments.events, arguments.json) {
-            (true, _, _) => Shape::Silent,
-            (false, true, _) => Shape::Events,
-            (false, false, true) => Shape::View,
-            (false, false, false) => Shape::Lines,
-        };
+    pub(super) fn new(shape: Shape, workflow: String) -> Self {
         Self { shape, workflow }
     }
 
@@ -108,7 +102,19 @@ fn line(event: &RunEvent, workflow: &str) -> Option<String> {
             let reason = event.text.as_deref().map(|text| format!(": {}", ui::text::escape(text)));
             format!("  {step} skipped{}\n", reason.unwrap_or_default())
         }
-        EventType::StepRetrying => format!("  {step} failed{after}, will be tried again: {why}\n"),
+        EventType::StepRetrying => {
+            let wait =
+                event.delay_ms.map_or_else(String::new, |wait| format!(" in {}", ui::quantity::millis(wait)));
+            format!("  {step} failed{after}, will be tried again{wait}: {why}\n")
+        }
+        EventType::RollbackStarted => "rolling back\n".to_owned(),
+        EventType::RollbackStep => match &event.text {
+            Some(of) => format!("  {step} undoes {}\n", ui::text::escape(of)),
+            None => format!("  {step} comes after the undo steps\n"),
+        },
+        EventType::RollbackEnded => {
+            format!("the rollback ended: {}\n", event.status.map_or("", schemas::view::RunStatus::as_str))
+        }
         EventType::StepLog => {
             format!("  {step}: {}\n", ui::text::escape(event.text.as_deref().unwrap_or_default()))
         }

@@ -1,0 +1,219 @@
+//! Looking for agents: the folders in which their files may stand, first wins; built-in ones come last. Inline
+//! agents are part of the definition, and come before all of these.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use schemas::agent::{AgentFile, EXTENSION};
+use workflow_engine::{
+    check::{AgentEntry, Agents, read_agent},
+    diagnostic::{Diagnostic, LineIndex, Severity},
+    load::{self, Syntax},
+};
+
+use crate::store::{files, home::Home, names::SafeName};
+
+/// Longest file that is read.
+const FILE_MAX: u64 = 1024 * 1024;
+/// What stands for the place of built-in agents.
+pub const BUILT_IN: &str = "built in";
+
+/// The built-in agents by name.
+const BUILTINS: &[(&str, &str)] = &[("code-analyzer", include_str!("agents/code-analyzer.json"))];
+
+/// The file of an agent, read.
+#[derive(Debug)]
+pub struct Found {
+    /// Where it stands; `None`: it is built in.
+    pub path: Option<PathBuf>,
+    /// Its text.
+    pub text: Vec<u8>,
+    /// What it says; `None` when there is an error.
+    pub file: Option<AgentFile>,
+    /// Every problem of it.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Found {
+    /// The first error, with its place, in one line.
+    fn error(&self) -> Option<String> {
+        let error = self.diagnostics.iter().find(|problem| problem.severity == Severity::Error)?;
+        let text = load::display_text(&self.text);
+        let at = LineIndex::new(&text).position(error.span.start);
+        let path = self.path.as_deref().unwrap_or(Path::new(BUILT_IN)).display();
+        Some(format!("{path}:{}:{}: {}", at.line, at.column, error.message))
+    }
+}
+
+/// Looks for the named agents. `beside` is the folder of the definition.
+pub fn discover(names: &[&str], beside: Option<&Path>, home: &Home) -> Agents {
+    let places = places(beside, home);
+    let mut agents = Agents::default();
+    if names.is_empty() {
+        return agents;
+    }
+    agents.searched = places.iter().map(|place| place.display().to_string()).collect();
+    agents.searched.push(BUILT_IN.to_owned());
+    for name in names.iter().filter_map(|name| name.parse::<SafeName>().ok()) {
+        take(&name, &places, &mut agents);
+    }
+    if names.iter().any(|name| !agents.known.contains_key(*name)) {
+        // The names of all others help to say what was meant.
+        for name in all_names(&places) {
+            if !agents.known.contains_key(name.as_str()) && !agents.broken.contains_key(name.as_str()) {
+                take(&name, &places, &mut agents);
+            }
+        }
+    }
+    agents
+}
+
+/// Entries that stand for agents of which only the name matters: a run that is over is folded with them.
+pub fn stand_ins(names: &[&str]) -> Agents {
+    let entry = || AgentEntry { file: Arc::new(AgentFile::default()), folder: None };
+    let known = names.iter().map(|name| ((*name).to_owned(), entry())).collect();
+    Agents { known, ..Agents::default() }
+}
+
+/// The folders in which the files of agents may stand, in order.
+pub fn places(beside: Option<&Path>, home: &Home) -> Vec<PathBuf> {
+    let mut places: Vec<PathBuf> = beside.map(|folder| folder.join("agents")).into_iter().collect();
+    let here = std::env::current_dir().unwrap_or_default();
+    places.push(here.join(".amazonq/cli-agents"));
+    places.push(here.join(".kiro/agents"));
+    places.push(home.agents());
+    if let Some(user) = std::env::var_os("HOME").map(PathBuf::from) {
+        places.push(user.join(".aws/amazonq/cli-agents"));
+        places.push(user.join(".kiro/agents"));
+    }
+    places
+}
+
+/// The names of all agents that there are, in order.
+pub fn all_names(places: &[PathBuf]) -> Vec<SafeName> {
+    let mut names: BTreeMap<String, SafeName> = BTreeMap::new();
+    let mut add = |name: &str| {
+        if let Ok(safe) = name.parse::<SafeName>() {
+            names.insert(name.to_owned(), safe);
+        }
+    };
+    for (name, _) in BUILTINS {
+        add(name);
+    }
+    for place in places {
+        let Ok(entries) = std::fs::read_dir(place) else { continue };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.extension().is_some_and(|extension| extension == EXTENSION)
+                && let Some(stem) = path.file_stem().and_then(|stem| stem.to_str())
+            {
+                add(stem);
+            }
+        }
+    }
+    names.into_values().collect()
+}
+
+/// Where an agent of that name stands: the first place counts, the others are hidden by it.
+pub fn standing(name: &SafeName, places: &[PathBuf]) -> Vec<PathBuf> {
+    let file = |place: &PathBuf| place.join(format!("{name}.{EXTENSION}"));
+    let mut found: Vec<PathBuf> = places.iter().map(file).filter(|path| path.is_file()).collect();
+    found.dedup();
+    found
+}
+
+/// The agent of that name as it is taken; `None`: there is none.
+pub fn find(name: &SafeName, places: &[PathBuf]) -> Option<Found> {
+    if let Some(path) = standing(name, places).into_iter().next() {
+        return Some(read(path));
+    }
+    let (_, text) = BUILTINS.iter().find(|(known, _)| *known == name.as_str())?;
+    Some(judged(None, text.as_bytes().to_vec()))
+}
+
+/// Reads the file of an agent.
+pub fn read(path: PathBuf) -> Found {
+    match files::read_capped(&path, FILE_MAX) {
+        Ok(text) => judged(Some(path), text),
+        Err(fault) => {
+            let code = workflow_engine::diagnostic::codes::BAD_AGENT;
+            let diagnostics = vec![Diagnostic::new(code, 0..0, fault.to_string())];
+            Found { path: Some(path), text: Vec::new(), file: None, diagnostics }
+        }
+    }
+}
+
+fn judged(path: Option<PathBuf>, text: Vec<u8>) -> Found {
+    let (file, diagnostics) = match load::load_agent(&text, Syntax::Json) {
+        Ok(definition) => read_agent(&definition),
+        Err(diagnostics) => (None, diagnostics),
+    };
+    Found { path, text, file, diagnostics }
+}
+
+fn take(name: &SafeName, places: &[PathBuf], agents: &mut Agents) {
+    let standing = standing(name, places);
+    let is_builtin = BUILTINS.iter().any(|(known, _)| *known == name.as_str());
+    match standing.as_slice() {
+        [first, second, ..] => {
+            let which = format!("{} is taken, and hides {}", first.display(), second.display());
+            agents.hidden.insert(name.to_string(), which);
+        }
+        [first] if is_builtin => {
+            let which = format!("{} is taken, and hides the built-in one", first.display());
+            agents.hidden.insert(name.to_string(), which);
+        }
+        [_] | [] => {}
+    }
+    let Some(found) = find(name, places) else { return };
+    let error = found.error();
+    match (found.file, error) {
+        (Some(file), None) => {
+            let folder = found.path.as_deref().and_then(Path::parent);
+            let folder = folder.map(|folder| folder.to_string_lossy().into_owned());
+            agents.known.insert(name.to_string(), AgentEntry { file: Arc::new(file), folder });
+        }
+        (_, error) => {
+            agents.broken.insert(name.to_string(), error.unwrap_or_default());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_agents_are_right() {
+        for (name, text) in BUILTINS {
+            let found = judged(None, text.as_bytes().to_vec());
+            assert!(found.diagnostics.is_empty(), "{name}: {:?}", found.diagnostics);
+            assert_eq!(found.file.and_then(|file| file.name).as_deref(), Some(*name));
+        }
+    }
+
+    #[test]
+    fn the_first_place_counts_and_a_broken_file_is_not_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path().join("home"));
+        let beside = folder.path().join("work");
+        crate::store::files::ensure_dir(&beside.join("agents")).unwrap();
+        crate::store::files::ensure_dir(&home.agents()).unwrap();
+        let write = |path: PathBuf, text: &str| {
+            use std::io::Write as _;
+            std::fs::File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
+        };
+        write(beside.join("agents/one.json"), r#"{"description":"first"}"#);
+        write(home.agents().join("one.json"), r#"{"description":"second"}"#);
+        write(beside.join("agents/torn.json"), "{\n \"model\": ");
+        write(home.agents().join("torn.json"), "{}");
+        let agents = discover(&["one", "torn", "nowhere"], Some(&beside), &home);
+        assert_eq!(agents.known["one"].file.description.as_deref(), Some("first"));
+        assert!(agents.hidden["one"].contains("is taken, and hides"), "{:?}", agents.hidden);
+        assert!(agents.broken["torn"].contains("torn.json:2:"), "{:?}", agents.broken);
+        assert!(!agents.known.contains_key("torn") && !agents.known.contains_key("nowhere"));
+        assert!(agents.known.contains_key("code-analyzer"), "the others are there for their names");
+    }
+}

@@ -1,0 +1,51 @@
+//! Taking over a run whose owner died: its journal is the state, what it left is ended, and it goes on.
+
+use schemas::exit_code::ExitCode;
+use workflow_engine::run::Phase;
+
+use super::{Created, Driving, Order, Start, create::open_control, leftovers, line};
+use crate::{
+    errors::{CommandError, Result},
+    fold::{self, Folded},
+    store::{
+        self,
+        home::{Home, RunDir},
+        lock,
+        run::Error,
+    },
+};
+
+/// Takes an interrupted run over. One that has ended, or is owned, is refused.
+pub fn resume(home: &Home, dir: &RunDir, driving: Driving) -> Result<(Order, Created)> {
+    let owned = store::run::reopen(home, dir.id(), |_| ()).map_err(|error| refusal(&error))?;
+    let Folded { plan, run, last } = fold::folded(dir)?;
+    if let Phase::Ended { .. } = run.phase() {
+        // Its owner died after its end: what follows from it may be missing.
+        owned.journal.finish().map_err(|error| fold::told(&error))?;
+        super::derive(home, dir, &run.streamed_view());
+        return Err(nothing(dir, run.phase().status()));
+    }
+    leftovers::end(dir.id(), driving.cgroup_base.as_deref())?;
+    let order = Order { plan, created: run.created().clone(), driving };
+    let control = open_control(dir)?;
+    let turn = line::enter(home, &order)?;
+    Ok((order, Created { owned, run, turn, control, start: Start::Resumed(last.up()) }))
+}
+
+/// A run that has ended needs no owner.
+pub(super) fn nothing(dir: &RunDir, status: schemas::view::RunStatus) -> CommandError {
+    CommandError::new(ExitCode::Failed, format!("nothing to resume: run {} is {status}", dir.id()))
+        .hint(format!("`q workflow retry {}` starts a new run from what failed", dir.id()))
+}
+
+fn refusal(error: &Error) -> CommandError {
+    match error {
+        Error::Journal(error) => fold::told(error),
+        Error::Lock(lock::Error::NoRun(_)) => CommandError::from_error(ExitCode::NotFound, error),
+        Error::Lock(lock::Error::Owned(run)) => CommandError::from_error(ExitCode::Engine, error)
+            .hint(format!("it goes on: `q workflow status {run}` shows it")),
+        Error::Lock(_) | Error::Id(_) | Error::Index(_) | Error::Fault(_) => {
+            CommandError::from_error(ExitCode::Engine, error)
+        }
+    }
+}
