@@ -15,6 +15,7 @@ pub mod errors;
 pub mod fold;
 pub mod inputs;
 pub mod launcher;
+pub mod library;
 pub mod owner;
 pub mod schema;
 pub mod signal;

@@ -16,13 +16,14 @@ use super::{
     progress::{Progress, Shape},
 };
 use crate::{
-    catalog, config,
+    catalog,
+    cli::output,
+    config,
     definition::{self, Source},
     errors::{CommandError, Result},
     inputs,
     owner::{self, Created, Driving, Order},
     store::{home::Home, names::RunId, run::Frozen},
-    ui,
 };
 
 /// Run a workflow to its end.
@@ -91,13 +92,13 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     }
     let source = definition::read(&arguments.definition, home)?;
     let checked = definition::check_source(&source, home, arguments.skills_dir.as_deref());
-    if !checked.diagnostics.is_empty() {
-        let text = workflow_engine::load::display_text(&source.text);
-        ui::say(&ui::diagnostics::render(&source.name, &text, &checked.diagnostics));
-    }
+    output::problems(&source, &checked);
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
     let id = arguments.run_id.unwrap_or_else(RunId::generate);
-    let created = created(arguments, &source, &plan, id, checked.skills)?;
+    let created = RunCreated {
+        called: checked.called.called(),
+        ..created(arguments, &source, &plan, id, checked.skills)?
+    };
     let driving = Driving {
         cgroup_base: arguments.cgroup_base.clone(),
         detached: arguments.detached,
@@ -109,10 +110,11 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         return dry_run::show(&order, arguments.json);
     }
     owner::refuse_unheld(&order)?;
-    let skills = catalog::texts(&order.created.skills);
-    let skills = skills.map_err(|fault| CommandError::from_error(ExitCode::Engine, &fault))?;
+    let unread = |fault| CommandError::from_error(ExitCode::Engine, &fault);
+    let skills = catalog::texts(&order.created.skills).map_err(unread)?;
+    let called = checked.called.frozen().map_err(unread)?;
     let definition = checked.json.map_or(source.text, |json| json.as_str().as_bytes().to_vec());
-    let created = owner::create(home, &order, &Frozen { definition, skills })?;
+    let created = owner::create(home, &order, &Frozen { definition, skills, called })?;
     if arguments.detached {
         detach::let_go(id)?;
     }
@@ -159,6 +161,7 @@ fn created(
         timeout_ms: arguments.timeout.map(units::millis),
         max_concurrent_steps: arguments.max_concurrent_steps,
         skills,
+        called: schemas::journal::Called::default(),
     })
 }
 

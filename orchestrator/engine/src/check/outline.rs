@@ -59,10 +59,13 @@ pub(super) struct Outline<'a> {
     running: Vec<usize>,
     /// The rows beside the run.
     rows: Vec<Side>,
+    /// The number of the first of them.
+    base: u32,
 }
 
 impl<'a> Outline<'a> {
-    pub(super) fn new(root: &'a Node) -> Self {
+    /// `base` is the number of its first step.
+    pub(super) fn new(root: &'a Node, base: u32) -> Self {
         let mut lists = Lists::default();
         lists.add(root.get("steps"), (None, None), false);
         lists.add_beside(root);
@@ -72,7 +75,7 @@ impl<'a> Outline<'a> {
         each_step(root, &mut |node, _| {
             let id = node.get("id").and_then(Node::as_text);
             let spot = lists.places.get(&std::ptr::from_ref(node)).copied().map(|listed| {
-                let step = StepId(u32::try_from(running.len()).unwrap_or(u32::MAX));
+                let step = StepId(u32::try_from(running.len()).unwrap_or(u32::MAX).saturating_add(base));
                 numbers.insert(std::ptr::from_ref(node), step);
                 running.push(steps.len());
                 // Steps of a row run one after the other.
@@ -103,7 +106,7 @@ impl<'a> Outline<'a> {
                 by_id.entry(id).or_insert(index);
             }
         }
-        let mut outline = Self { steps, by_id, running, rows: lists.rows };
+        let mut outline = Self { steps, by_id, running, rows: lists.rows, base };
         outline.spread_background();
         outline
     }
@@ -113,7 +116,7 @@ impl<'a> Outline<'a> {
         for index in self.running.iter().rev() {
             let Some(spot) = self.steps[*index].spot else { continue };
             if let (true, Some(parent)) = (spot.leaves_background, spot.parent)
-                && let Some(holder) = &mut self.steps[self.running[parent.index()]].spot
+                && let Some(holder) = &mut self.steps[self.running[parent.index() - self.base as usize]].spot
             {
                 holder.leaves_background = true;
             }
@@ -137,7 +140,8 @@ impl<'a> Outline<'a> {
 
     /// The number of a row, which stands in the plan as a step that holds its steps.
     pub(super) fn row_id(&self, row: u32) -> StepId {
-        StepId(u32::try_from(self.running.len()).unwrap_or(u32::MAX).saturating_add(row))
+        let running = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        StepId(running.saturating_add(row).saturating_add(self.base))
     }
 
     /// What the row is for in which a step stands.
@@ -163,7 +167,17 @@ impl<'a> Outline<'a> {
 
     /// A step that runs.
     pub(super) fn step(&self, step: StepId) -> &StepPlace<'a> {
-        &self.steps[self.running[step.index()]]
+        &self.steps[self.running[self.place(step)]]
+    }
+
+    /// How many steps the plan has of it, rows included.
+    pub(super) fn count(&self) -> usize {
+        self.running.len() + self.rows.len()
+    }
+
+    /// The place of a step among those that run.
+    pub(super) fn place(&self, step: StepId) -> usize {
+        step.index() - self.base as usize
     }
 
     /// Its place.
@@ -196,7 +210,7 @@ impl<'a> Outline<'a> {
         for (_, spot) in self.running() {
             if let Some(parent) = spot.parent {
                 let lists = if spot.in_else { &mut others } else { &mut lists };
-                lists[parent.index()].push(spot.step);
+                lists[self.place(parent)].push(spot.step);
             }
         }
         (lists, others)

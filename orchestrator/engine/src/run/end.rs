@@ -70,7 +70,7 @@ impl Run {
             StepResult::Completed(_) | StepResult::Grouped => self.child_completed(owner, id, moment),
             StepResult::Failed(failure) => match reach {
                 Reach::Around => self.child_failed(owner, *failure, moment),
-                Reach::Run(end) => self.halt(end, Some(*failure), moment),
+                Reach::Run(end) => self.end_whole(id, *failure, end, moment),
             },
             // Nobody asked for it: it is a stop all the same.
             StepResult::Cancelled if self.group(owner).closing.is_none() => {
@@ -81,6 +81,16 @@ impl Run {
         moment.todo.push_back(Job::Advance(Place { owner, turn }));
         if is_settled {
             self.settled(id, moment);
+        }
+    }
+
+    /// A strategy ends the whole run; `halt` in a sub-workflow ends that one, which is a run of its own.
+    fn end_whole(&mut self, id: InstanceId, failure: Failure, end: End, moment: &mut Moment<'_>) {
+        match self.workflow_around(id).filter(|_| end == End::Failed) {
+            Some(workflow) if matches!(self.instances[workflow.index()].state, StepState::Running { .. }) => {
+                self.fails_by(workflow, failure, moment);
+            }
+            Some(_) | None => self.halt(end, Some(failure), moment),
         }
     }
 
@@ -115,7 +125,8 @@ impl Run {
                     StepKind::Skill(_)
                     | StepKind::Sequence(_)
                     | StepKind::Conditional(_)
-                    | StepKind::Loop(_) => return self.fails_by(id, failure, moment),
+                    | StepKind::Loop(_)
+                    | StepKind::Workflow(_) => return self.fails_by(id, failure, moment),
                 },
                 StepState::Stopping { .. } => match self.group(at).closing {
                     Some(Closing::Failed) => {
@@ -197,7 +208,8 @@ impl Run {
                     StepKind::Skill(_)
                     | StepKind::Sequence(_)
                     | StepKind::Conditional(_)
-                    | StepKind::Loop(_) => false,
+                    | StepKind::Loop(_)
+                    | StepKind::Workflow(_) => false,
                 };
                 let starts_more = has_more && group.closing.is_none();
                 group.unsettled == 0 && !starts_more
@@ -217,6 +229,10 @@ impl Run {
                 return self.closed(owner, moment);
             }
             if !self.is_settled(owner) {
+                if let StepKind::Workflow(_) = self.step_of(owner).kind {
+                    // Its outputs may be those of what it left in the background.
+                    moment.todo.push_back(Job::Advance(Place { owner: Some(owner), turn: 0 }));
+                }
                 return self.closed(owner, moment);
             }
             id = owner;

@@ -8,6 +8,8 @@ use crate::plan::{StepId, StepKind};
 pub(super) enum Reader {
     /// The run itself, for its outputs.
     Run,
+    /// A workflow that another one calls, for its outputs.
+    Workflow(InstanceId),
     /// A step, for its own values.
     Step(InstanceId),
     /// A loop, for the condition of its next turn.
@@ -139,13 +141,14 @@ impl Run {
                 Some(aside) => aside.of().map_or(Reader::Run, Reader::After),
                 None => reader,
             },
-            Reader::Run | Reader::After(_) | Reader::Condition(_) => reader,
+            Reader::Run | Reader::Workflow(_) | Reader::After(_) | Reader::Condition(_) => reader,
         }
     }
 
     fn standpoint(&self, reader: Reader) -> Standpoint {
         match self.seen_from(reader) {
             Reader::Run => Standpoint { owner: None, turn: 0, position: u32::MAX },
+            Reader::Workflow(id) => Standpoint { owner: Some(id), turn: 0, position: u32::MAX },
             Reader::Step(id) => {
                 let (owner, turn) = self.place_of(id);
                 Standpoint { owner, turn, position: self.step_of(id).position }

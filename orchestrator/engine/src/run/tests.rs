@@ -14,6 +14,7 @@ mod rollback;
 mod shape;
 mod trees;
 mod view;
+mod workflows;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -81,6 +82,7 @@ fn created() -> RunCreated {
         timeout_ms: None,
         max_concurrent_steps: None,
         skills: BTreeMap::new(),
+        called: schemas::journal::Called::default(),
     }
 }
 

@@ -99,7 +99,11 @@ impl Run {
         let begun = begun.map_or(&[][..], |turn| &turn.children);
         let steps = match &self.plan.steps[undo.row.index()].kind {
             StepKind::Parallel(parallel) => &parallel.steps[..],
-            StepKind::Skill(_) | StepKind::Sequence(_) | StepKind::Conditional(_) | StepKind::Loop(_) => &[],
+            StepKind::Skill(_)
+            | StepKind::Sequence(_)
+            | StepKind::Conditional(_)
+            | StepKind::Loop(_)
+            | StepKind::Workflow(_) => &[],
         };
         let views = steps.iter().enumerate().map(|(index, step)| {
             let run = begun.get(index).map(|id| &self.instances[id.index()]);
@@ -126,7 +130,7 @@ impl Run {
         });
         let started = run.and_then(|run| run.started);
         StepView {
-            id: step.name.clone(),
+            id: step.id().to_owned(),
             kind: step.kind.name().to_owned(),
             status: run.map_or(StepStatus::Pending, Self::step_status),
             iteration: run.map(|run| run.turn.to_vec()).unwrap_or_default(),
@@ -134,7 +138,8 @@ impl Run {
                 .parent
                 .map(|parent| &self.plan.steps[parent.index()])
                 .filter(|parent| !parent.is_row)
-                .map(|parent| parent.name.clone()),
+                .map(|parent| parent.id().to_owned()),
+            within: step.within().map(str::to_owned),
             started_at: started.map(|started| started.wall),
             finished_at: ended_at.map(|at| at.wall),
             duration_ms: started.zip(ended_at).map(|(started, at)| at.millis_since(&started)),
