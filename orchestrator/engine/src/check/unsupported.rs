@@ -10,12 +10,8 @@ use crate::{
 /// Kinds of steps.
 const KINDS: &[&str] = &[];
 
-/// Keys at the top, each with the values (compact JSON) that ask for nothing.
-const TOP_KEYS: &[(&str, &[&str])] = &[("sandbox", PROFILES), ("skills", &["{}"])];
-
-/// Keys of steps, likewise.
-const STEP_KEYS: &[(&str, &[&str])] =
-    &[("secrets", &["[]"]), ("sandbox", PROFILES), ("trust", &[r#""trusted""#])];
+/// Keys of steps, each with the values (compact JSON) that ask for nothing.
+const STEP_KEYS: &[(&str, &[&str])] = &[("secrets", &["[]"])];
 
 /// Keys of steps that hold others, likewise: they belong to what runs as processes.
 const GROUP_KEYS: &[(&str, &[&str])] = &[
@@ -27,6 +23,8 @@ const GROUP_KEYS: &[(&str, &[&str])] = &[
     ("cwd", &[]),
     ("kill_mode", &[]),
     ("on_crash", &[]),
+    ("sandbox", &[]),
+    ("trust", &[r#""trusted""#]),
 ];
 
 /// The limits that such steps may have.
@@ -35,14 +33,10 @@ const GROUP_LIMITS: &[&str] = &["max_concurrent_steps"];
 /// Keys of declared inputs, likewise.
 const INPUT_KEYS: &[(&str, &[&str])] = &[("secret", &["false"])];
 
-/// The sandboxes that there are.
-const PROFILES: &[&str] =
-    &[r#""none""#, r#""standard""#, r#"{"profile":"none"}"#, r#"{"profile":"standard"}"#, "{}"];
-
 /// Reports everything in the table that a definition uses. Of what stands inside a step of an unsupported kind
 /// only the kind is reported.
 pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems) {
-    keys(root, TOP_KEYS, problems);
+    sandbox(root, problems);
     for input in root.get("inputs").map_or(&[][..], Node::members) {
         keys(&input.value, INPUT_KEYS, problems);
     }
@@ -57,6 +51,7 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
             );
         } else if step.spot.is_some() {
             keys(step.node, STEP_KEYS, problems);
+            sandbox(step.node, problems);
             if !matches!(word, "skill" | "agent") {
                 // A workflow has inputs.
                 let table = if word == "workflow" { &GROUP_KEYS[1..] } else { GROUP_KEYS };
@@ -65,6 +60,13 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
             }
         }
     }
+}
+
+/// Parts of a sandbox.
+fn sandbox(node: &Node, problems: &mut Problems) {
+    let parts = node.get("sandbox").map_or(&[][..], Node::members);
+    let delegates = |member: &&Member| &*member.key == "delegate" && member.value.as_bool() == Some(true);
+    parts.iter().filter(delegates).for_each(|member| one(member, problems));
 }
 
 fn group_limits(step: &Node, problems: &mut Problems) {
