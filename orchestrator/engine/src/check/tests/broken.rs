@@ -509,8 +509,6 @@ fn not_supported() {
     assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"skill","skill":"echo"}],"handlers":[{"id":"h","type":"skill","skill":"echo"}],"finally":[{"id":"f","type":"agent","agent":"x"}],"agents":{"a":{}},"sandbox":{"network":"none"},"inputs":{"s":{"secret":true}},"error_handling":{"default":"skip"}}"#), @r#"
     E080 1:180-1:183 "/finally/0/agent" the agent `x` does not exist
       hint: searched: `agents` of the definition, ./agents, built in
-    E090 1:204-1:213 "/sandbox" `sandbox` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
     E090 1:248-1:256 "/inputs/s/secret" `secret` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     "#);
