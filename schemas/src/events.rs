@@ -52,6 +52,12 @@ words! {
         ToolCalled = "tool.called",
         /// An agent reached a guardrail.
         GuardrailExceeded = "guardrail.exceeded",
+        /// What was done is being undone.
+        RollbackStarted = "rollback.started",
+        /// A step of the rollback begins.
+        RollbackStep = "rollback.step",
+        /// The rollback ended.
+        RollbackEnded = "rollback.ended",
     }
 }
 
@@ -90,7 +96,7 @@ pub struct RunEvent {
     /// Level of a log line: `debug`, `info`, `warn`, `error`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
-    /// A log line, or why a step was skipped.
+    /// A log line, why a step was skipped, or the step that a step of the rollback undoes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// What the step says of its progress.

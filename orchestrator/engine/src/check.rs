@@ -1,6 +1,7 @@
 //! Definition to [`Plan`]: everything that needs more than the shape of one value. All problems at once.
 
 mod agent;
+mod aside;
 mod assign;
 mod before;
 mod call;
@@ -108,6 +109,7 @@ fn judge<'a>(
             problems: &mut problems,
             lists: outline.lists(),
             awaits: Vec::new(),
+            in_handler: false,
             guarded: Vec::new(),
         };
         check.plan(root)
@@ -138,6 +140,8 @@ struct Check<'a, 'p> {
     lists: (Vec<Vec<StepId>>, Vec<Vec<StepId>>),
     /// Steps that the step which is looked at must wait for.
     awaits: Vec<StepId>,
+    /// Whether the strategies that are looked at belong to a step of a handler.
+    in_handler: bool,
     /// Steps of branches that the expression which is looked at may name.
     guarded: Vec<String>,
 }
@@ -150,18 +154,21 @@ impl<'a> Check<'a, '_> {
             node.get("sandbox").into_iter().for_each(|sandbox| sandbox::judge(sandbox, self.problems));
         }
         self.inline_agents(root);
-        for step in outline.beside() {
-            self.skill_of(step.node);
-            self.agent_of(root, step.node);
-        }
         let per_step = self.per_step(root);
+        let default_strategy = self.default_strategy(root);
+        let undo = self.undo_rows();
         let mut steps: Vec<Option<Step>> = Vec::new();
         for (step, spot) in outline.running() {
-            let strategies = self.strategies(&per_step, step);
+            let strategies = self.strategies(&per_step, default_strategy.as_ref(), step);
             let planned = self.step(root, step.node, spot);
-            steps.push(planned.map(|planned| Step { strategies, ..planned }));
+            steps.push(planned.map(|planned| Step {
+                strategies,
+                undo: undo.get(&spot.step).copied(),
+                ..planned
+            }));
         }
-        let default_strategy = self.default_strategy(root);
+        steps.extend(self.rows().into_iter().map(Some));
+        let rollback = self.rollback(root);
         let outputs = self.outputs(root);
         let limits = root.get("resource_limits");
         let mut steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
@@ -177,6 +184,8 @@ impl<'a> Check<'a, '_> {
             outputs,
             limits: limits.map(limits::read).unwrap_or_default(),
             default_strategy,
+            rollback,
+            last: self.last_row(),
             timeout: limits.and_then(|limits| duration(limits, "max_execution_time")),
             schedules: trigger::schedules(root),
         })

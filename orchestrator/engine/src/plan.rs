@@ -17,7 +17,7 @@ use schemas::{
 pub use self::{
     control::{Branch, Conditional, Loop, Parallel, Subworkflow, Turns, WaitFor},
     sandbox::{Endpoint, Network, Profile, Sandbox, SandboxChoice, Seccomp, User},
-    strategy::{Act, Backoff, Final, Jitter, Retry, Scale, Strategy, Trigger, seed},
+    strategy::{Act, Backoff, Final, Jitter, Retry, Rollback, Scale, Strategy, Trigger, Written, seed},
 };
 use crate::{expr::Program, units::Bytes, value::Template};
 
@@ -53,8 +53,12 @@ pub struct Plan {
     pub outputs: Vec<(String, Template)>,
     /// Limits of the whole run.
     pub limits: Limits,
-    /// The strategy of leaf steps that have none.
+    /// The strategy of leaf steps that have none; at the top it ends the run.
     pub default_strategy: Option<Strategy>,
+    /// What a rollback does.
+    pub rollback: Rollback,
+    /// The row of steps that run at the end.
+    pub last: Option<StepId>,
     /// `max_execution_time` of the whole run.
     pub timeout: Option<Duration>,
     /// Triggers by the clock, in the order of the file.
@@ -179,6 +183,10 @@ pub struct Step {
     pub grace: Duration,
     /// What it does with its failures: the first that fits acts.
     pub strategies: Box<[Strategy]>,
+    /// The row of steps that undo it.
+    pub undo: Option<StepId>,
+    /// Whether it is a row beside the run: nobody wrote it, it only holds its steps.
+    pub is_row: bool,
     /// What to do with an attempt whose engine died.
     pub on_crash: OnCrash,
     /// Whether SIGTERM goes to the leader only.

@@ -6,6 +6,7 @@
 
 mod action;
 mod advance;
+mod aside;
 mod assign;
 mod begin;
 mod end;
@@ -16,6 +17,7 @@ mod outputs;
 mod resume;
 mod retry;
 mod reuse;
+mod rollback;
 mod scope;
 mod state;
 mod stop;
@@ -91,6 +93,16 @@ pub struct Run {
     places: VecDeque<InstanceId>,
     /// Steps that wait for their next try, by its number.
     retrying: BTreeMap<AttemptId, InstanceId>,
+    /// Rows beside the run.
+    rows: aside::Rows,
+    /// Steps that wait for a handler that is busy.
+    unhandled: VecDeque<InstanceId>,
+    /// What is undone, once that begins.
+    rollback: Option<rollback::Rollback>,
+    /// Whether items of loops are kept to the end: undo steps may read them.
+    keeps_items: bool,
+    /// Whether a stop at once was asked for.
+    at_once: bool,
     /// Who waits for whom to settle.
     waiters: BTreeMap<InstanceId, Vec<InstanceId>>,
     /// The way to a step outside all loops, shared by all of them.
@@ -107,7 +119,9 @@ impl Run {
     /// A run that waits for its slot. `now` is the moment of its creation.
     pub fn new(plan: Arc<Plan>, created: RunCreated, now: Now) -> Self {
         let mutable = plan.mutable.clone();
+        let keeps_items = plan.steps.iter().any(|step| step.undo.is_some());
         Self {
+            keeps_items,
             plan,
             mutable,
             created: Arc::new(created),
@@ -119,6 +133,10 @@ impl Run {
             live: HashMap::new(),
             places: VecDeque::new(),
             retrying: BTreeMap::new(),
+            rows: aside::Rows::new(),
+            unhandled: VecDeque::new(),
+            rollback: None,
+            at_once: false,
             waiters: BTreeMap::new(),
             no_turn: Arc::from([]),
             error: None,
@@ -153,8 +171,12 @@ impl Run {
             Event::RunResumed => self.resumed(&mut moment),
             Event::StopRequested { now: at_once, .. } => self.stop(*at_once, &mut moment),
         }
-        if let Phase::Running { .. } | Phase::Stopping { .. } = self.phase {
-            self.advance(&mut moment);
+        match self.phase {
+            Phase::Running { .. }
+            | Phase::Stopping { .. }
+            | Phase::RollingBack { .. }
+            | Phase::Finalizing { .. } => self.advance(&mut moment),
+            Phase::Queued | Phase::Ended { .. } => {}
         }
         actions
     }

@@ -110,7 +110,19 @@ fn line(event: &RunEvent, workflow: &str) -> Option<String> {
             let reason = event.text.as_deref().map(|text| format!(": {}", ui::text::escape(text)));
             format!("  {step} skipped{}\n", reason.unwrap_or_default())
         }
-        EventType::StepRetrying => format!("  {step} failed{after}, will be tried again: {why}\n"),
+        EventType::StepRetrying => {
+            let wait =
+                event.delay_ms.map_or_else(String::new, |wait| format!(" in {}", ui::quantity::millis(wait)));
+            format!("  {step} failed{after}, will be tried again{wait}: {why}\n")
+        }
+        EventType::RollbackStarted => "rolling back\n".to_owned(),
+        EventType::RollbackStep => match &event.text {
+            Some(of) => format!("  {step} undoes {}\n", ui::text::escape(of)),
+            None => format!("  {step} comes after the undo steps\n"),
+        },
+        EventType::RollbackEnded => {
+            format!("the rollback ended: {}\n", event.status.map_or("", schemas::view::RunStatus::as_str))
+        }
         EventType::StepLog => {
             format!("  {step}: {}\n", ui::text::escape(event.text.as_deref().unwrap_or_default()))
         }

@@ -21,7 +21,6 @@ impl Check<'_, '_> {
         step: &StepPlace<'_>,
         range: &Range<usize>,
     ) -> Option<StepId> {
-        // Steps beside the run belong to what is not supported; that is an error of its own.
         let spot = step.spot?;
         let name = step.id.unwrap_or_default();
         let relation = relation(self.outline, at.from, spot.step);
@@ -68,6 +67,11 @@ impl Check<'_, '_> {
                 NOT_BEFORE,
                 format!("the step `{name}` runs at the same time"),
                 "children of a parallel group cannot use outputs of each other",
+            ),
+            Relation::Aside => (
+                NOT_BEFORE,
+                format!("the step `{name}` stands beside the run"),
+                "outputs of handlers, undo steps and final steps are for their own list only",
             ),
             Relation::OtherBranch => (
                 NOT_BEFORE,

@@ -83,7 +83,10 @@ impl<'a> Check<'a, '_> {
         let outputs = node.get("outputs").map_or(&[][..], Node::elements);
         Some(Step {
             name: format!("{}{}", self.standing.prefix, node.get("id")?.as_text()?),
-            parent: spot.parent.or(self.standing.holder),
+            parent: spot
+                .parent
+                .or_else(|| spot.row.map(|row| self.outline.row_id(row)))
+                .or(self.standing.holder),
             position: spot.position,
             background: spot.background,
             awaits: self.awaits.as_slice().into(),
@@ -93,7 +96,8 @@ impl<'a> Check<'a, '_> {
             timeout: limits::least(
                 limits::least(own_timeout, Trust::of(node).timeout()),
                 entry.and_then(|entry| entry.timeout),
-            ),
+            )
+            .or_else(|| self.last_timeout(node, spot)),
             idle_timeout: limits::least(
                 duration(node, "idle_timeout"),
                 entry.and_then(|entry| entry.idle_timeout),
@@ -102,6 +106,8 @@ impl<'a> Check<'a, '_> {
                 .or_else(|| entry.and_then(|entry| entry.grace))
                 .unwrap_or(DEFAULT_GRACE),
             strategies: Box::default(),
+            undo: None,
+            is_row: false,
             assign: made.assign,
             on_crash: on_crash(node, entry),
             kill_mode: kill_mode(node),

@@ -1,6 +1,6 @@
 //! What has ended when a step reads: the order that the structure of a file gives to its steps.
 
-use super::outline::Outline;
+use super::outline::{Outline, Side};
 use crate::{load::Node, plan::StepId};
 
 /// Who reads.
@@ -35,10 +35,37 @@ pub(super) enum Relation {
     Beside,
     /// It is in the other branch.
     OtherBranch,
+    /// It stands beside the run.
+    Aside,
 }
 
-/// How `source` stands to `reader`.
+impl Reader {
+    /// The step that reads.
+    pub(super) fn step(self) -> Option<StepId> {
+        match self {
+            Self::Outputs => None,
+            Self::Step(step) | Self::Condition(step) | Self::After(step) => Some(step),
+        }
+    }
+}
+
+/// How `source` stands to `reader`. What stands beside the run may name steps that did not run.
 pub(super) fn relation(outline: &Outline<'_>, reader: Reader, source: StepId) -> Relation {
+    let row = |step| outline.spot(step).and_then(|spot| spot.row);
+    let own = reader.step().and_then(row);
+    if own == row(source) {
+        return inside(outline, reader, source);
+    }
+    match reader.step().and_then(|step| outline.side(step)) {
+        _ if row(source).is_some() => Relation::Aside,
+        Some(Side::Handler | Side::Rollback | Side::Finally) | None => Relation::Before,
+        Some(Side::Undo(of)) if outline.upwards(Some(source)).any(|holder| holder == of) => Relation::Before,
+        Some(Side::Undo(of)) => inside(outline, Reader::Step(of), source),
+    }
+}
+
+/// How two steps of the run, or of one row beside it, stand to each other.
+fn inside(outline: &Outline<'_>, reader: Reader, source: StepId) -> Relation {
     let to_source: Vec<StepId> = outline.upwards(Some(source)).collect();
     if let Reader::After(step) = reader
         && let Some(inside) = to_source.iter().position(|holder| *holder == step)
@@ -129,5 +156,10 @@ pub(super) fn loops_around<'o>(
         Reader::Condition(step) => Some(step),
         Reader::Step(step) | Reader::After(step) => outline.spot(step).and_then(|spot| spot.parent),
     };
-    outline.upwards(start).filter(|step| outline.kind(*step) == "loop")
+    // An undo step sees the turns of what it undoes.
+    let undone = match reader.step().and_then(|step| outline.side(step)) {
+        Some(Side::Undo(of)) => outline.spot(of).and_then(|spot| spot.parent),
+        Some(Side::Handler | Side::Rollback | Side::Finally) | None => None,
+    };
+    outline.upwards(start).chain(outline.upwards(undone)).filter(|step| outline.kind(*step) == "loop")
 }

@@ -14,7 +14,7 @@ pub(super) struct StepPlace<'a> {
     pub(super) node: &'a Node,
     /// Its id, if it has one.
     pub(super) id: Option<&'a str>,
-    /// Its place in the run; `None` for handlers, undo steps and final steps.
+    /// Its place; `None` where it can never run.
     pub(super) spot: Option<Spot>,
 }
 
@@ -33,6 +33,21 @@ pub(super) struct Spot {
     pub(super) background: bool,
     /// Whether it, or a step inside, is in the background.
     pub(super) leaves_background: bool,
+    /// The row beside the run in which it stands.
+    pub(super) row: Option<u32>,
+}
+
+/// What a row of steps beside the run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// It handles failures.
+    Handler,
+    /// It undoes a step.
+    Undo(StepId),
+    /// It runs after the undo steps.
+    Rollback,
+    /// It runs at the end.
+    Finally,
 }
 
 /// All steps of a file.
@@ -42,6 +57,8 @@ pub(super) struct Outline<'a> {
     by_id: HashMap<&'a str, usize>,
     /// Indices of the steps that run, by their number.
     running: Vec<usize>,
+    /// The rows beside the run.
+    rows: Vec<Side>,
     /// The number of the first of them.
     base: u32,
 }
@@ -50,17 +67,20 @@ impl<'a> Outline<'a> {
     /// `base` is the number of its first step.
     pub(super) fn new(root: &'a Node, base: u32) -> Self {
         let mut lists = Lists::default();
-        lists.add(root.get("steps"), None, false);
+        lists.add(root.get("steps"), (None, None), false);
+        lists.add_beside(root);
         let mut steps: Vec<StepPlace<'a>> = Vec::new();
         let mut running = Vec::new();
         let mut numbers: HashMap<*const Node, StepId> = HashMap::new();
         each_step(root, &mut |node, _| {
             let id = node.get("id").and_then(Node::as_text);
-            let spot = lists.places.get(&std::ptr::from_ref(node)).map(|listed| {
+            let spot = lists.places.get(&std::ptr::from_ref(node)).copied().map(|listed| {
                 let step = StepId(u32::try_from(running.len()).unwrap_or(u32::MAX).saturating_add(base));
                 numbers.insert(std::ptr::from_ref(node), step);
                 running.push(steps.len());
-                let background = is_background(listed.parent, node);
+                // Steps of a row run one after the other.
+                let is_in_row = listed.row.is_some() && listed.parent.is_none();
+                let background = !is_in_row && is_background(listed.parent, node);
                 Spot {
                     step,
                     // What holds a step comes before it in the text.
@@ -71,8 +91,13 @@ impl<'a> Outline<'a> {
                     in_else: listed.in_else,
                     background,
                     leaves_background: background,
+                    row: listed.row,
                 }
             });
+            if let (Some(spot), Some(undo)) = (spot.filter(|spot| spot.row.is_none()), node.get("rollback")) {
+                let steps = if undo.is_object() { std::slice::from_ref(undo) } else { undo.elements() };
+                lists.add_row(Side::Undo(spot.step), steps);
+            }
             steps.push(StepPlace { node, id, spot });
         });
         let mut by_id = HashMap::new();
@@ -81,7 +106,7 @@ impl<'a> Outline<'a> {
                 by_id.entry(id).or_insert(index);
             }
         }
-        let mut outline = Self { steps, by_id, running, base };
+        let mut outline = Self { steps, by_id, running, rows: lists.rows, base };
         outline.spread_background();
         outline
     }
@@ -108,9 +133,31 @@ impl<'a> Outline<'a> {
         self.running.iter().filter_map(|index| Some((&self.steps[*index], self.steps[*index].spot?)))
     }
 
-    /// The steps that stand beside the run.
-    pub(super) fn beside(&self) -> impl Iterator<Item = &StepPlace<'a>> {
-        self.steps.iter().filter(|step| step.spot.is_none())
+    /// The rows beside the run.
+    pub(super) fn rows(&self) -> &[Side] {
+        &self.rows
+    }
+
+    /// The number of a row, which stands in the plan as a step that holds its steps.
+    pub(super) fn row_id(&self, row: u32) -> StepId {
+        let running = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        StepId(running.saturating_add(row).saturating_add(self.base))
+    }
+
+    /// What the row is for in which a step stands.
+    pub(super) fn side(&self, step: StepId) -> Option<Side> {
+        self.rows.get(self.spot(step)?.row? as usize).copied()
+    }
+
+    /// The numbers of the steps of each row, in order.
+    pub(super) fn row_lists(&self) -> Vec<Vec<StepId>> {
+        let mut lists = vec![Vec::new(); self.rows.len()];
+        for (_, spot) in self.running().filter(|(_, spot)| spot.parent.is_none()) {
+            if let Some(row) = spot.row {
+                lists[row as usize].push(spot.step);
+            }
+        }
+        lists
     }
 
     /// The step with an id.
@@ -123,9 +170,9 @@ impl<'a> Outline<'a> {
         &self.steps[self.running[self.place(step)]]
     }
 
-    /// How many steps run.
+    /// How many steps the plan has of it, rows included.
     pub(super) fn count(&self) -> usize {
-        self.running.len()
+        self.running.len() + self.rows.len()
     }
 
     /// The place of a step among those that run.
@@ -150,7 +197,10 @@ impl<'a> Outline<'a> {
 
     /// Numbers of the steps at the top, in order.
     pub(super) fn top(&self) -> Vec<StepId> {
-        self.running().filter(|(_, spot)| spot.parent.is_none()).map(|(_, spot)| spot.step).collect()
+        self.running()
+            .filter(|(_, spot)| spot.parent.is_none() && spot.row.is_none())
+            .map(|(_, spot)| spot.step)
+            .collect()
     }
 
     /// Numbers of the steps that each step holds, in order: those of an `else` apart.
@@ -171,29 +221,61 @@ impl<'a> Outline<'a> {
 #[derive(Debug, Default)]
 struct Lists<'a> {
     places: HashMap<*const Node, Listed<'a>>,
+    rows: Vec<Side>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Listed<'a> {
     parent: Option<&'a Node>,
+    row: Option<u32>,
     position: u32,
     in_else: bool,
 }
 
+/// What holds a list, and the row in which it stands.
+type Holder<'a> = (Option<&'a Node>, Option<u32>);
+
 impl<'a> Lists<'a> {
-    fn add(&mut self, list: Option<&'a Node>, parent: Option<&'a Node>, in_else: bool) {
-        for (node, position) in list.map_or(&[][..], Node::elements).iter().zip(0..) {
-            self.places.insert(std::ptr::from_ref(node), Listed { parent, position, in_else });
+    fn add(&mut self, list: Option<&'a Node>, holder: Holder<'a>, in_else: bool) {
+        self.add_steps(list.map_or(&[][..], Node::elements), holder, in_else);
+    }
+
+    fn add_steps(&mut self, steps: &'a [Node], (parent, row): Holder<'a>, in_else: bool) {
+        for (node, position) in steps.iter().zip(0..) {
+            self.places.insert(std::ptr::from_ref(node), Listed { parent, row, position, in_else });
+            let inside = (Some(node), row);
             match node.get("type").and_then(Node::as_text) {
-                Some("sequence" | "parallel") => self.add(node.get("steps"), Some(node), false),
-                Some("loop") => self.add(body(node), Some(node), false),
+                Some("sequence" | "parallel") => self.add(node.get("steps"), inside, false),
+                Some("loop") => self.add(body(node), inside, false),
                 Some("conditional") => {
-                    self.add(node.get("then"), Some(node), false);
-                    self.add(node.get("else"), Some(node), true);
+                    self.add(node.get("then"), inside, false);
+                    self.add(node.get("else"), inside, true);
                 }
                 Some(_) | None => {}
             }
         }
+    }
+
+    /// What stands beside the run of the whole definition.
+    fn add_beside(&mut self, root: &'a Node) {
+        for handler in root.get("handlers").map_or(&[][..], Node::elements) {
+            self.add_row(Side::Handler, std::slice::from_ref(handler));
+        }
+        let rollback = root.get("error_handling").and_then(|handling| handling.get("rollback"));
+        let steps = rollback.and_then(|rollback| rollback.get("steps")).map_or(&[][..], Node::elements);
+        for step in steps.iter().filter(|step| step.is_object()) {
+            self.add_row(Side::Rollback, std::slice::from_ref(step));
+        }
+        let last = root.get("finally").map_or(&[][..], Node::elements);
+        if !last.is_empty() {
+            self.add_row(Side::Finally, last);
+        }
+    }
+
+    fn add_row(&mut self, side: Side, steps: &'a [Node]) {
+        let row = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        self.rows.push(side);
+        self.add_steps(steps, (None, Some(row)), false);
     }
 }
 

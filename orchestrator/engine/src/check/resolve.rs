@@ -120,7 +120,7 @@ impl<'a> Check<'a, '_> {
     fn input(&mut self, at: &Use<'_>, path: &Path<'_>) -> bool {
         let Some((segment, range)) = path.segments.first() else { return true };
         let Some(key) = self.key(at, segment, range) else { return false };
-        if self.names.inputs.contains(key) {
+        if self.names.inputs.contains(key) || self.is_bound(at.from, key) {
             return true;
         }
         let message = format!("the workflow declares no input `{key}`");

@@ -4,13 +4,16 @@ use std::{collections::HashMap, time::Duration};
 
 use schemas::failure;
 
-use super::{Check, duration, outline::StepPlace};
+use super::{
+    Check, duration,
+    outline::{Side, StepPlace},
+};
 use crate::{
     diagnostic::codes::{
-        BAD_VALUE, CONFLICTING_KEYS, FOREIGN_KEY, UNKNOWN_STRATEGY_STEP, UNREACHED_STRATEGY, UNSUPPORTED,
+        BAD_STRATEGY, FOREIGN_KEY, UNKNOWN_HANDLER, UNKNOWN_STRATEGY_STEP, UNREACHED_STRATEGY,
     },
     load::{Node, NodeKind, nearest},
-    plan::{Act, Backoff, Final, Jitter, Retry, Scale, Strategy, Trigger},
+    plan::{Act, Backoff, Final, Jitter, Retry, Scale, Strategy, Trigger, Written},
 };
 
 /// Tries in all where the file says nothing.
@@ -59,7 +62,7 @@ impl<'a> Check<'a, '_> {
             if let Some(own) = step.node.member("error_handling") {
                 let place = own.key_span.range();
                 self.problems
-                    .report(CONFLICTING_KEYS, place, format!("the step `{id}` has two strategies"))
+                    .report(BAD_STRATEGY, place, format!("the step `{id}` has two strategies"))
                     .note(member.key_span.range(), "the other one is here")
                     .hint("keep the one at the step, or the one in `per_step`");
             }
@@ -71,15 +74,26 @@ impl<'a> Check<'a, '_> {
     pub(super) fn strategies(
         &mut self,
         per_step: &HashMap<&str, &'a Node>,
+        default: Option<&Strategy>,
         step: &StepPlace<'a>,
     ) -> Box<[Strategy]> {
         let own = step.node.get("error_handling").or_else(|| per_step.get(step.id?).copied());
-        own.map_or_else(Box::default, |own| self.read_strategies(own).into())
+        self.in_handler = step.spot.is_some_and(|spot| self.outline.side(spot.step) == Some(Side::Handler));
+        let mut strategies = own.map(|own| self.read_strategies(own)).unwrap_or_default();
+        self.in_handler = false;
+        // The default is for leaves of the run itself: a failure of an undo step must not be lost.
+        let is_leaf =
+            matches!(step.node.get("type").and_then(Node::as_text), Some("skill" | "agent" | "workflow"));
+        if is_leaf && step.spot.is_some_and(|spot| spot.row.is_none()) {
+            strategies.extend(default.cloned());
+        }
+        strategies.into()
     }
 
     /// The strategy of leaf steps that have none.
     pub(super) fn default_strategy(&mut self, root: &'a Node) -> Option<Strategy> {
-        self.strategy(root.get("error_handling")?.get("default")?)
+        let strategy = self.strategy(root.get("error_handling")?.get("default")?)?;
+        Some(Strategy { written: Written::Default, ..strategy })
     }
 
     fn read_strategies(&mut self, node: &'a Node) -> Vec<Strategy> {
@@ -105,7 +119,7 @@ impl<'a> Check<'a, '_> {
             "retry" => Act::Retry(Box::new(self.retry(node))),
             _ => Act::Final(self.last(node, word)?),
         };
-        Some(Strategy { on: node.get("on").map(|on| self.triggers(on)), act })
+        Some(Strategy { on: node.get("on").map(|on| self.triggers(on)), act, written: Written::Step })
     }
 
     fn foreign_keys(&mut self, node: &Node, word: &str) {
@@ -128,16 +142,26 @@ impl<'a> Check<'a, '_> {
         match word {
             "halt" => Some(Final::Halt),
             "skip" => Some(Final::Skip),
-            "rollback" | "custom" => {
-                self.problems.report(
-                    UNSUPPORTED,
-                    node.span.range(),
-                    format!("the strategy `{word}` is not supported by this version"),
-                );
-                None
-            }
+            "rollback" => Some(Final::Rollback),
+            "custom" => self.custom(node),
             _ => None,
         }
+    }
+
+    fn custom(&mut self, node: &Node) -> Option<Final> {
+        let Some(handler) = node.get("custom_handler") else {
+            self.problems
+                .report(UNKNOWN_HANDLER, node.opening(), "the strategy `custom` needs a `custom_handler`")
+                .hint("it names a step of `handlers`");
+            return None;
+        };
+        if self.in_handler {
+            self.problems
+                .report(BAD_STRATEGY, node.opening(), "a step of a handler cannot have a handler itself")
+                .hint("use retry, skip or halt");
+            return None;
+        }
+        self.handler(handler).map(Final::Custom)
     }
 
     fn retry(&mut self, node: &'a Node) -> Retry {
@@ -177,7 +201,7 @@ impl<'a> Check<'a, '_> {
         let word = node.as_text().or_else(|| node.get("strategy").and_then(Node::as_text))?;
         if word == "retry" {
             self.problems
-                .report(BAD_VALUE, node.span.range(), "`then` cannot be another `retry`")
+                .report(BAD_STRATEGY, node.span.range(), "`then` cannot be another `retry`")
                 .hint("it says what happens when no try is left: skip, halt, rollback or custom");
             return None;
         }
@@ -197,7 +221,7 @@ impl<'a> Check<'a, '_> {
         let has_own = matches!(code, failure::Code::SkillError | failure::Code::GuardrailExceeded);
         if own.is_some_and(|own| own.is_empty() || !has_own) {
             self.problems
-                .report(BAD_VALUE, node.span.range(), format!("`{text}` is no failure code"))
+                .report(BAD_STRATEGY, node.span.range(), format!("`{text}` is no failure code"))
                 .hint("only `skill_error:CODE` and `guardrail_exceeded:NAME` are more than a code");
         }
         Some(Trigger { code, own: own.map(str::to_owned) })

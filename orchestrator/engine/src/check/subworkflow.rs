@@ -165,7 +165,6 @@ impl<'a> Check<'a, '_> {
             readonly: plan.readonly,
             mutable: plan.mutable,
             outputs: plan.outputs,
-            default_strategy: plan.default_strategy,
             max_concurrent_steps: plan.limits.max_concurrent_steps,
         })))
     }

@@ -10,14 +10,8 @@ use crate::{
 /// Kinds of steps.
 const KINDS: &[&str] = &[];
 
-/// Keys at the top, each with the values (compact JSON) that ask for nothing.
-const TOP_KEYS: &[(&str, &[&str])] = &[("handlers", &["[]"]), ("finally", &["[]"])];
-
-/// Keys of `error_handling`, likewise.
-const HANDLING_KEYS: &[(&str, &[&str])] = &[("rollback", &[])];
-
-/// Keys of steps, likewise.
-const STEP_KEYS: &[(&str, &[&str])] = &[("rollback", &["[]"]), ("secrets", &["[]"])];
+/// Keys of steps, each with the values (compact JSON) that ask for nothing.
+const STEP_KEYS: &[(&str, &[&str])] = &[("secrets", &["[]"])];
 
 /// Keys of steps that hold others, likewise: they belong to what runs as processes.
 const GROUP_KEYS: &[(&str, &[&str])] = &[
@@ -42,11 +36,7 @@ const INPUT_KEYS: &[(&str, &[&str])] = &[("secret", &["false"])];
 /// Reports everything in the table that a definition uses. Of what stands inside a step of an unsupported kind
 /// only the kind is reported.
 pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems) {
-    keys(root, TOP_KEYS, problems);
     sandbox(root, problems);
-    if let Some(handling) = root.get("error_handling") {
-        keys(handling, HANDLING_KEYS, problems);
-    }
     for input in root.get("inputs").map_or(&[][..], Node::members) {
         keys(&input.value, INPUT_KEYS, problems);
     }

@@ -84,6 +84,8 @@ codes! {
     BAD_WORKFLOW_INPUT = "E065", "an input does not fit the workflow";
     UNKNOWN_STRATEGY_STEP = "E070", "a strategy is given to no step";
     UNREACHED_STRATEGY = "E071", "a strategy is never reached";
+    UNKNOWN_HANDLER = "E072", "a handler does not exist";
+    BAD_STRATEGY = "E073", "a strategy is not possible here";
     UNKNOWN_AGENT = "E080", "an agent does not exist";
     BAD_AGENT = "E081", "the file of an agent cannot be used";
     MISSING_PRICE = "E082", "a limit on cost needs a price";

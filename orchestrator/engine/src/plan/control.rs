@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemas::json::Json;
 
-use super::{InputDeclaration, StepId, Strategy};
+use super::{InputDeclaration, StepId};
 use crate::{expr::Program, value::Template};
 
 /// Steps that run at once.
@@ -127,8 +127,6 @@ pub struct Subworkflow {
     pub mutable: BTreeMap<String, Json>,
     /// Its outputs by name, in the order of the file.
     pub outputs: Vec<(String, Template)>,
-    /// The strategy of its leaf steps that have none.
-    pub default_strategy: Option<Strategy>,
     /// Most of its steps at once.
     pub max_concurrent_steps: Option<u32>,
 }

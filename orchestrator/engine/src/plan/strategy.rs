@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use schemas::failure::{Code, Failure};
 
+use super::StepId;
 use crate::units::Bytes;
 
 /// Exit code with which a program that speaks JSON says that its inputs are wrong.
@@ -17,6 +18,26 @@ pub struct Strategy {
     pub on: Option<Vec<Trigger>>,
     /// What it does.
     pub act: Act,
+    /// Where it is written down.
+    pub written: Written,
+}
+
+/// Where a strategy is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// At the step itself.
+    Step,
+    /// As the default of all leaf steps.
+    Default,
+}
+
+/// What a rollback does besides the undo of each step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollback {
+    /// Whether the run can be rolled back at all.
+    pub enabled: bool,
+    /// Rows of steps that run after the undo steps.
+    pub rows: Vec<StepId>,
 }
 
 /// A kind of failure.
@@ -46,6 +67,8 @@ pub enum Final {
     Rollback,
     /// The step counts as skipped.
     Skip,
+    /// A row with a handler decides.
+    Custom(StepId),
 }
 
 /// Tries again, with waits.

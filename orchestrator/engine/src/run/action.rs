@@ -86,6 +86,20 @@ pub enum Notice {
         /// By the run's own clock; absent when it never started.
         duration_ms: Option<u64>,
     },
+    /// What was done is being undone.
+    RollbackStarted,
+    /// A step of the rollback begins.
+    RollbackStep {
+        /// Its first attempt.
+        id: AttemptId,
+        /// The step that it undoes.
+        of: Option<String>,
+    },
+    /// The rollback ended.
+    RollbackEnded {
+        /// Whether everything was undone.
+        status: RunStatus,
+    },
     /// A step's turn has come, but it waits: for what it refers to, or for a free place.
     StepWaiting {
         /// Its first attempt.

@@ -27,11 +27,10 @@ impl Run {
                     Job::Wake(id) => self.wake(id, moment),
                 }
             }
-            if !self.take_places(moment) {
-                break;
+            if !self.take_places(moment) && !self.conclude(moment) {
+                return;
             }
         }
-        self.conclude(moment);
     }
 
     /// What it waited for has settled.
@@ -43,7 +42,10 @@ impl Run {
                 let turn = self.group(Some(id)).count();
                 self.advance_at(Place { owner: Some(id), turn }, moment);
             }
-            StepState::Retrying { .. } | StepState::Stopping { .. } | StepState::Ended { .. } => {}
+            StepState::Retrying { .. }
+            | StepState::Handled { .. }
+            | StepState::Stopping { .. }
+            | StepState::Ended { .. } => {}
         }
     }
 
@@ -89,7 +91,13 @@ impl Run {
 
     /// Whether something may start in a group.
     pub(super) fn is_open(&self, owner: Option<InstanceId>) -> bool {
-        matches!(self.phase, Phase::Running { .. }) && self.group(owner).closing.is_none()
+        let is_active = match self.phase {
+            Phase::Running { .. } => true,
+            // The groups of the run are closed then; those of rows beside it are not.
+            Phase::Stopping { .. } | Phase::RollingBack { .. } | Phase::Finalizing { .. } => owner.is_some(),
+            Phase::Queued | Phase::Ended { .. } => false,
+        };
+        is_active && self.group(owner).closing.is_none()
     }
 
     /// Steps one after the other. Says whether all have had their turn, and whom the row waits for has ended.
@@ -122,7 +130,10 @@ impl Run {
         if !self.is_open(place.owner) || self.instances[id.index()].is_over() {
             return;
         }
-        let all_ended = self.begun(id) == parallel.steps.len() && self.group(place.owner).active(0) == 0;
+        let group = self.group(place.owner);
+        // A row beside the run leaves nothing in the background.
+        let is_settled = self.instances[id.index()].aside.is_none() || group.unsettled == 0;
+        let all_ended = is_settled && self.begun(id) == parallel.steps.len() && group.active(0) == 0;
         match parallel.wait_for {
             WaitFor::None => self.complete_group(id, moment),
             WaitFor::All | WaitFor::Any if !all_ended => {}

@@ -14,6 +14,7 @@ use schemas::{
 use super::{
     Job, Moment, Place, Run,
     action::{Action, Notice, Spawn},
+    aside::Aside,
     group::{Closing, Group, Past, Turn},
     locate::Reader,
     state::{Body, InstanceId, StepResult, StepRun, StepState, failure},
@@ -36,11 +37,23 @@ impl Run {
             None => self.born(place, step),
         };
         self.group_mut(place.owner).child_begins(place.turn, id);
+        self.tell_undo(place.owner, id, moment);
         self.begin(id, moment);
         if self.instances[id.index()].state == StepState::Waiting {
             let id = self.instances[id.index()].attempt_id(&self.plan);
             moment.actions.push(Action::Notice(Notice::StepWaiting { id }));
         }
+    }
+
+    /// A step of the rollback begins.
+    fn tell_undo(&self, owner: Option<InstanceId>, id: InstanceId, moment: &mut Moment<'_>) {
+        let of = match owner.and_then(|owner| self.instances[owner.index()].aside) {
+            Some(Aside::Undoes(of)) => Some(self.step_of(of).name.clone()),
+            Some(Aside::AfterUndo) => None,
+            Some(Aside::Handles(_) | Aside::Finally) | None => return,
+        };
+        let id = self.instances[id.index()].attempt_id(&self.plan);
+        moment.actions.push(Action::Notice(Notice::RollbackStep { id, of }));
     }
 
     fn born(&mut self, place: Place, step: StepId) -> InstanceId {
@@ -64,6 +77,8 @@ impl Run {
             state,
             body,
             recovery: None,
+            aside: None,
+            undone: false,
         });
         id
     }
@@ -316,9 +331,10 @@ impl Run {
 
     /// A further turn of a loop.
     pub(super) fn new_turn(&mut self, id: InstanceId, item: Option<Json>) -> Place {
+        let keeps_item = self.keeps_items;
         let group = self.group_mut(Some(id));
         let turn = group.count();
-        group.turns.push(Turn { item, ..Turn::default() });
+        group.turns.push(Turn { item, keeps_item, ..Turn::default() });
         group.open_turns += 1;
         Place { owner: Some(id), turn }
     }

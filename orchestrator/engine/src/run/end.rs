@@ -40,6 +40,9 @@ impl Run {
     }
 
     fn end_reaching(&mut self, id: InstanceId, result: StepResult, reach: Reach, moment: &mut Moment<'_>) {
+        if let Some(aside) = self.instances[id.index()].aside {
+            return self.row_ended(id, aside, result, moment);
+        }
         let run = &mut self.instances[id.index()];
         if let StepState::Retrying { .. } = run.state {
             self.retrying.remove(&run.attempt_id(&self.plan));
@@ -67,7 +70,7 @@ impl Run {
             StepResult::Completed(_) | StepResult::Grouped => self.child_completed(owner, id, moment),
             StepResult::Failed(failure) => match reach {
                 Reach::Around => self.child_failed(owner, *failure, moment),
-                Reach::Run(end) => self.halt(end, Some(*failure), moment),
+                Reach::Run(end) => self.end_whole(id, *failure, end, moment),
             },
             // Nobody asked for it: it is a stop all the same.
             StepResult::Cancelled if self.group(owner).closing.is_none() => {
@@ -78,6 +81,16 @@ impl Run {
         moment.todo.push_back(Job::Advance(Place { owner, turn }));
         if is_settled {
             self.settled(id, moment);
+        }
+    }
+
+    /// A strategy ends the whole run; `halt` in a sub-workflow ends that one, which is a run of its own.
+    fn end_whole(&mut self, id: InstanceId, failure: Failure, end: End, moment: &mut Moment<'_>) {
+        match self.workflow_around(id).filter(|_| end == End::Failed) {
+            Some(workflow) if matches!(self.instances[workflow.index()].state, StepState::Running { .. }) => {
+                self.fails_by(workflow, failure, moment);
+            }
+            Some(_) | None => self.halt(end, Some(failure), moment),
         }
     }
 
@@ -123,10 +136,13 @@ impl Run {
                     Some(Closing::Cancelled) | None => return,
                     Some(Closing::Won) => at = parent,
                 },
-                StepState::Waiting | StepState::Retrying { .. } | StepState::Ended { .. } => at = parent,
+                StepState::Waiting
+                | StepState::Retrying { .. }
+                | StepState::Handled { .. }
+                | StepState::Ended { .. } => at = parent,
             }
         }
-        self.halt(End::Failed, Some(failure), moment);
+        self.halt(self.last_resort(&failure), Some(failure), moment);
     }
 
     fn fails_by(&mut self, id: InstanceId, cause: Failure, moment: &mut Moment<'_>) {
@@ -208,6 +224,10 @@ impl Run {
             let (owner, turn) = self.place_of(id);
             self.group_mut(owner).child_settles(turn);
             let Some(owner) = owner else { return };
+            if self.instances[owner.index()].aside.is_some() {
+                moment.todo.push_back(Job::Advance(Place { owner: Some(owner), turn: 0 }));
+                return self.closed(owner, moment);
+            }
             if !self.is_settled(owner) {
                 if let StepKind::Workflow(_) = self.step_of(owner).kind {
                     // Its outputs may be those of what it left in the background.
@@ -222,6 +242,7 @@ impl Run {
     /// Nothing more starts, and what runs is ended: a failure at the top, or a stop that nobody asked for.
     pub(super) fn halt(&mut self, end: End, failure: Option<Failure>, moment: &mut Moment<'_>) {
         let Phase::Running { since } = self.phase else { return };
+        let end = if end == End::RolledBack && !self.plan.rollback.enabled { End::Failed } else { end };
         if let Some(failure) = failure {
             self.fail(failure);
         }

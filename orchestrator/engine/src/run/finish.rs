@@ -15,14 +15,27 @@ use crate::value::{self, FillError};
 
 impl Run {
     /// Ends the run when nothing is left to wait for: what runs in the background is waited for too.
-    pub(super) fn conclude(&mut self, moment: &mut Moment<'_>) {
+    /// Says whether something begins before that.
+    pub(super) fn conclude(&mut self, moment: &mut Moment<'_>) -> bool {
         if self.root.unsettled > 0 {
-            return;
+            return false;
         }
         match self.phase {
-            Phase::Running { since } => self.complete(since, moment),
-            Phase::Stopping { since, end } => self.finish(end, Some(since), moment),
-            Phase::Queued | Phase::Ended { .. } => {}
+            Phase::Running { since } => {
+                let end = self.complete();
+                self.wind_up(end, since, moment)
+            }
+            Phase::Stopping { since, end: End::RolledBack } => {
+                self.begin_rollback(since, moment);
+                true
+            }
+            Phase::Stopping { since, end } => self.wind_up(end, since, moment),
+            Phase::RollingBack { since } => self.roll_back(since, moment),
+            Phase::Finalizing { since, end, row } => {
+                self.finalize(end, since, row, moment);
+                false
+            }
+            Phase::Queued | Phase::Ended { .. } => false,
         }
     }
 
@@ -36,7 +49,8 @@ impl Run {
         moment.actions.push(Action::Finish { status: end.status() });
     }
 
-    fn complete(&mut self, since: Now, moment: &mut Moment<'_>) {
+    /// Every step has ended well; the outputs say whether the run does.
+    fn complete(&mut self) -> End {
         let outputs: Result<Vec<_>, FillError> = {
             let scope = self.scope(Reader::Run);
             let outputs = self.plan.outputs.iter();
@@ -45,7 +59,7 @@ impl Run {
         match outputs {
             Ok(outputs) => {
                 self.outputs = Some(value::object(&outputs));
-                self.finish(End::Completed, Some(since), moment);
+                End::Completed
             }
             Err(error) => {
                 self.fail(Failure {
@@ -55,7 +69,7 @@ impl Run {
                     retryable: error.code().retryable(),
                     details: Details::default(),
                 });
-                self.finish(End::Failed, Some(since), moment);
+                End::Failed
             }
         }
     }

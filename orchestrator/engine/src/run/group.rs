@@ -75,6 +75,8 @@ pub(super) struct Turn {
     pub(super) unsettled: u32,
     /// The loop's item, as long as somebody may read it.
     pub(super) item: Option<Json>,
+    /// Whether the item is kept to the end: an undo step may read it.
+    pub(super) keeps_item: bool,
     /// Whether the loop is through with it.
     pub(super) over: bool,
 }
@@ -141,7 +143,7 @@ impl Group {
 impl Turn {
     /// Nobody can read the item any more.
     fn drop_item(&mut self) {
-        if self.over && self.unsettled == 0 {
+        if self.over && self.unsettled == 0 && !self.keeps_item {
             self.item = None;
         }
     }

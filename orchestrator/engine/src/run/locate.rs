@@ -134,8 +134,19 @@ impl Run {
         }
     }
 
-    fn standpoint(&self, reader: Reader) -> Standpoint {
+    /// A row beside the run sees what the step sees for which it runs, and that step itself; else what the run sees.
+    fn seen_from(&self, reader: Reader) -> Reader {
         match reader {
+            Reader::Step(id) => match self.instances[id.index()].aside {
+                Some(aside) => aside.of().map_or(Reader::Run, Reader::After),
+                None => reader,
+            },
+            Reader::Run | Reader::Workflow(_) | Reader::After(_) | Reader::Condition(_) => reader,
+        }
+    }
+
+    fn standpoint(&self, reader: Reader) -> Standpoint {
+        match self.seen_from(reader) {
             Reader::Run => Standpoint { owner: None, turn: 0, position: u32::MAX },
             Reader::Workflow(id) => Standpoint { owner: Some(id), turn: 0, position: u32::MAX },
             Reader::Step(id) => {

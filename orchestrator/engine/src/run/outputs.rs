@@ -21,6 +21,7 @@ impl Run {
             StepState::Ended { .. }
             | StepState::Waiting
             | StepState::Retrying { .. }
+            | StepState::Handled { .. }
             | StepState::Running { .. }
             | StepState::Stopping { .. } => None,
         }
@@ -37,6 +38,7 @@ impl Run {
             StepState::Ended { .. }
             | StepState::Waiting
             | StepState::Retrying { .. }
+            | StepState::Handled { .. }
             | StepState::Running { .. }
             | StepState::Stopping { .. } => 0,
         }

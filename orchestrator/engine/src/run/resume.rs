@@ -28,7 +28,7 @@ impl Run {
                     moment.actions.push(Action::ArmTimer { timer: Timer::Run, after });
                 }
             }
-            Phase::Stopping { .. } => {}
+            Phase::Stopping { .. } | Phase::RollingBack { .. } | Phase::Finalizing { .. } => {}
         }
         self.arm_retries(moment);
         let in_flight: Vec<_> =
@@ -56,6 +56,7 @@ impl Run {
             StepState::Stopping { reason, .. } => Some(reason),
             StepState::Waiting
             | StepState::Retrying { .. }
+            | StepState::Handled { .. }
             | StepState::Running { .. }
             | StepState::Ended { .. } => None,
         };

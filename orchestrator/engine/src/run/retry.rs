@@ -15,18 +15,9 @@ use super::{
     state::{End, InstanceId, Recovery, StepResult, StepState},
 };
 use crate::{
-    plan::{self, Act, Final, Plan, Retry, Step, StepKind, Strategy},
+    plan::{self, Act, Final, Retry, Step, Strategy, Written},
     units,
 };
-
-/// Where a strategy is written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Written {
-    /// At the step itself.
-    Step,
-    /// As the default of all leaf steps.
-    Default,
-}
 
 impl Run {
     /// A turn of a step has this result. A failure first meets the strategies of the step.
@@ -47,16 +38,16 @@ impl Run {
         }
         let plan = Arc::clone(&self.plan);
         let step = &plan.steps[self.instances[id.index()].step.index()];
-        match strategy(&plan, step, &failure) {
+        match strategy(step, &failure) {
             None => self.end(id, StepResult::Failed(failure), moment),
-            Some((Strategy { act: Act::Final(last), .. }, written)) => {
-                self.decide(id, failure, *last, written, moment);
+            Some(Strategy { act: Act::Final(last), written, .. }) => {
+                self.decide(id, failure, *last, *written, moment);
             }
-            Some((strategy @ Strategy { act: Act::Retry(retry), .. }, written)) => {
+            Some(strategy @ Strategy { act: Act::Retry(retry), written, .. }) => {
                 let wait = self.next_wait(id, strategy, retry, &failure, moment.now);
                 match wait {
                     Some(wait) => self.wait(id, retry, failure, wait, moment),
-                    None => self.give_up(id, failure, retry, written, moment),
+                    None => self.give_up(id, failure, retry, *written, moment),
                 }
             }
         }
@@ -157,9 +148,28 @@ impl Run {
             (Final::Halt | Final::Rollback, Written::Default) => {
                 self.end(id, StepResult::Failed(failure), moment);
             }
-            (Final::Halt | Final::Rollback, Written::Step) => {
-                self.end_by(id, failure, Reach::Run(End::Failed), moment);
+            // What is beside the run ends nothing but its own row.
+            (Final::Halt | Final::Rollback, Written::Step) if self.row_around(id).is_some() => {
+                self.end(id, StepResult::Failed(failure), moment);
             }
+            (Final::Halt, Written::Step) => self.end_by(id, failure, Reach::Run(End::Failed), moment),
+            (Final::Rollback, Written::Step) => {
+                self.end_by(id, failure, Reach::Run(End::RolledBack), moment);
+            }
+            (Final::Custom(row), _) => self.handle(id, row, failure, moment),
+        }
+    }
+
+    /// How a failure at the top ends the run: the default is asked once more.
+    pub(super) fn last_resort(&self, failure: &Failure) -> End {
+        let default = self.plan.default_strategy.as_ref().filter(|default| default.fits(failure));
+        let last = default.and_then(|default| match &default.act {
+            Act::Final(last) => Some(*last),
+            Act::Retry(retry) => retry.then,
+        });
+        match last {
+            Some(Final::Rollback) => End::RolledBack,
+            Some(Final::Halt | Final::Skip | Final::Custom(_)) | None => End::Failed,
         }
     }
 
@@ -171,10 +181,10 @@ impl Run {
         let Some(recovery) = &self.instances[id.index()].recovery else { return };
         let last = recovery.last.clone();
         // Its owner may have been away for long.
-        if let Some((Strategy { act: Act::Retry(retry), .. }, written)) = strategy(&plan, step, &last)
+        if let Some(Strategy { act: Act::Retry(retry), written, .. }) = strategy(step, &last)
             && !self.is_in_time(id, retry, moment.now.wall)
         {
-            return self.give_up(id, last, retry, written, moment);
+            return self.give_up(id, last, retry, *written, moment);
         }
         self.instances[id.index()].state = StepState::Waiting;
         if self.instances[id.index()].group().is_some() {
@@ -196,28 +206,9 @@ impl Run {
     }
 }
 
-/// The first strategy that fits; what a step says goes before the default, which is for leaf steps only.
-fn strategy<'p>(plan: &'p Plan, step: &'p Step, failure: &Failure) -> Option<(&'p Strategy, Written)> {
-    let own = step.strategies.iter().find(|strategy| strategy.fits(failure));
-    let is_leaf = match step.kind {
-        StepKind::Skill(_) | StepKind::Workflow(_) => true,
-        StepKind::Sequence(_) | StepKind::Parallel(_) | StepKind::Conditional(_) | StepKind::Loop(_) => false,
-    };
-    let default = default_strategy(plan, step).filter(|default| is_leaf && default.fits(failure));
-    own.map(|own| (own, Written::Step)).or(default.map(|default| (default, Written::Default)))
-}
-
-/// The default of the definition to which a step belongs.
-fn default_strategy<'p>(plan: &'p Plan, step: &Step) -> Option<&'p Strategy> {
-    let mut holder = step.parent;
-    while let Some(id) = holder {
-        let around = &plan.steps[id.index()];
-        if let StepKind::Workflow(called) = &around.kind {
-            return called.default_strategy.as_ref();
-        }
-        holder = around.parent;
-    }
-    plan.default_strategy.as_ref()
+/// The first strategy that fits.
+fn strategy<'p>(step: &'p Step, failure: &Failure) -> Option<&'p Strategy> {
+    step.strategies.iter().find(|strategy| strategy.fits(failure))
 }
 
 /// A moment so much later.

@@ -11,7 +11,7 @@ use schemas::{
 use super::{
     Run,
     action::Action,
-    state::{StepResult, StepState},
+    state::{InstanceId, StepResult, StepState},
 };
 use crate::plan::StepId;
 
@@ -59,7 +59,11 @@ impl Run {
     /// The steps that ran and completed; of a step that was begun again, the last time counts.
     fn completed(&self) -> Completed {
         let mut completed = Completed::new();
-        for step in &self.instances {
+        for (index, step) in self.instances.iter().enumerate() {
+            // What was undone is to be done again; what stands beside a run belongs to that run.
+            if step.undone || self.row_around(InstanceId::at(index)).is_some() {
+                continue;
+            }
             let turn = (step.step, step.turn.to_vec());
             completed.remove(&turn);
             let StepState::Ended { at, result: StepResult::Completed(value) } = &step.state else { continue };

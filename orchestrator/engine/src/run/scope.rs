@@ -25,9 +25,14 @@ impl Run {
     }
 
     pub(super) fn step_status(step: &StepRun) -> StepStatus {
+        if step.undone {
+            return StepStatus::RolledBack;
+        }
         match &step.state {
             StepState::Waiting | StepState::Retrying { .. } => StepStatus::Waiting,
-            StepState::Running { .. } | StepState::Stopping { .. } => StepStatus::Running,
+            StepState::Handled { .. } | StepState::Running { .. } | StepState::Stopping { .. } => {
+                StepStatus::Running
+            }
             StepState::Ended { result: StepResult::Completed(_) | StepResult::Grouped, .. } => {
                 StepStatus::Completed
             }
@@ -76,6 +81,7 @@ impl RunScope<'_> {
                 StepState::Ended { .. }
                 | StepState::Waiting
                 | StepState::Retrying { .. }
+                | StepState::Handled { .. }
                 | StepState::Running { .. }
                 | StepState::Stopping { .. } => Some(Json::null()),
             },
@@ -119,8 +125,19 @@ impl Scope for RunScope<'_> {
             return Some(self.context());
         }
         if matches!(root, Root::Inputs) && path.is_empty() {
-            let inputs = self.run.values(self.reader).inputs;
-            let inputs: Vec<_> = inputs.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+            let bound = ["error", "step"];
+            let bound: Vec<_> = bound
+                .into_iter()
+                .filter_map(|name| Some((name, self.run.bound_input(self.reader, name)?)))
+                .collect();
+            let own = self
+                .run
+                .values(self.reader)
+                .inputs
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.clone()));
+            let own = own.filter(|(name, _)| !bound.iter().any(|(bound, _)| bound == name));
+            let inputs: Vec<_> = own.chain(bound.iter().cloned()).collect();
             return Some(value::object(&inputs));
         }
         match root {
@@ -133,7 +150,10 @@ impl Scope for RunScope<'_> {
             Root::Step(step) => self.step_output(*step, first)?,
             Root::StepRecord(step) => self.step_record(*step, first)?,
             Root::Context => self.context_value(first)?,
-            Root::Inputs => self.run.values(self.reader).inputs.get(first)?.clone(),
+            Root::Inputs => match self.run.bound_input(self.reader, first) {
+                Some(bound) => bound,
+                None => self.run.values(self.reader).inputs.get(first)?.clone(),
+            },
             Root::Run => self.run_value(first)?,
             // Above.
             Root::Item(_) | Root::Index(_) => return None,

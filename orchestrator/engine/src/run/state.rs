@@ -10,7 +10,7 @@ use schemas::{
     view::{RunStatus, StopReason},
 };
 
-use super::group::Group;
+use super::{aside::Aside, group::Group};
 use crate::{
     plan::{Plan, Step, StepId},
     units::Bytes,
@@ -34,6 +34,20 @@ pub enum Phase {
         /// How it will end.
         end: End,
     },
+    /// What was done is undone.
+    RollingBack {
+        /// When it got its slot.
+        since: Now,
+    },
+    /// The last steps run.
+    Finalizing {
+        /// When it got its slot.
+        since: Now,
+        /// How it will end.
+        end: End,
+        /// Their row.
+        row: InstanceId,
+    },
     /// Nothing more happens.
     Ended {
         /// When it got its slot, if ever.
@@ -54,6 +68,10 @@ pub enum End {
     Failed,
     /// Somebody stopped it.
     Cancelled,
+    /// A step failed, and everything was undone.
+    RolledBack,
+    /// A step failed, and not everything could be undone.
+    RollbackFailed,
 }
 
 impl Phase {
@@ -63,6 +81,12 @@ impl Phase {
             Self::Queued => RunStatus::Queued,
             Self::Running { .. } => RunStatus::Running,
             Self::Stopping { .. } => RunStatus::Stopping,
+            Self::RollingBack { .. } => RunStatus::RollingBack,
+            Self::Finalizing { end, .. } => match end {
+                End::Completed => RunStatus::Running,
+                End::Failed | End::Cancelled => RunStatus::Stopping,
+                End::RolledBack | End::RollbackFailed => RunStatus::RollingBack,
+            },
             Self::Ended { end, .. } => end.status(),
         }
     }
@@ -75,6 +99,8 @@ impl End {
             Self::Completed => RunStatus::Completed,
             Self::Failed => RunStatus::Failed,
             Self::Cancelled => RunStatus::Cancelled,
+            Self::RolledBack => RunStatus::RolledBack,
+            Self::RollbackFailed => RunStatus::RollbackFailed,
         }
     }
 }
@@ -112,6 +138,10 @@ pub struct StepRun {
     pub(super) body: Body,
     /// Absent as long as nothing failed.
     pub(super) recovery: Option<Box<Recovery>>,
+    /// Why it runs, if it is a row beside the run.
+    pub(super) aside: Option<Aside>,
+    /// Whether it was undone.
+    pub(super) undone: bool,
 }
 
 /// What a turn of a step keeps of its failures.
@@ -145,6 +175,15 @@ pub enum StepState {
         due: Timestamp,
         /// The whole wait.
         wait: Duration,
+    },
+    /// It failed, and a handler sees to it.
+    Handled {
+        /// The row with the handler.
+        row: StepId,
+        /// Its instance; absent as long as it is busy with another failure.
+        instance: Option<InstanceId>,
+        /// Why it failed.
+        failure: Box<Failure>,
     },
     /// An attempt runs, or the steps inside do.
     Running {
@@ -196,7 +235,7 @@ impl StepRun {
     /// Number of the attempt that runs, or of the last one.
     pub fn attempt(&self) -> u32 {
         match (&self.state, &self.body) {
-            (StepState::Ended { .. }, _)
+            (StepState::Ended { .. } | StepState::Handled { .. }, _)
             | (StepState::Running { .. } | StepState::Stopping { .. }, Body::Group(_)) => self.tried().max(1),
             (StepState::Running { .. } | StepState::Stopping { .. }, Body::Attempts(_))
             | (StepState::Waiting | StepState::Retrying { .. }, _) => self.tried().saturating_add(1),
@@ -221,11 +260,25 @@ impl StepRun {
         self.recovery.as_ref().and_then(|recovery| recovery.memory)
     }
 
+    /// The row of the handler for which it waits.
+    pub(super) fn handler(&self) -> Option<StepId> {
+        match self.state {
+            StepState::Handled { row, instance: None, .. } => Some(row),
+            StepState::Waiting
+            | StepState::Retrying { .. }
+            | StepState::Handled { .. }
+            | StepState::Running { .. }
+            | StepState::Stopping { .. }
+            | StepState::Ended { .. } => None,
+        }
+    }
+
     /// The moment of its next try.
     pub fn retry_at(&self) -> Option<Timestamp> {
         match self.state {
             StepState::Retrying { due, .. } => Some(due),
             StepState::Waiting
+            | StepState::Handled { .. }
             | StepState::Running { .. }
             | StepState::Stopping { .. }
             | StepState::Ended { .. } => None,
@@ -239,6 +292,7 @@ impl StepRun {
             StepState::Ended { .. }
             | StepState::Waiting
             | StepState::Retrying { .. }
+            | StepState::Handled { .. }
             | StepState::Running { .. }
             | StepState::Stopping { .. } => None,
         }
@@ -257,7 +311,10 @@ impl StepRun {
     pub fn is_live(&self) -> bool {
         match self.state {
             StepState::Running { .. } | StepState::Stopping { .. } => self.group().is_none(),
-            StepState::Waiting | StepState::Retrying { .. } | StepState::Ended { .. } => false,
+            StepState::Waiting
+            | StepState::Retrying { .. }
+            | StepState::Handled { .. }
+            | StepState::Ended { .. } => false,
         }
     }
 
@@ -266,6 +323,7 @@ impl StepRun {
             StepState::Ended { .. } => true,
             StepState::Waiting
             | StepState::Retrying { .. }
+            | StepState::Handled { .. }
             | StepState::Running { .. }
             | StepState::Stopping { .. } => false,
         }
@@ -294,6 +352,7 @@ impl StepRun {
             }
             StepState::Waiting
             | StepState::Retrying { .. }
+            | StepState::Handled { .. }
             | StepState::Stopping { .. }
             | StepState::Ended { .. } => false,
         }

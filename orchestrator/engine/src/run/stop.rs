@@ -32,6 +32,7 @@ impl Run {
     }
 
     pub(super) fn stop(&mut self, at_once: bool, moment: &mut Moment<'_>) {
+        self.at_once |= at_once && !matches!(self.phase, Phase::Ended { .. });
         match self.phase {
             Phase::Queued => self.finish(End::Cancelled, None, moment),
             Phase::Running { since } => {
@@ -43,7 +44,26 @@ impl Run {
                 self.end_all(StopReason::Stop, moment);
             }
             Phase::Stopping { .. } if at_once => self.hurry(StopReason::Stop, moment),
-            Phase::Stopping { .. } | Phase::Ended { .. } => {}
+            // Half an undo is worse than a whole one, and the last steps are there to clean up: only a stop at
+            // once ends them.
+            Phase::RollingBack { .. } | Phase::Finalizing { .. } if at_once => {
+                self.hurry(StopReason::Stop, moment);
+                let row = match self.phase {
+                    Phase::Finalizing { row, .. } => Some(row),
+                    Phase::RollingBack { .. }
+                    | Phase::Queued
+                    | Phase::Running { .. }
+                    | Phase::Stopping { .. }
+                    | Phase::Ended { .. } => self.current_undo(),
+                };
+                if let Some(row) = row.filter(|row| !self.instances[row.index()].is_over()) {
+                    self.end_row(row, moment);
+                }
+            }
+            Phase::Stopping { .. }
+            | Phase::RollingBack { .. }
+            | Phase::Finalizing { .. }
+            | Phase::Ended { .. } => {}
         }
     }
 
@@ -54,11 +74,10 @@ impl Run {
 
     /// Kills every live attempt. One that is being ended already keeps its reason.
     fn hurry(&mut self, reason: StopReason, moment: &mut Moment<'_>) {
-        for id in self.unsettled_below(None, None) {
+        let mut live: Vec<_> = self.live.values().copied().collect();
+        live.sort_unstable();
+        for id in live {
             let run = &mut self.instances[id.index()];
-            if !run.is_live() {
-                continue;
-            }
             run.stops(reason, moment.now);
             if let StepState::Stopping { reason, .. } = run.state {
                 let id = run.attempt_id(&self.plan);
@@ -95,7 +114,11 @@ impl Run {
                 StepState::Stopping { .. } if self.instances[id.index()].group().is_some() => {
                     self.closed(id, moment);
                 }
-                StepState::Running { .. } | StepState::Stopping { .. } | StepState::Ended { .. } => {}
+                StepState::Handled { instance: None, .. } => self.end(id, StepResult::Cancelled, moment),
+                StepState::Handled { .. }
+                | StepState::Running { .. }
+                | StepState::Stopping { .. }
+                | StepState::Ended { .. } => {}
             }
         }
     }
@@ -109,6 +132,10 @@ impl Run {
             for id in turns.flat_map(|turn| &turn.children) {
                 if Some(*id) != except && !self.is_settled(*id) {
                     below.push(*id);
+                    if let StepState::Handled { instance: Some(row), .. } = self.instances[id.index()].state {
+                        below.push(row);
+                        groups.push(Some(row));
+                    }
                     if self.instances[id.index()].group().is_some() {
                         groups.push(Some(*id));
                     }

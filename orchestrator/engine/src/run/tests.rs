@@ -10,6 +10,7 @@ mod properties;
 mod resume;
 mod retry;
 mod reuse;
+mod rollback;
 mod shape;
 mod trees;
 mod view;
@@ -176,6 +177,7 @@ fn state(run: &Run) -> String {
         let word = match &step.state {
             StepState::Waiting => "waiting".to_owned(),
             StepState::Retrying { wait, .. } => format!("retrying in {wait:?}"),
+            StepState::Handled { .. } => "handled".to_owned(),
             StepState::Running { .. } => "running".to_owned(),
             StepState::Stopping { reason, .. } => format!("stopping:{reason}"),
             StepState::Ended { result: StepResult::Completed(value), .. } => format!("completed {value:?}"),
@@ -222,6 +224,12 @@ fn told_notice(notice: &Notice) -> String {
             let duration = duration_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms}ms"));
             format!("(run ended {status} {error} {duration})").replace("  ", " ")
         }
+        Notice::RollbackStarted => "(rollback started)".to_owned(),
+        Notice::RollbackStep { id, of } => match of {
+            Some(of) => format!("({} undoes {of})", attempt(id)),
+            None => format!("({} after the undo)", attempt(id)),
+        },
+        Notice::RollbackEnded { status } => format!("(rollback ended {status})"),
         Notice::StepWaiting { id } => format!("({} waiting)", attempt(id)),
         Notice::StepStarted { id } => format!("({} started)", attempt(id)),
         Notice::StepSkipped { id, reason } => format!("({} skipped: {reason})", attempt(id)),

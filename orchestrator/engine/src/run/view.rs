@@ -7,14 +7,19 @@ use serde::{Serialize, Serializer};
 use schemas::{
     failure::Code,
     journal::{AttemptEnded, Outcome},
-    view::{AttemptView, Isolation, RunView, SCHEMA_VERSION, StepStatus, StepView, StopReason},
+    view::{AttemptView, Isolation, RollbackView, RunView, SCHEMA_VERSION, StepStatus, StepView, StopReason},
 };
 
 use super::{
     Run,
+    aside::Aside,
+    rollback::Undo,
     state::{InstanceId, Phase, StepResult, StepRun, StepState},
 };
-use crate::{plan::StepId, value};
+use crate::{
+    plan::{StepId, StepKind},
+    value,
+};
 
 /// The steps of a run, each made when it is written: the view of a long run is larger than its state.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +45,10 @@ impl Run {
     fn view_with<Steps>(&self, steps: Steps) -> RunView<Steps> {
         let (started, finished) = match self.phase {
             Phase::Queued => (None, None),
-            Phase::Running { since } | Phase::Stopping { since, .. } => (Some(since), None),
+            Phase::Running { since }
+            | Phase::Stopping { since, .. }
+            | Phase::RollingBack { since }
+            | Phase::Finalizing { since, .. } => (Some(since), None),
             Phase::Ended { since, at, .. } => (since, Some(at)),
         };
         RunView {
@@ -59,7 +67,7 @@ impl Run {
             error: self.error.clone(),
             isolation: self.weakest_isolation(),
             steps,
-            rollback: Vec::new(),
+            rollback: self.undo_views(),
         }
     }
 
@@ -67,7 +75,46 @@ impl Run {
     fn step_views(&self) -> impl Iterator<Item = StepView> {
         let begun = self.root.turn(0).map_or(0, |turn| turn.children.len());
         let pending = self.plan.root.iter().skip(begun).map(|step| self.step_view(*step, None));
-        self.ids().map(|id| self.step_view(self.instances[id.index()].step, Some(id))).chain(pending)
+        let shown = self.ids().filter(|id| self.rollback.is_none() || !self.is_undo(*id));
+        shown.map(|id| self.step_view(self.instances[id.index()].step, Some(id))).chain(pending)
+    }
+
+    /// Whether a step belongs to the rollback, which is shown by itself.
+    fn is_undo(&self, id: InstanceId) -> bool {
+        match self.row_around(id) {
+            Some(Aside::Undoes(_) | Aside::AfterUndo) => true,
+            Some(Aside::Handles(_) | Aside::Finally) | None => false,
+        }
+    }
+
+    /// The undo steps in the order in which they run, those that are still to come included.
+    fn undo_views(&self) -> Vec<RollbackView> {
+        let undos = self.rollback.iter().flat_map(|rollback| &rollback.undos);
+        undos.flat_map(|undo| self.undo_view(undo)).collect()
+    }
+
+    fn undo_view(&self, undo: &Undo) -> Vec<RollbackView> {
+        let of = undo.of.map(|of| self.step_of(of).name.clone());
+        let begun = undo.instance.and_then(|row| self.group(Some(row)).turn(0));
+        let begun = begun.map_or(&[][..], |turn| &turn.children);
+        let steps = match &self.plan.steps[undo.row.index()].kind {
+            StepKind::Parallel(parallel) => &parallel.steps[..],
+            StepKind::Skill(_)
+            | StepKind::Sequence(_)
+            | StepKind::Conditional(_)
+            | StepKind::Loop(_)
+            | StepKind::Workflow(_) => &[],
+        };
+        let views = steps.iter().enumerate().map(|(index, step)| {
+            let run = begun.get(index).map(|id| &self.instances[id.index()]);
+            RollbackView {
+                id: self.plan.steps[step.index()].name.clone(),
+                of: of.clone(),
+                status: run.map_or(StepStatus::Pending, Self::step_status),
+                attempts: run.map(|run| self.attempt_views(run)).unwrap_or_default(),
+            }
+        });
+        views.collect()
     }
 
     fn step_view(&self, step: StepId, id: Option<InstanceId>) -> StepView {
@@ -77,6 +124,7 @@ impl Run {
             StepState::Ended { at, .. } => Some(at),
             StepState::Waiting
             | StepState::Retrying { .. }
+            | StepState::Handled { .. }
             | StepState::Running { .. }
             | StepState::Stopping { .. } => None,
         });
@@ -86,7 +134,11 @@ impl Run {
             kind: step.kind.name().to_owned(),
             status: run.map_or(StepStatus::Pending, Self::step_status),
             iteration: run.map(|run| run.turn.to_vec()).unwrap_or_default(),
-            parent: step.parent.map(|parent| self.plan.steps[parent.index()].id().to_owned()),
+            parent: step
+                .parent
+                .map(|parent| &self.plan.steps[parent.index()])
+                .filter(|parent| !parent.is_row)
+                .map(|parent| parent.id().to_owned()),
             within: step.within().map(str::to_owned),
             started_at: started.map(|started| started.wall),
             finished_at: ended_at.map(|at| at.wall),
@@ -97,6 +149,7 @@ impl Run {
                 StepState::Ended { .. }
                 | StepState::Waiting
                 | StepState::Retrying { .. }
+                | StepState::Handled { .. }
                 | StepState::Running { .. }
                 | StepState::Stopping { .. } => None,
             }),
@@ -110,7 +163,10 @@ impl Run {
     fn attempt_views(&self, run: &StepRun) -> Vec<AttemptView> {
         let mut attempts: Vec<_> = run.attempts().iter().map(|ended| self.ended_attempt(ended)).collect();
         let stopping = match run.state {
-            StepState::Waiting | StepState::Retrying { .. } | StepState::Ended { .. } => return attempts,
+            StepState::Waiting
+            | StepState::Retrying { .. }
+            | StepState::Handled { .. }
+            | StepState::Ended { .. } => return attempts,
             StepState::Running { .. } | StepState::Stopping { .. } if !run.is_live() => return attempts,
             StepState::Running { .. } => None,
             StepState::Stopping { reason, .. } => Some(reason),

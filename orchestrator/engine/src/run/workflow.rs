@@ -74,9 +74,13 @@ impl Run {
     }
 
     /// The workflow step to whose definition a step belongs.
-    fn workflow_around(&self, id: InstanceId) -> Option<InstanceId> {
-        let mut holders =
-            std::iter::successors(self.instances[id.index()].parent, |id| self.instances[id.index()].parent);
+    pub(super) fn workflow_around(&self, id: InstanceId) -> Option<InstanceId> {
+        // A row beside the run belongs to the definition of the step for which it runs.
+        let holder = |id: InstanceId| {
+            let run = &self.instances[id.index()];
+            run.parent.or_else(|| self.instances[run.aside?.of()?.index()].parent)
+        };
+        let mut holders = std::iter::successors(holder(id), |id| holder(*id));
         holders.find(|holder| matches!(self.step_of(*holder).kind, StepKind::Workflow(_)))
     }
 

@@ -120,13 +120,19 @@ fn place(run: &Run) -> String {
         Phase::Queued => "queued",
         Phase::Running { .. } => "running",
         Phase::Stopping { end, .. } => return format!("stopping, then {}", end.status()),
-        Phase::Ended { end: End::Completed | End::Failed | End::Cancelled, .. } => {
+        Phase::RollingBack { .. } => "rolling back",
+        Phase::Finalizing { end, .. } => return format!("at the last steps, then {}", end.status()),
+        Phase::Ended {
+            end: End::Completed | End::Failed | End::Cancelled | End::RolledBack | End::RollbackFailed,
+            ..
+        } => {
             return format!("ended: {}", run.phase().status());
         }
     };
     let step = run.steps().last().map_or("no step", |step| match step.state {
         StepState::Waiting => "step waits",
         StepState::Retrying { .. } => "step waits for a try",
+        StepState::Handled { .. } => "step is handled",
         StepState::Running { .. } => "step runs",
         StepState::Stopping { .. } => "step stops",
         StepState::Ended { .. } => "step ended",

@@ -153,6 +153,9 @@ impl Witness {
             Notice::RunStopping => assert!(self.over, "a run stops when something stops it"),
             Notice::StepWaiting { id } => panic!("{id:?} waits, but nothing runs beside it"),
             Notice::StepStarted { id } => assert_eq!(id.step, self.steps[self.ended.len()]),
+            Notice::RollbackStarted | Notice::RollbackStep { .. } | Notice::RollbackEnded { .. } => {
+                panic!("nothing of these plans is undone: {notice:?}")
+            }
             Notice::StepRetrying { id, .. } => panic!("no step of these plans has a strategy: {id:?}"),
             Notice::StepSkipped { id, .. } => panic!("no step of these plans has a `when`: {id:?}"),
             Notice::StepCompleted { id, .. } => self.step_ends(id, StepStatus::Completed),
@@ -199,6 +202,7 @@ impl Witness {
             crate::run::StepState::Stopping { reason, .. } => Some(reason),
             crate::run::StepState::Waiting
             | crate::run::StepState::Retrying { .. }
+            | crate::run::StepState::Handled { .. }
             | crate::run::StepState::Running { .. }
             | crate::run::StepState::Ended { .. } => None,
         });

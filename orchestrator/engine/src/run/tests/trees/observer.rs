@@ -127,7 +127,12 @@ impl Observer {
             Notice::StepCancelled { id, .. } => self.ends(id, "cancelled"),
             Notice::StepSkipped { id, .. } => self.ends(id, "skipped"),
             Notice::RunStopping => self.over = true,
-            Notice::RunStarted | Notice::StepRetrying { .. } | Notice::RunEnded { .. } => {}
+            Notice::RunStarted
+            | Notice::StepRetrying { .. }
+            | Notice::RollbackStarted
+            | Notice::RollbackStep { .. }
+            | Notice::RollbackEnded { .. }
+            | Notice::RunEnded { .. } => {}
         }
     }
 
