@@ -9,7 +9,7 @@ use schemas::agent::{AgentFile, GuardrailsFile};
 
 pub use self::read::read_agent;
 use self::read::report_incomplete;
-use super::{AgentEntry, Check, call::profile, limits, order::Reader};
+use super::{AgentEntry, Check, call::profile, inherit::Surroundings, limits, order::Reader, outline::Spot};
 use crate::{
     diagnostic::codes::{
         ALL_TOOLS, BAD_AGENT, BAD_OUTPUT_SCHEMA, BAD_STEP_ID, HIDDEN_AGENT, MISSING_PRICE, UNKNOWN_AGENT,
@@ -85,19 +85,19 @@ impl<'a> Check<'a, '_> {
     }
 
     /// The call of the agent that a step names, as far as it can be planned.
-    pub(super) fn agent_call(&mut self, root: &'a Node, node: &'a Node, reader: Reader) -> Option<SkillCall> {
+    pub(super) fn agent_call(&mut self, root: &'a Node, node: &'a Node, spot: Spot) -> Option<SkillCall> {
+        let reader = Reader::Step(spot.step);
         let entry = self.agent_of(root, node);
         let inputs = node.get("inputs").map(|inputs| self.template(inputs, reader));
         let prompt = node.get("prompt").map(|prompt| self.template(prompt, reader));
-        let env = self.environment(node, reader);
-        let cwd = node.get("cwd").map(|cwd| self.template(cwd, reader));
+        let Surroundings { env, cwd } = self.surroundings(node, spot);
         let own_schema = node.get("output_schema");
         if let Some(schema) = own_schema {
             self.output_schema(schema);
         }
         let AgentEntry { file, folder } = entry?;
         let guardrails = self.guardrails(node, &file);
-        let whole = root.get("resource_limits").map(limits::read).unwrap_or_default();
+        let whole = self.limits_around(root, node, spot);
         let own = node.get("resource_limits").map(limits::read).unwrap_or_default();
         let limits = Limits { max_concurrent_steps: None, ..limits::tightest(&own, &whole) };
         let sandbox = |node: &Node| node.get("sandbox").and_then(profile);

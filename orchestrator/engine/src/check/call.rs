@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Check, SkillEntry, duration, limits, order::Reader, outline::Spot};
+use super::{Check, SkillEntry, duration, inherit::Surroundings, limits, order::Reader, outline::Spot};
 use crate::{
     diagnostic::codes::{BAD_MANIFEST, BAD_VALUE, HIDDEN_SKILL, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
     expr::Program,
     load::{Node, nearest},
-    plan::{KillMode, Limits, OnCrash, Profile, SkillCall, Step, StepKind},
+    plan::{Limits, OnCrash, Profile, SkillCall, Step, StepKind},
     value::Template,
 };
 
@@ -28,12 +28,13 @@ impl<'a> Check<'a, '_> {
         let when = node.get("when").map(|when| self.condition(when, Reader::Step(spot.step)));
         let word = node.get("type").and_then(Node::as_text);
         if word == Some("agent") {
-            let call = self.agent_call(root, node, Reader::Step(spot.step));
+            let call = self.agent_call(root, node, spot);
             let assign = self.assignments(node, spot);
             let kind = StepKind::Skill(Box::new(call?));
             return self.planned(node, spot, Made { kind, when: when.flatten(), assign }, None);
         }
         if word != Some("skill") {
+            self.surround(node, spot);
             let kind = self.composite(root, node, spot);
             self.impossible_parts(node);
             let assign = self.assignments(node, spot);
@@ -42,8 +43,7 @@ impl<'a> Check<'a, '_> {
         let reader = Reader::Step(spot.step);
         let entry = self.skill_of(node);
         let inputs = self.inputs(node, entry, reader);
-        let env = self.environment(node, reader);
-        let cwd = node.get("cwd").map(|cwd| self.template(cwd, reader));
+        let Surroundings { env, cwd } = self.surroundings(node, spot);
         self.impossible_outputs(node);
         let assign = self.assignments(node, spot);
 
@@ -69,6 +69,7 @@ impl<'a> Check<'a, '_> {
 
     /// What steps of all kinds have.
     fn planned(&self, node: &Node, spot: Spot, made: Made, entry: Option<&SkillEntry>) -> Option<Step> {
+        let inherited = self.inherited(node, spot);
         let own = node.get("resource_limits");
         let own_timeout =
             limits::least(duration(node, "timeout"), own.and_then(|own| duration(own, "max_execution_time")));
@@ -79,21 +80,19 @@ impl<'a> Check<'a, '_> {
             position: spot.position,
             background: spot.background,
             awaits: self.awaits.as_slice().into(),
-            kind: made.kind,
             when: made.when,
             outputs: outputs.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
-            timeout: limits::least(own_timeout, entry.and_then(|entry| entry.timeout)),
-            idle_timeout: limits::least(
-                duration(node, "idle_timeout"),
-                entry.and_then(|entry| entry.idle_timeout),
+            timeout: limits::least(
+                limits::least(own_timeout, inner_timeout(&made.kind)),
+                entry.and_then(|entry| entry.timeout),
             ),
-            grace: duration(node, "grace")
-                .or_else(|| entry.and_then(|entry| entry.grace))
-                .unwrap_or(DEFAULT_GRACE),
+            idle_timeout: limits::least(inherited.idle_timeout, entry.and_then(|entry| entry.idle_timeout)),
+            grace: inherited.grace.or_else(|| entry.and_then(|entry| entry.grace)).unwrap_or(DEFAULT_GRACE),
             strategies: Box::default(),
             assign: made.assign,
-            on_crash: on_crash(node, entry),
-            kill_mode: kill_mode(node),
+            kind: made.kind,
+            on_crash: inherited.on_crash.unwrap_or_else(|| on_crash(node, entry)),
+            kill_mode: inherited.kill_mode.unwrap_or_default(),
         })
     }
 
@@ -200,20 +199,20 @@ pub(super) fn profile(sandbox: &Node) -> Option<Profile> {
     }
 }
 
-fn on_crash(step: &Node, entry: Option<&SkillEntry>) -> OnCrash {
-    match step.get("on_crash").and_then(Node::as_text) {
-        Some("fail") => OnCrash::Fail,
-        Some(_) => OnCrash::Rerun,
-        // An agent does not do the same thing twice.
-        None if step.get("type").and_then(Node::as_text) == Some("agent") => OnCrash::Fail,
-        None if entry.is_none_or(|entry| entry.idempotent) => OnCrash::Rerun,
-        None => OnCrash::Fail,
+/// The time that a workflow gives itself.
+fn inner_timeout(kind: &StepKind) -> Option<Duration> {
+    match kind {
+        StepKind::Workflow(called) => called.timeout,
+        StepKind::Skill(_)
+        | StepKind::Sequence(_)
+        | StepKind::Parallel(_)
+        | StepKind::Conditional(_)
+        | StepKind::Loop(_) => None,
     }
 }
 
-fn kill_mode(step: &Node) -> KillMode {
-    match step.get("kill_mode").and_then(Node::as_text) {
-        Some("leader") => KillMode::Leader,
-        Some(_) | None => KillMode::Group,
-    }
+/// What happens to a step whose engine died, where nobody says: an agent does not do the same thing twice.
+fn on_crash(step: &Node, entry: Option<&SkillEntry>) -> OnCrash {
+    let is_agent = step.get("type").and_then(Node::as_text) == Some("agent");
+    if is_agent || entry.is_some_and(|entry| !entry.idempotent) { OnCrash::Fail } else { OnCrash::Rerun }
 }

@@ -3,7 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Check, Library, Named, declared_inputs, judge, library::LibraryFile, limits, order::Reader, outline::Spot,
+    Check, Library, Named, declared_inputs,
+    inherit::{Inherited, Surroundings},
+    judge,
+    library::LibraryFile,
+    limits,
+    order::Reader,
+    outline::Spot,
 };
 use crate::{
     diagnostic::{
@@ -48,6 +54,8 @@ pub(super) struct Standing {
     pub(super) prefix: String,
     /// The limits of what stands around it.
     pub(super) limits: Limits,
+    /// What holds for everything inside.
+    pub(super) inherited: Inherited,
 }
 
 impl<'a> Calls<'a> {
@@ -125,8 +133,10 @@ impl<'a> Check<'a, '_> {
             holder: Some(spot.step),
             prefix,
             limits: self.limits_around(root, node, spot),
+            inherited: self.inherited(node, spot),
         };
-        self.called(place, (index, file), standing, inputs)
+        let around = self.surroundings.get(&spot.step).cloned().unwrap_or_default();
+        self.called(place, (index, file), standing, (inputs, around))
     }
 
     /// Checks the file that is called. Its steps go behind those of this definition.
@@ -135,7 +145,7 @@ impl<'a> Check<'a, '_> {
         place: &Node,
         (index, file): (usize, &'a LibraryFile),
         standing: Standing,
-        inputs: Template,
+        (inputs, around): (Template, Surroundings),
     ) -> Option<StepKind> {
         let before = self.calls.take_called();
         self.calls.way.push(index);
@@ -161,6 +171,9 @@ impl<'a> Check<'a, '_> {
             version: plan.version,
             steps: plan.root,
             given: inputs,
+            env: around.env,
+            cwd: around.cwd,
+            timeout: plan.timeout,
             inputs: plan.inputs,
             readonly: plan.readonly,
             mutable: plan.mutable,

@@ -21,21 +21,6 @@ const HANDLING_KEYS: &[(&str, &[&str])] = &[("rollback", &[])];
 const STEP_KEYS: &[(&str, &[&str])] =
     &[("rollback", &["[]"]), ("secrets", &["[]"]), ("sandbox", PROFILES), ("trust", &[r#""trusted""#])];
 
-/// Keys of steps that hold others, likewise: they belong to what runs as processes.
-const GROUP_KEYS: &[(&str, &[&str])] = &[
-    ("inputs", &["{}"]),
-    ("timeout", &[]),
-    ("idle_timeout", &[]),
-    ("grace", &[]),
-    ("env", &["{}"]),
-    ("cwd", &[]),
-    ("kill_mode", &[]),
-    ("on_crash", &[]),
-];
-
-/// The limits that such steps may have.
-const GROUP_LIMITS: &[&str] = &["max_concurrent_steps"];
-
 /// Keys of declared inputs, likewise.
 const INPUT_KEYS: &[(&str, &[&str])] = &[("secret", &["false"])];
 
@@ -64,20 +49,7 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
             );
         } else if step.spot.is_some() {
             keys(step.node, STEP_KEYS, problems);
-            if !matches!(word, "skill" | "agent") {
-                // A workflow has inputs.
-                let table = if word == "workflow" { &GROUP_KEYS[1..] } else { GROUP_KEYS };
-                keys(step.node, table, problems);
-                group_limits(step.node, problems);
-            }
         }
-    }
-}
-
-fn group_limits(step: &Node, problems: &mut Problems) {
-    let limits = step.get("resource_limits").map_or(&[][..], Node::members);
-    for member in limits.iter().filter(|member| !GROUP_LIMITS.contains(&&*member.key)) {
-        one(member, problems);
     }
 }
 
