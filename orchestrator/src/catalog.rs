@@ -10,9 +10,9 @@ use std::{
 use schemas::skill::{self, Manifest, Parse, Quantity};
 use worker::skills::{self as builtin, program};
 use workflow_engine::{
-    check::{Catalog, SkillEntry},
+    check::{Catalog, SkillEntry, sandbox_of_manifest},
     load::Definition,
-    plan::{Enforcement, ExternalSkill, Limits, Needs, Profile, SkillTarget},
+    plan::{Enforcement, ExternalSkill, Limits, Needs, SkillTarget},
     units::{self, Bytes},
 };
 
@@ -166,11 +166,7 @@ fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
         time_limit("timeout", given.timeout.as_ref())?,
         time_limit("max_execution_time", given.max_execution_time.as_ref())?,
     ];
-    let chosen = manifest.sandbox.as_ref().map(|sandbox| serde_json::from_str(sandbox.as_str()));
-    let (sandbox, passed) = match chosen.transpose().map_err(|error| error.to_string())? {
-        None => (None, Vec::new()),
-        Some(chosen) => sandbox(&chosen)?,
-    };
+    let sandbox = manifest.sandbox.as_ref().map(sandbox_of_manifest).transpose()?.unwrap_or_default();
     Ok(SkillEntry {
         target: Arc::new(SkillTarget::External(ExternalSkill {
             folder: folder.to_string_lossy().into_owned(),
@@ -180,7 +176,6 @@ fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
             events: manifest.events,
             outputs: manifest.outputs.clone(),
             inputs: manifest.inputs.clone(),
-            pass: passed,
             env: manifest.env.into_iter().collect(),
             idempotent: manifest.idempotent,
         })),
@@ -193,41 +188,6 @@ fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
         sandbox,
         idempotent: manifest.idempotent,
     })
-}
-
-/// The profile and the names of variables that pass through. What only later versions hold is refused, never
-/// dropped: a skill that asks for less than it gets would be told an untruth.
-fn sandbox(chosen: &serde_json::Value) -> Result<(Option<Profile>, Vec<String>), String> {
-    let profile = |name: &str| match name {
-        "none" => Ok(Profile::None),
-        "standard" => Ok(Profile::Standard),
-        other => Err(format!("the sandbox profile `{other}` is not supported by this version")),
-    };
-    match chosen {
-        serde_json::Value::String(name) => Ok((Some(profile(name)?), Vec::new())),
-        serde_json::Value::Object(members) => {
-            let mut found = (None, Vec::new());
-            for (key, value) in members {
-                match (key.as_str(), value) {
-                    ("profile", serde_json::Value::String(name)) => found.0 = Some(profile(name)?),
-                    ("env", serde_json::Value::Array(names)) => {
-                        found.1 = names.iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect();
-                    }
-                    // The profile `standard` gives these to every step.
-                    ("network", serde_json::Value::String(network)) if network == "host" => {}
-                    ("read" | "write", serde_json::Value::Array(_)) => {}
-                    (key, _) => return Err(format!("`sandbox.{key}` is not supported by this version")),
-                }
-            }
-            Ok(found)
-        }
-        serde_json::Value::Null
-        | serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::Array(_) => {
-            Err("`sandbox` must be the name of a profile or an object".to_owned())
-        }
-    }
 }
 
 fn limits(given: &skill::Limits) -> Result<Limits, String> {

@@ -16,6 +16,8 @@ mod yaml;
 
 use std::{borrow::Cow, ops::Range};
 
+use schemas::definition::Shape;
+
 pub use node::{Member, Node, NodeKind, Span};
 pub use parse::{MAX_BYTES, MAX_DEPTH};
 pub(crate) use place::range_in;
@@ -119,6 +121,15 @@ fn read(
         }
         Err(diagnostic) => Err(vec![*diagnostic]),
     }
+}
+
+/// Reads one value of another file by the shape that it has in a definition; the first problem, if there is one.
+pub(crate) fn fragment(text: &str, shape: &'static Shape) -> Result<Node, String> {
+    let mut problems = Problems::default();
+    let node = parse::parse(text, Syntax::Json, &mut problems).map_err(|refused| refused.message)?;
+    shape::judge_value(&node, shape, &mut problems);
+    let first = problems.finish(text, |_| String::new()).into_iter().next();
+    first.map_or(Ok(node), |first| Err(first.message))
 }
 
 /// Reads the file of an agent as [`load`] reads a definition.

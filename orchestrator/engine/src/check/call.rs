@@ -2,12 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Check, SkillEntry, duration, inherit::Surroundings, limits, order::Reader, outline::Spot};
+use super::{
+    Check, SkillEntry, duration,
+    inherit::Surroundings,
+    limits,
+    order::Reader,
+    outline::Spot,
+    sandbox::{self, Others, Trust},
+};
 use crate::{
     diagnostic::codes::{BAD_MANIFEST, BAD_VALUE, HIDDEN_SKILL, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
     expr::Program,
     load::{Node, nearest},
-    plan::{Limits, OnCrash, Profile, SkillCall, Step, StepKind},
+    plan::{Limits, OnCrash, Sandbox, SandboxChoice, SkillCall, Step, StepKind},
     value::Template,
 };
 
@@ -54,8 +61,11 @@ impl<'a> Check<'a, '_> {
             inputs,
             env,
             cwd,
-            limits: self.shared(limits::tightest(&self.limits_around(root, node, spot), &entry.limits)),
-            sandbox: sandbox(root, node, entry),
+            limits: self.shared(limits::tightest(
+                &limits::tightest(&self.limits_around(root, node, spot), &Trust::of(node).limits()),
+                &entry.limits,
+            )),
+            sandbox: self.sandbox((root, node), spot, &entry.sandbox),
         };
         let kind = StepKind::Skill(Box::new(call));
         self.planned(node, spot, Made { kind, when: when.flatten(), assign }, Some(entry))
@@ -83,7 +93,10 @@ impl<'a> Check<'a, '_> {
             when: made.when,
             outputs: outputs.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
             timeout: limits::least(
-                limits::least(own_timeout, inner_timeout(&made.kind)),
+                limits::least(
+                    limits::least(own_timeout, inner_timeout(&made.kind)),
+                    Trust::of(node).timeout(),
+                ),
                 entry.and_then(|entry| entry.timeout),
             ),
             idle_timeout: limits::least(inherited.idle_timeout, entry.and_then(|entry| entry.idle_timeout)),
@@ -102,6 +115,22 @@ impl<'a> Check<'a, '_> {
             self.limits = Some(Arc::new(limits));
         }
         self.limits.get_or_insert_default().clone()
+    }
+
+    /// A sandbox that is that of the step before is kept once.
+    pub(super) fn sandbox(
+        &mut self,
+        (root, node): (&Node, &Node),
+        spot: Spot,
+        manifest: &SandboxChoice,
+    ) -> Arc<Sandbox> {
+        let holders = self.holders_sandbox(spot);
+        let others = Others { holders, manifest, outside: self.standing.sandbox.clone() };
+        let sandbox = sandbox::of_step(root, node, others, self.problems);
+        if self.sandbox.as_deref() != Some(&sandbox) {
+            self.sandbox = Some(Arc::new(sandbox));
+        }
+        self.sandbox.get_or_insert_default().clone()
     }
 
     /// The skill that a step names; one that does not exist is reported.
@@ -181,21 +210,6 @@ impl Check<'_, '_> {
                 .report(UNKNOWN_OUTPUT, output.span.range(), format!("the step gives no `{name}`"))
                 .hint("leave `outputs` out to take all that it gives");
         }
-    }
-}
-
-/// Step before manifest before definition before default.
-fn sandbox(root: &Node, step: &Node, entry: &SkillEntry) -> Profile {
-    let chosen = |node: &Node| node.get("sandbox").and_then(profile);
-    chosen(step).or(entry.sandbox).or_else(|| chosen(root)).unwrap_or_default()
-}
-
-pub(super) fn profile(sandbox: &Node) -> Option<Profile> {
-    let word = sandbox.as_text().or_else(|| sandbox.get("profile").and_then(Node::as_text))?;
-    match word {
-        "none" => Some(Profile::None),
-        "standard" => Some(Profile::Standard),
-        _ => None,
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Check, duration, limits::least, order::Reader, outline::Spot};
+use super::{Check, duration, limits::least, order::Reader, outline::Spot, sandbox::chosen};
 use crate::{
     diagnostic::codes::MISPLACED_KEY,
     load::Node,
-    plan::{KillMode, OnCrash},
+    plan::{KillMode, OnCrash, SandboxChoice},
     value::Template,
 };
 
@@ -33,6 +33,12 @@ impl<'a> Check<'a, '_> {
         let holders = self.outline.upwards(spot.parent).map(|step| own(self.outline.step(step).node));
         let all = holders.fold(own(node), Inherited::within);
         all.within(self.standing.inherited)
+    }
+
+    /// The sandbox that steps around chose, from the inside out.
+    pub(super) fn holders_sandbox(&self, spot: Spot) -> SandboxChoice {
+        let holders = self.outline.upwards(spot.parent).map(|step| chosen(self.outline.step(step).node));
+        holders.fold(SandboxChoice::default(), SandboxChoice::or)
     }
 
     /// Environment and directory of a step, and of what it holds: its own over those of what holds it.

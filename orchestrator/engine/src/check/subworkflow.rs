@@ -10,6 +10,7 @@ use super::{
     limits,
     order::Reader,
     outline::Spot,
+    sandbox::chosen,
 };
 use crate::{
     diagnostic::{
@@ -17,7 +18,7 @@ use crate::{
         codes::{BAD_WORKFLOW_INPUT, BROKEN_WORKFLOW, DEEP_WORKFLOW, RECURSIVE_WORKFLOW, UNKNOWN_WORKFLOW},
     },
     load::{Node, in_words, nearest},
-    plan::{InputDeclaration, Limits, Step, StepId, StepKind, Subworkflow},
+    plan::{InputDeclaration, Limits, SandboxChoice, Step, StepId, StepKind, Subworkflow},
     value::Template,
 };
 
@@ -56,6 +57,8 @@ pub(super) struct Standing {
     pub(super) limits: Limits,
     /// What holds for everything inside.
     pub(super) inherited: Inherited,
+    /// The sandbox, where nobody inside chooses.
+    pub(super) sandbox: SandboxChoice,
 }
 
 impl<'a> Calls<'a> {
@@ -134,6 +137,10 @@ impl<'a> Check<'a, '_> {
             prefix,
             limits: self.limits_around(root, node, spot),
             inherited: self.inherited(node, spot),
+            sandbox: chosen(node)
+                .or(self.holders_sandbox(spot))
+                .or(chosen(root))
+                .or(self.standing.sandbox.clone()),
         };
         let around = self.surroundings.get(&spot.step).cloned().unwrap_or_default();
         self.called(place, (index, file), standing, (inputs, around))

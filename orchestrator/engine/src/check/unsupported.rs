@@ -11,27 +11,25 @@ use crate::{
 const KINDS: &[&str] = &[];
 
 /// Keys at the top, each with the values (compact JSON) that ask for nothing.
-const TOP_KEYS: &[(&str, &[&str])] =
-    &[("sandbox", PROFILES), ("skills", &["{}"]), ("handlers", &["[]"]), ("finally", &["[]"])];
+const TOP_KEYS: &[(&str, &[&str])] = &[("skills", &["{}"]), ("handlers", &["[]"]), ("finally", &["[]"])];
 
 /// Keys of `error_handling`, likewise.
 const HANDLING_KEYS: &[(&str, &[&str])] = &[("rollback", &[])];
 
 /// Keys of steps, likewise.
-const STEP_KEYS: &[(&str, &[&str])] =
-    &[("rollback", &["[]"]), ("secrets", &["[]"]), ("sandbox", PROFILES), ("trust", &[r#""trusted""#])];
+const STEP_KEYS: &[(&str, &[&str])] = &[("rollback", &["[]"]), ("secrets", &["[]"])];
+
+/// Keys of steps that hold others, likewise.
+const GROUP_KEYS: &[(&str, &[&str])] = &[("trust", &[r#""trusted""#])];
 
 /// Keys of declared inputs, likewise.
 const INPUT_KEYS: &[(&str, &[&str])] = &[("secret", &["false"])];
-
-/// The sandboxes that there are.
-const PROFILES: &[&str] =
-    &[r#""none""#, r#""standard""#, r#"{"profile":"none"}"#, r#"{"profile":"standard"}"#, "{}"];
 
 /// Reports everything in the table that a definition uses. Of what stands inside a step of an unsupported kind
 /// only the kind is reported.
 pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems) {
     keys(root, TOP_KEYS, problems);
+    sandbox(root, problems);
     if let Some(handling) = root.get("error_handling") {
         keys(handling, HANDLING_KEYS, problems);
     }
@@ -49,8 +47,19 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
             );
         } else if step.spot.is_some() {
             keys(step.node, STEP_KEYS, problems);
+            sandbox(step.node, problems);
+            if !matches!(word, "skill" | "agent") {
+                keys(step.node, GROUP_KEYS, problems);
+            }
         }
     }
+}
+
+/// Parts of a sandbox.
+fn sandbox(node: &Node, problems: &mut Problems) {
+    let parts = node.get("sandbox").map_or(&[][..], Node::members);
+    let delegates = |member: &&Member| &*member.key == "delegate" && member.value.as_bool() == Some(true);
+    parts.iter().filter(delegates).for_each(|member| one(member, problems));
 }
 
 fn keys(node: &Node, table: &[(&str, &[&str])], problems: &mut Problems) {

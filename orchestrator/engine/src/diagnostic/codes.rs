@@ -71,6 +71,8 @@ codes! {
     BAD_ZONE = "E045", "a time zone does not exist";
     BAD_TRIGGER_INPUT = "E046", "the inputs of a trigger do not fit";
     BAD_EXPRESSION = "E050", "an expression is not valid";
+    BAD_ENDPOINT = "E051", "a host that may be reached is not valid";
+    UNHELD_SANDBOX = "E052", "a profile cannot hold a part of the sandbox";
     READONLY_CONTEXT = "E060", "a step writes to a readonly key of the context";
     UNKNOWN_WORKFLOW = "E061", "a workflow does not exist";
     BROKEN_WORKFLOW = "E062", "a workflow that is called is not valid";

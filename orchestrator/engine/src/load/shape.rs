@@ -25,6 +25,11 @@ pub(super) fn judge(root: &Node, problems: &mut Problems) {
     Judge { problems, ids: HashMap::new() }.object(root, &WORKFLOW);
 }
 
+/// The same of one value, which is named by what holds it.
+pub(super) fn judge_value(node: &Node, shape: &'static Shape, problems: &mut Problems) {
+    Judge { problems, ids: HashMap::new() }.value(node, shape, "sandbox");
+}
+
 /// Reports everything that is wrong with the shape of an agent's file.
 pub(super) fn judge_agent(root: &Node, problems: &mut Problems) {
     if !root.is_object() {

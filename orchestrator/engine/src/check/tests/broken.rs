@@ -483,15 +483,29 @@ fn skills() {
 }
 
 #[test]
+fn sandboxes_that_cannot_be() {
+    assert_snapshot!(steps(r#"{"id":"a","type":"skill","skill":"echo","sandbox":{"network":{"allow":["a.com:443","a.com","*:1"]}}},
+{"id":"b","type":"skill","skill":"echo","sandbox":{"profile":"none","network":"none"}},
+{"id":"c","type":"parallel","trust":"untrusted","sandbox":"none","steps":[{"id":"d","type":"skill","skill":"echo"},{"id":"e","type":"skill","skill":"echo"}]}"#), @r#"
+    E051 4:84-4:91 "/steps/1/sandbox/network/allow/1" `a.com` is no host with a port
+      hint: `api.example.com:443`, `*.example.com:443` or `[::1]:8080`
+    E051 4:92-4:97 "/steps/1/sandbox/network/allow/2" `*:1` is no host with a port
+      hint: `api.example.com:443`, `*.example.com:443` or `[::1]:8080`
+    E052 5:41-5:50 "/steps/2/sandbox" `network` cannot be held under the profile `none`
+      hint: the profiles `standard` and `strict` can hold it
+    E090 6:29-6:36 "/steps/3/trust" `trust: untrusted` is not supported by this version
+      hint: it is part of the language, and refused rather than ignored
+    E090 6:49-6:58 "/steps/3/sandbox" `sandbox: none` is not supported by this version
+      hint: it is part of the language, and refused rather than ignored
+    "#);
+}
+
+#[test]
 fn not_supported() {
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","async":true,"description":"","rollback":{"id":"u","type":"skill","skill":"echo"},"error_handling":{"strategy":"retry"},"secrets":["A"],"sandbox":"strict","trust":"untrusted"}"#), @r#"
     E090 4:71-4:81 "/steps/1/rollback" `rollback` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E090 4:161-4:170 "/steps/1/secrets" `secrets` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
-    E090 4:177-4:186 "/steps/1/sandbox" `sandbox: strict` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
-    E090 4:196-4:203 "/steps/1/trust" `trust: untrusted` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     "#);
     assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"skill","skill":"echo"}],"handlers":[{"id":"h","type":"skill","skill":"echo"}],"finally":[{"id":"f","type":"agent","agent":"x"}],"agents":{"a":{}},"skills":{"s":{"command":["x"]}},"sandbox":{"network":"none"},"inputs":{"s":{"secret":true}},"error_handling":{"default":"skip"}}"#), @r#"
@@ -502,8 +516,6 @@ fn not_supported() {
     E080 1:180-1:183 "/finally/0/agent" the agent `x` does not exist
       hint: searched: `agents` of the definition, ./agents, built in
     E090 1:204-1:212 "/skills" `skills` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
-    E090 1:237-1:246 "/sandbox" `sandbox` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E090 1:281-1:289 "/inputs/s/secret" `secret` is not supported by this version
       hint: it is part of the language, and refused rather than ignored

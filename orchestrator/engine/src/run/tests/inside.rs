@@ -4,7 +4,10 @@ use insta::assert_snapshot;
 use schemas::{journal::Outcome, view::StopReason};
 
 use super::{Driven, created, definition, echo, ended, id, plan, started, state, stopping, told_all};
-use crate::run::{Action, Run};
+use crate::{
+    plan::Profile,
+    run::{Action, Run},
+};
 
 fn run(steps: &str) -> Driven {
     Driven::new(plan(&definition(&format!(r#""steps":[{steps}]"#))), created())
@@ -82,6 +85,16 @@ fn limits_and_habits_are_those_around_unless_there_are_own() {
         @"1s Some(3s) Leader Fail"
     );
     assert_eq!((limits.pids, limits.memory), (Some(7), Some(crate::units::Bytes(1 << 20))));
+}
+
+#[test]
+fn a_sandbox_is_that_of_the_nearest_around() {
+    let inner = [echo("a", ""), echo("b", r#""sandbox":"none""#)].join(",");
+    let group = format!(r#"{{"id":"g","type":"sequence","sandbox":"strict","steps":[{inner}]}}"#);
+    let plan = plan(&definition(&format!(r#""sandbox":"standard","steps":[{group},{}]"#, echo("c", ""))));
+    let profiles: Vec<_> =
+        plan.steps.iter().filter_map(|step| Some(step.kind.skill()?.sandbox.profile)).collect();
+    assert_eq!(profiles, [Profile::Strict, Profile::None, Profile::Standard]);
 }
 
 #[test]
