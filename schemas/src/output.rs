@@ -5,7 +5,8 @@ pub mod doctor;
 pub mod list;
 pub mod log;
 pub mod schedules;
+pub mod skills;
 pub mod validate;
 
-/// Version of the shapes of `list`, `validate` and `doctor`.
+/// Version of the shapes of all of them.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -19,6 +19,7 @@ mod resolve;
 mod sandbox;
 mod schema;
 mod secrets;
+mod skill;
 mod strategy;
 mod subworkflow;
 mod template;
@@ -44,6 +45,7 @@ use outline::Outline;
 pub use sandbox::sandbox_of_manifest;
 use schema::Schemas;
 pub use secrets::is_secret_name;
+pub use skill::check_skill;
 use subworkflow::{Calls, Standing};
 pub use text_skill::over_inputs;
 
@@ -94,6 +96,7 @@ fn judge<'a>(
         let outline = Outline::new(root, standing.base);
         calls.number(outline.count());
         unsupported::report(root, &outline, &mut problems);
+        skill::judge_inline(root, &mut problems);
         trigger::report(root, &mut problems);
         let mut check = Check {
             definition,

@@ -95,6 +95,11 @@ impl Definition {
         self.root.to_json()
     }
 
+    /// Where the value stands to which a JSON pointer leads, as far down as there is one.
+    pub fn place_of(&self, pointer: &str) -> Range<usize> {
+        node_at(&self.root, pointer).span.range()
+    }
+
     /// JSON pointer to the innermost value or key at a place in the text.
     pub fn pointer_at(&self, place: &Range<usize>) -> String {
         pointer::pointer_at(&self.root, place)
@@ -104,6 +109,11 @@ impl Definition {
 /// Reads a text. It fails only where the text gives no tree; other problems are kept for `check`.
 pub fn load(text: &[u8], syntax: Syntax) -> Result<Definition, Vec<Diagnostic>> {
     read(text, syntax, shape::judge)
+}
+
+/// Reads the manifest of a skill as [`load`] reads a definition.
+pub fn load_skill(text: &[u8]) -> Result<Definition, Vec<Diagnostic>> {
+    read(text, Syntax::Json, shape::judge_skill)
 }
 
 fn read(

@@ -13,10 +13,10 @@ use schemas::{
         list::Listing,
         log::LogLine,
         schedules::{Fires, ScheduleListing},
+        skills::{ShownSkill, SkillList},
         validate::Validation,
     },
     schedule::Schedules,
-    skill::Manifest,
     view::RunView,
 };
 use serde_json::Value;
@@ -56,6 +56,10 @@ enum Name {
     Validate,
     /// list --json.
     List,
+    /// skills list --json.
+    Skills,
+    /// skills show --json.
+    SkillShow,
     /// schedules.json.
     Schedule,
     /// schedule list --json.
@@ -76,7 +80,9 @@ pub(super) fn run(arguments: &Arguments) -> Result {
 fn schema(name: Name) -> Value {
     match name {
         Name::Definition => definition::json_schema(),
-        Name::Skill => written::<Manifest>(),
+        Name::Skill => definition::json_schema_of(&definition::skill::MANIFEST),
+        Name::Skills => printed::<SkillList>(),
+        Name::SkillShow => printed::<ShownSkill>(),
         Name::Config => written::<Config>(),
         Name::Agent => definition::json_schema_of(&definition::agent::AGENT),
         Name::State => printed::<RunView>(),

@@ -145,7 +145,7 @@ impl<'a> Check<'a, '_> {
         if let Some(why) = catalog.broken.get(name) {
             let message = format!("the manifest of the skill `{name}` cannot be used: {why}");
             self.problems.report(BAD_MANIFEST, node.span.range(), message);
-        } else if entry.is_none() {
+        } else if entry.is_none() && !self.is_inline(name) {
             self.unknown_skill(node, name);
         }
         if let Some(which) = catalog.hidden.get(name) {
@@ -154,8 +154,20 @@ impl<'a> Check<'a, '_> {
         entry
     }
 
+    /// Whether the definition holds a skill of that name; what is wrong with it was reported there.
+    fn is_inline(&self, name: &str) -> bool {
+        self.definition.root.get("skills").is_some_and(|skills| skills.get(name).is_some())
+    }
+
     fn unknown_skill(&mut self, node: &Node, name: &str) {
         let span = node.span.range();
+        if let Some(folder) = self.catalog.only_text.get(name) {
+            let message = format!("the skill `{name}` cannot be called: {folder} has only a SKILL.md");
+            self.problems
+                .report(UNKNOWN_SKILL, span, message)
+                .hint("a SKILL.md is a text for models; a skill that steps can call has a skill.json");
+            return;
+        }
         let near = nearest(name, self.catalog.skills.keys().map(String::as_str));
         let mut hint = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
         hint.push_str("searched: ");

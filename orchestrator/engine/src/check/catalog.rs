@@ -18,6 +18,8 @@ pub struct Catalog {
     pub broken: BTreeMap<String, String>,
     /// Skills that stand in two places: name to the sentence that says which is taken.
     pub hidden: BTreeMap<String, String>,
+    /// Folders that have a text for models and no manifest: name to the folder.
+    pub only_text: BTreeMap<String, String>,
     /// The agents.
     pub agents: Agents,
 }

@@ -11,7 +11,7 @@ use crate::{
 const KINDS: &[&str] = &[];
 
 /// Keys at the top, each with the values (compact JSON) that ask for nothing.
-const TOP_KEYS: &[(&str, &[&str])] = &[("skills", &["{}"]), ("handlers", &["[]"]), ("finally", &["[]"])];
+const TOP_KEYS: &[(&str, &[&str])] = &[("handlers", &["[]"]), ("finally", &["[]"])];
 
 /// Keys of `error_handling`, likewise.
 const HANDLING_KEYS: &[(&str, &[&str])] = &[("rollback", &[])];

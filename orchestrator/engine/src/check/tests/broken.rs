@@ -449,24 +449,24 @@ fn skills() {
       hint: did you mean `url`?
       suggestion: 4:56 ulr -> url
     E042 4:75-4:77 "/steps/1/inputs/timeout" does not fit the skill: the value is not of types "integer", "string"
-      hint: the reference of the skills has the schema of its inputs
+      hint: `q workflow skills show http-get` shows the schema of its inputs
     E042 4:88-4:90 "/steps/1/inputs/headers" does not fit the skill: the value is not of type "object"
-      hint: the reference of the skills has the schema of its inputs
+      hint: `q workflow skills show http-get` shows the schema of its inputs
     E042 4:91-4:99 "/steps/1/inputs/banana" the skill `http-get` has no input `banana`
       hint: its inputs: `headers`, `timeout`, `url`
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"http-get","inputs":{"url":"first.data","timeout":{},"headers":{"a":"${first.text}"}}}"#), @r#"
     E042 4:84-4:86 "/steps/1/inputs/timeout" does not fit the skill: the value is not of types "integer", "string"
-      hint: the reference of the skills has the schema of its inputs
+      hint: `q workflow skills show http-get` shows the schema of its inputs
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"http-get","inputs":{"$literal":{"url":5}}},
 {"id":"t","type":"skill","skill":"echo","inputs":{"$literal":5}},
 {"id":"u","type":"skill","skill":"http-get","inputs":{"url":{"$literal":1}}}"#), @r#"
     E042 4:73-4:74 "/steps/1/inputs/$literal/url" does not fit the skill: the value is not of type "string"
-      hint: the reference of the skills has the schema of its inputs
+      hint: `q workflow skills show http-get` shows the schema of its inputs
     E013 5:50-5:64 "/steps/2/inputs" the inputs of a skill are an object
     E042 6:73-6:74 "/steps/3/inputs/url/$literal" does not fit the skill: the value is not of type "string"
-      hint: the reference of the skills has the schema of its inputs
+      hint: `q workflow skills show http-get` shows the schema of its inputs
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"http-get","inputs":{"url":"u"},"outputs":["response","body"]},
 {"id":"t","type":"skill","skill":"http-get","inputs":{"url":"u"},"outputs":["body"]}"#), @r#"
@@ -506,16 +506,16 @@ fn not_supported() {
     E090 4:161-4:170 "/steps/1/secrets" `secrets` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     "#);
-    assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"skill","skill":"echo"}],"handlers":[{"id":"h","type":"skill","skill":"echo"}],"finally":[{"id":"f","type":"agent","agent":"x"}],"agents":{"a":{}},"skills":{"s":{"command":["x"]}},"sandbox":{"network":"none"},"inputs":{"s":{"secret":true}},"error_handling":{"default":"skip"}}"#), @r#"
+    assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"skill","skill":"echo"}],"handlers":[{"id":"h","type":"skill","skill":"echo"}],"finally":[{"id":"f","type":"agent","agent":"x"}],"agents":{"a":{}},"sandbox":{"network":"none"},"inputs":{"s":{"secret":true}},"error_handling":{"default":"skip"}}"#), @r#"
     E090 1:82-1:92 "/handlers" `handlers` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E090 1:136-1:145 "/finally" `finally` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E080 1:180-1:183 "/finally/0/agent" the agent `x` does not exist
       hint: searched: `agents` of the definition, ./agents, built in
-    E090 1:204-1:212 "/skills" `skills` is not supported by this version
+    E090 1:204-1:213 "/sandbox" `sandbox` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
-    E090 1:281-1:289 "/inputs/s/secret" `secret` is not supported by this version
+    E090 1:248-1:256 "/inputs/s/secret" `secret` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     "#);
     assert_snapshot!(steps(r#"{"id":"q","type":"sequence","steps":[{"id":"c","type":"skill","skill":"echo"}]},
