@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Most turns of all loops together that begin in one go: the engine answers to nobody meanwhile.
-const MAX_TURNS_AT_ONCE: u32 = 200_000;
+const MAX_TURNS_AT_ONCE: u32 = 100_000;
 
 impl Run {
     /// Does what is to be done, and what follows from it, until nothing does; then looks whether the run is over.
