@@ -242,6 +242,7 @@ impl<'a> Dispatcher<'a> {
         {
             due.push(match timer.remove() {
                 Timer::Run => Event::RunTimedOut,
+                Timer::Step(id) => Event::AttemptStopping { id, reason: schemas::view::StopReason::Timeout },
                 Timer::Retry(id) => Event::RetryDue { id },
             });
         }

@@ -8,6 +8,7 @@ mod call;
 mod catalog;
 mod control;
 mod expression;
+mod inherit;
 mod library;
 mod limits;
 mod names;
@@ -30,10 +31,14 @@ mod unsupported;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 pub use agent::read_agent;
 pub use catalog::{AgentEntry, Agents, Catalog, SkillEntry};
+use inherit::Surroundings;
 pub use library::{Library, LibraryFile, Named};
 use names::Names;
 use order::Reader;
@@ -106,6 +111,7 @@ fn judge<'a>(
             outline: &outline,
             calls,
             standing,
+            surroundings: HashMap::new(),
             problems: &mut problems,
             lists: outline.lists(),
             awaits: Vec::new(),
@@ -128,6 +134,8 @@ struct Check<'a, 'p> {
     calls: &'p mut Calls<'a>,
     /// Where the definition stands.
     standing: Standing,
+    /// Of steps that hold others: what holds for those.
+    surroundings: HashMap<StepId, Surroundings>,
     names: Names<'a>,
     schemas: Schemas<'a>,
     /// Agents that the definition holds itself.

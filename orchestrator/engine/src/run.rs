@@ -21,6 +21,7 @@ mod rollback;
 mod scope;
 mod state;
 mod stop;
+mod timeout;
 mod view;
 mod workflow;
 
@@ -54,6 +55,8 @@ struct Moment<'a> {
     actions: &'a mut Vec<Action>,
     /// What is to be looked at before the call ends.
     todo: VecDeque<Job>,
+    /// Turns of loops that began in it.
+    turns: u32,
 }
 
 /// Something that may go on.
@@ -160,7 +163,7 @@ impl Run {
     /// Moves the run by one event, which the journal holds already, and says what is to be done now.
     pub fn apply(&mut self, event: &Event, now: Now) -> Vec<Action> {
         let mut actions = Vec::new();
-        let mut moment = Moment { now, actions: &mut actions, todo: VecDeque::new() };
+        let mut moment = Moment { now, actions: &mut actions, todo: VecDeque::new(), turns: 0 };
         match event {
             Event::RunCreated(_) => {}
             Event::RunStarted { isolation } => self.start(isolation, &mut moment),
@@ -235,7 +238,7 @@ impl Run {
     }
 
     fn attempt_stopping(&mut self, id: &AttemptId, reason: StopReason, moment: &mut Moment<'_>) {
-        let Some(live) = self.live.get(id) else { return };
+        let Some(live) = self.live.get(id) else { return self.group_stopping(id, reason, moment) };
         // The first reason wins.
         if self.instances[live.index()].stops(reason, moment.now) {
             moment.actions.push(Action::Terminate { id: id.clone(), reason, now: false });

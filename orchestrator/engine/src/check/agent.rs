@@ -9,7 +9,7 @@ use schemas::agent::{AgentFile, Guardrails, GuardrailsFile, Kind};
 
 pub use self::read::read_agent;
 use self::read::report_incomplete;
-use super::{AgentEntry, Check, limits, order::Reader, sandbox::Trust};
+use super::{AgentEntry, Check, inherit::Surroundings, limits, order::Reader, outline::Spot, sandbox::Trust};
 use crate::{
     diagnostic::codes::{
         ALL_TOOLS, BAD_AGENT, BAD_OUTPUT_SCHEMA, BAD_STEP_ID, HIDDEN_AGENT, MISSING_PRICE, UNKNOWN_AGENT,
@@ -85,12 +85,12 @@ impl<'a> Check<'a, '_> {
     }
 
     /// The call of the agent that a step names, as far as it can be planned.
-    pub(super) fn agent_call(&mut self, root: &'a Node, node: &'a Node, reader: Reader) -> Option<SkillCall> {
+    pub(super) fn agent_call(&mut self, root: &'a Node, node: &'a Node, spot: Spot) -> Option<SkillCall> {
+        let reader = Reader::Step(spot.step);
         let entry = self.agent_of(root, node);
         let inputs = node.get("inputs").map(|inputs| self.template(inputs, reader));
         let prompt = node.get("prompt").map(|prompt| self.template(prompt, reader));
-        let env = self.environment(node, reader);
-        let cwd = node.get("cwd").map(|cwd| self.template(cwd, reader));
+        let Surroundings { env, cwd } = self.surroundings(node, spot);
         let own_schema = node.get("output_schema");
         if let Some(schema) = own_schema {
             self.output_schema(schema);
@@ -98,7 +98,7 @@ impl<'a> Check<'a, '_> {
         let AgentEntry { file, folder } = entry?;
         let guardrails = self.guardrails(node, &file);
         let choice = sandbox_choice(&file, &guardrails);
-        let whole = root.get("resource_limits").map(limits::read).unwrap_or_default();
+        let whole = self.limits_around(root, node, spot);
         let own = node.get("resource_limits").map(limits::read).unwrap_or_default();
         let own = limits::tightest(&own, &Trust::of(node).limits());
         let limits = Limits { max_concurrent_steps: None, ..limits::tightest(&own, &whole) };
@@ -119,7 +119,7 @@ impl<'a> Check<'a, '_> {
             env,
             cwd,
             limits: self.shared(limits),
-            sandbox: self.sandbox(root, node, &choice),
+            sandbox: self.sandbox((root, node), spot, &choice),
         })
     }
 

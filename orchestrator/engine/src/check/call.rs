@@ -3,16 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Check, SkillEntry, duration, limits,
+    Check, SkillEntry, duration,
+    inherit::Surroundings,
+    limits,
     order::Reader,
     outline::Spot,
-    sandbox::{self, Trust},
+    sandbox::{self, Others, Trust},
 };
 use crate::{
     diagnostic::codes::{BAD_MANIFEST, BAD_VALUE, HIDDEN_SKILL, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
     expr::Program,
     load::{Node, nearest},
-    plan::{KillMode, Limits, OnCrash, Sandbox, SandboxChoice, SkillCall, Step, StepKind},
+    plan::{Limits, OnCrash, Sandbox, SandboxChoice, SkillCall, Step, StepKind},
     value::Template,
 };
 
@@ -33,12 +35,13 @@ impl<'a> Check<'a, '_> {
         let when = node.get("when").map(|when| self.condition(when, Reader::Step(spot.step)));
         let word = node.get("type").and_then(Node::as_text);
         if word == Some("agent") {
-            let call = self.agent_call(root, node, Reader::Step(spot.step));
+            let call = self.agent_call(root, node, spot);
             let assign = self.assignments(node, spot);
             let kind = StepKind::Skill(Box::new(call?));
             return self.planned(node, spot, Made { kind, when: when.flatten(), assign }, None);
         }
         if word != Some("skill") {
+            self.surround(node, spot);
             let kind = self.composite(root, node, spot);
             self.impossible_parts(node);
             let assign = self.assignments(node, spot);
@@ -47,8 +50,7 @@ impl<'a> Check<'a, '_> {
         let reader = Reader::Step(spot.step);
         let entry = self.skill_of(node);
         let inputs = self.inputs(node, entry, reader);
-        let env = self.environment(node, reader);
-        let cwd = node.get("cwd").map(|cwd| self.template(cwd, reader));
+        let Surroundings { env, cwd } = self.surroundings(node, spot);
         self.impossible_outputs(node);
         let assign = self.assignments(node, spot);
 
@@ -63,7 +65,7 @@ impl<'a> Check<'a, '_> {
                 &limits::tightest(&self.limits_around(root, node, spot), &Trust::of(node).limits()),
                 &entry.limits,
             )),
-            sandbox: self.sandbox(root, node, &entry.sandbox),
+            sandbox: self.sandbox((root, node), spot, &entry.sandbox),
         };
         let kind = StepKind::Skill(Box::new(call));
         self.planned(node, spot, Made { kind, when: when.flatten(), assign }, Some(entry))
@@ -77,6 +79,7 @@ impl<'a> Check<'a, '_> {
 
     /// What steps of all kinds have.
     fn planned(&self, node: &Node, spot: Spot, made: Made, entry: Option<&SkillEntry>) -> Option<Step> {
+        let inherited = self.inherited(node, spot);
         let own = node.get("resource_limits");
         let own_timeout =
             limits::least(duration(node, "timeout"), own.and_then(|own| duration(own, "max_execution_time")));
@@ -90,27 +93,25 @@ impl<'a> Check<'a, '_> {
             position: spot.position,
             background: spot.background,
             awaits: self.awaits.as_slice().into(),
-            kind: made.kind,
             when: made.when,
             outputs: outputs.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
             timeout: limits::least(
-                limits::least(own_timeout, Trust::of(node).timeout()),
+                limits::least(
+                    limits::least(own_timeout, inner_timeout(&made.kind)),
+                    Trust::of(node).timeout(),
+                ),
                 entry.and_then(|entry| entry.timeout),
             )
             .or_else(|| self.last_timeout(node, spot)),
-            idle_timeout: limits::least(
-                duration(node, "idle_timeout"),
-                entry.and_then(|entry| entry.idle_timeout),
-            ),
-            grace: duration(node, "grace")
-                .or_else(|| entry.and_then(|entry| entry.grace))
-                .unwrap_or(DEFAULT_GRACE),
+            idle_timeout: limits::least(inherited.idle_timeout, entry.and_then(|entry| entry.idle_timeout)),
+            grace: inherited.grace.or_else(|| entry.and_then(|entry| entry.grace)).unwrap_or(DEFAULT_GRACE),
             strategies: Box::default(),
             undo: None,
             is_row: false,
             assign: made.assign,
-            on_crash: on_crash(node, entry),
-            kill_mode: kill_mode(node),
+            kind: made.kind,
+            on_crash: inherited.on_crash.unwrap_or_else(|| on_crash(node, entry)),
+            kill_mode: inherited.kill_mode.unwrap_or_default(),
         })
     }
 
@@ -123,8 +124,15 @@ impl<'a> Check<'a, '_> {
     }
 
     /// A sandbox that is that of the step before is kept once.
-    pub(super) fn sandbox(&mut self, root: &Node, node: &Node, manifest: &SandboxChoice) -> Arc<Sandbox> {
-        let sandbox = sandbox::of_step(root, node, manifest, self.problems);
+    pub(super) fn sandbox(
+        &mut self,
+        (root, node): (&Node, &Node),
+        spot: Spot,
+        manifest: &SandboxChoice,
+    ) -> Arc<Sandbox> {
+        let holders = self.holders_sandbox(spot);
+        let others = Others { holders, manifest, outside: self.standing.sandbox.clone() };
+        let sandbox = sandbox::of_step(root, node, others, self.problems);
         if self.sandbox.as_deref() != Some(&sandbox) {
             self.sandbox = Some(Arc::new(sandbox));
         }
@@ -223,20 +231,20 @@ impl Check<'_, '_> {
     }
 }
 
-fn on_crash(step: &Node, entry: Option<&SkillEntry>) -> OnCrash {
-    match step.get("on_crash").and_then(Node::as_text) {
-        Some("fail") => OnCrash::Fail,
-        Some(_) => OnCrash::Rerun,
-        // An agent does not do the same thing twice.
-        None if step.get("type").and_then(Node::as_text) == Some("agent") => OnCrash::Fail,
-        None if entry.is_none_or(|entry| entry.idempotent) => OnCrash::Rerun,
-        None => OnCrash::Fail,
+/// The time that a workflow gives itself.
+fn inner_timeout(kind: &StepKind) -> Option<Duration> {
+    match kind {
+        StepKind::Workflow(called) => called.timeout,
+        StepKind::Skill(_)
+        | StepKind::Sequence(_)
+        | StepKind::Parallel(_)
+        | StepKind::Conditional(_)
+        | StepKind::Loop(_) => None,
     }
 }
 
-fn kill_mode(step: &Node) -> KillMode {
-    match step.get("kill_mode").and_then(Node::as_text) {
-        Some("leader") => KillMode::Leader,
-        Some(_) | None => KillMode::Group,
-    }
+/// What happens to a step whose engine died, where nobody says: an agent does not do the same thing twice.
+fn on_crash(step: &Node, entry: Option<&SkillEntry>) -> OnCrash {
+    let is_agent = step.get("type").and_then(Node::as_text) == Some("agent");
+    if is_agent || entry.is_some_and(|entry| !entry.idempotent) { OnCrash::Fail } else { OnCrash::Rerun }
 }

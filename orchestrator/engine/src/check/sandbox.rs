@@ -72,16 +72,25 @@ impl Trust {
     }
 }
 
-/// The sandbox of a step: what the step chose before its trust, the manifest and the definition.
-pub(super) fn of_step(
-    root: &Node,
-    step: &Node,
-    manifest: &SandboxChoice,
-    problems: &mut Problems,
-) -> Sandbox {
-    let of = |node: &Node| node.get("sandbox").map(read).unwrap_or_default();
+/// What a step or a definition chose.
+pub(super) fn chosen(node: &Node) -> SandboxChoice {
+    node.get("sandbox").map(read).unwrap_or_default()
+}
+
+/// The choices of others than the step itself, the first before the next.
+pub(super) struct Others<'a> {
+    /// Steps that hold it.
+    pub(super) holders: SandboxChoice,
+    pub(super) manifest: &'a SandboxChoice,
+    /// What the definition has around it.
+    pub(super) outside: SandboxChoice,
+}
+
+/// The sandbox of a step: what the step chose before its trust, what holds it, the manifest and the definition.
+pub(super) fn of_step(root: &Node, step: &Node, others: Others<'_>, problems: &mut Problems) -> Sandbox {
     let trust = Trust::of(step);
-    let sandbox = of(step).or(trust.choice()).or(manifest.clone()).or(of(root)).resolve();
+    let own = chosen(step).or(trust.choice()).or(others.holders);
+    let sandbox = own.or(others.manifest.clone()).or(chosen(root)).or(others.outside).resolve();
     if let Some(part) = unheld(&sandbox) {
         let place = [step, root].into_iter().find_map(|node| node.member("sandbox"));
         let span = place.map_or(step.span, |member| member.key_span);

@@ -3,7 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Check, Library, Named, declared_inputs, judge, library::LibraryFile, limits, order::Reader, outline::Spot,
+    Check, Library, Named, declared_inputs,
+    inherit::{Inherited, Surroundings},
+    judge,
+    library::LibraryFile,
+    limits,
+    order::Reader,
+    outline::Spot,
+    sandbox::chosen,
 };
 use crate::{
     diagnostic::{
@@ -11,7 +18,7 @@ use crate::{
         codes::{BAD_WORKFLOW_INPUT, BROKEN_WORKFLOW, DEEP_WORKFLOW, RECURSIVE_WORKFLOW, UNKNOWN_WORKFLOW},
     },
     load::{Node, in_words, nearest},
-    plan::{InputDeclaration, Limits, Step, StepId, StepKind, Subworkflow},
+    plan::{InputDeclaration, Limits, SandboxChoice, Step, StepId, StepKind, Subworkflow},
     value::Template,
 };
 
@@ -48,6 +55,10 @@ pub(super) struct Standing {
     pub(super) prefix: String,
     /// The limits of what stands around it.
     pub(super) limits: Limits,
+    /// What holds for everything inside.
+    pub(super) inherited: Inherited,
+    /// The sandbox, where nobody inside chooses.
+    pub(super) sandbox: SandboxChoice,
 }
 
 impl<'a> Calls<'a> {
@@ -125,8 +136,14 @@ impl<'a> Check<'a, '_> {
             holder: Some(spot.step),
             prefix,
             limits: self.limits_around(root, node, spot),
+            inherited: self.inherited(node, spot),
+            sandbox: chosen(node)
+                .or(self.holders_sandbox(spot))
+                .or(chosen(root))
+                .or(self.standing.sandbox.clone()),
         };
-        self.called(place, (index, file), standing, inputs)
+        let around = self.surroundings.get(&spot.step).cloned().unwrap_or_default();
+        self.called(place, (index, file), standing, (inputs, around))
     }
 
     /// Checks the file that is called. Its steps go behind those of this definition.
@@ -135,7 +152,7 @@ impl<'a> Check<'a, '_> {
         place: &Node,
         (index, file): (usize, &'a LibraryFile),
         standing: Standing,
-        inputs: Template,
+        (inputs, around): (Template, Surroundings),
     ) -> Option<StepKind> {
         let before = self.calls.take_called();
         self.calls.way.push(index);
@@ -161,6 +178,9 @@ impl<'a> Check<'a, '_> {
             version: plan.version,
             steps: plan.root,
             given: inputs,
+            env: around.env,
+            cwd: around.cwd,
+            timeout: plan.timeout,
             inputs: plan.inputs,
             readonly: plan.readonly,
             mutable: plan.mutable,

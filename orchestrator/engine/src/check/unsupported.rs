@@ -13,22 +13,8 @@ const KINDS: &[&str] = &[];
 /// Keys of steps, each with the values (compact JSON) that ask for nothing.
 const STEP_KEYS: &[(&str, &[&str])] = &[("secrets", &["[]"])];
 
-/// Keys of steps that hold others, likewise: they belong to what runs as processes.
-const GROUP_KEYS: &[(&str, &[&str])] = &[
-    ("inputs", &["{}"]),
-    ("timeout", &[]),
-    ("idle_timeout", &[]),
-    ("grace", &[]),
-    ("env", &["{}"]),
-    ("cwd", &[]),
-    ("kill_mode", &[]),
-    ("on_crash", &[]),
-    ("sandbox", &[]),
-    ("trust", &[r#""trusted""#]),
-];
-
-/// The limits that such steps may have.
-const GROUP_LIMITS: &[&str] = &["max_concurrent_steps"];
+/// Keys of steps that hold others, likewise.
+const GROUP_KEYS: &[(&str, &[&str])] = &[("trust", &[r#""trusted""#])];
 
 /// Keys of declared inputs, likewise.
 const INPUT_KEYS: &[(&str, &[&str])] = &[("secret", &["false"])];
@@ -53,10 +39,7 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
             keys(step.node, STEP_KEYS, problems);
             sandbox(step.node, problems);
             if !matches!(word, "skill" | "agent") {
-                // A workflow has inputs.
-                let table = if word == "workflow" { &GROUP_KEYS[1..] } else { GROUP_KEYS };
-                keys(step.node, table, problems);
-                group_limits(step.node, problems);
+                keys(step.node, GROUP_KEYS, problems);
             }
         }
     }
@@ -67,13 +50,6 @@ fn sandbox(node: &Node, problems: &mut Problems) {
     let parts = node.get("sandbox").map_or(&[][..], Node::members);
     let delegates = |member: &&Member| &*member.key == "delegate" && member.value.as_bool() == Some(true);
     parts.iter().filter(delegates).for_each(|member| one(member, problems));
-}
-
-fn group_limits(step: &Node, problems: &mut Problems) {
-    let limits = step.get("resource_limits").map_or(&[][..], Node::members);
-    for member in limits.iter().filter(|member| !GROUP_LIMITS.contains(&&*member.key)) {
-        one(member, problems);
-    }
 }
 
 fn keys(node: &Node, table: &[(&str, &[&str])], problems: &mut Problems) {

@@ -1,6 +1,6 @@
 //! The steps that hold others: what the plan knows of groups, branches and loops.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use schemas::json::Json;
 
@@ -119,6 +119,12 @@ pub struct Subworkflow {
     pub steps: Vec<StepId>,
     /// The inputs that it is given: what must give an object.
     pub given: Template,
+    /// Additional environment of its steps.
+    pub env: Vec<(String, Template)>,
+    /// Their working directory.
+    pub cwd: Option<Template>,
+    /// The time that it gives itself.
+    pub timeout: Option<Duration>,
     /// Its declared inputs by name.
     pub inputs: BTreeMap<String, InputDeclaration>,
     /// Its `context.readonly`.

@@ -47,6 +47,8 @@ pub enum Action {
 pub enum Timer {
     /// The run's own limit: `Event::RunTimedOut`.
     Run,
+    /// The limit of a step that holds others: `Event::AttemptStopping`, by its timeout.
+    Step(AttemptId),
     /// The wait for an attempt: `Event::RetryDue`.
     Retry(AttemptId),
 }

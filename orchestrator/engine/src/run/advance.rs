@@ -17,6 +17,9 @@ use crate::{
     value,
 };
 
+/// Most turns of all loops together that begin in one go: the engine answers to nobody meanwhile.
+const MAX_TURNS_AT_ONCE: u32 = 100_000;
+
 impl Run {
     /// Does what is to be done, and what follows from it, until nothing does; then looks whether the run is over.
     pub(super) fn advance(&mut self, moment: &mut Moment<'_>) {
@@ -160,6 +163,10 @@ impl Run {
                 Turns::While { condition, most } => self.next_while(id, condition, *most, moment),
             };
             let Some(next) = next else { return };
+            moment.turns += 1;
+            if moment.turns > MAX_TURNS_AT_ONCE {
+                return self.fail_group(id, too_busy(&self.step_of(id).name), moment);
+            }
             self.advance_turn(next, over, moment);
         }
     }
@@ -230,6 +237,14 @@ impl Run {
     fn lacking(&self, id: InstanceId) -> Option<String> {
         value::missing_output(&self.whole(id), &self.step_of(id).outputs)
     }
+}
+
+/// What loops do that turn and turn while nothing in them runs.
+fn too_busy(step: &str) -> Failure {
+    let limit = u64::from(MAX_TURNS_AT_ONCE);
+    let message = format!("loops made {limit} turns in a row in which no step ran");
+    let details = Details { limit: Some(limit), ..Details::default() };
+    Failure { details, ..failure(step, Code::MaxIterationsExceeded, message) }
 }
 
 fn too_often(step: &str, most: u32) -> Failure {

@@ -13,7 +13,7 @@ use schemas::{
 
 use super::{
     Job, Moment, Place, Run,
-    action::{Action, Notice, Spawn},
+    action::{Action, Notice, Spawn, Timer},
     aside::Aside,
     group::{Closing, Group, Past, Turn},
     locate::Reader,
@@ -237,18 +237,16 @@ impl Run {
         let run = &self.instances[id.index()];
         let scope = self.scope(Reader::Step(id));
         let call = self.plan.steps[run.step.index()].kind.skill();
-        let env = call.map_or(&[][..], |call| &call.env).iter();
-        let cwd = call.and_then(|call| call.cwd.as_ref());
+        let own = call.map_or(&[][..], |call| &call.env);
+        let (env, cwd) = self.environment(id, own, call.and_then(|call| call.cwd.as_ref()))?;
         Ok(Spawn {
             id: run.attempt_id(&self.plan),
             step: run.step,
             inputs: call.map_or_else(|| Ok(value::object(&[])), |call| call.inputs.fill(&scope))?,
             memory: run.memory(),
             context: scope.context(),
-            env: env
-                .map(|(name, value)| Ok((name.clone(), value.fill_text(&scope)?)))
-                .collect::<Result<_, FillError>>()?,
-            cwd: cwd.map(|cwd| cwd.fill_text(&scope)).transpose()?,
+            env,
+            cwd,
         })
     }
 
@@ -268,7 +266,10 @@ impl Run {
         self.start_instance(id, moment);
         self.group_mut(Some(id)).tries += 1;
         let attempt = self.instances[id.index()].attempt_id(&self.plan);
-        moment.actions.push(Action::Notice(Notice::StepStarted { id: attempt }));
+        moment.actions.push(Action::Notice(Notice::StepStarted { id: attempt.clone() }));
+        if let Some(after) = self.step_of(id).timeout {
+            moment.actions.push(Action::ArmTimer { timer: Timer::Step(attempt), after });
+        }
         moment.todo.push_back(Job::Advance(Place { owner: Some(id), turn: 0 }));
     }
 

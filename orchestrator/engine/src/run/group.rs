@@ -43,6 +43,10 @@ pub(super) struct Frame {
     pub(super) inputs: BTreeMap<String, Json>,
     /// Its mutable context: what it holds now.
     pub(super) mutable: BTreeMap<String, Json>,
+    /// Environment of its steps, with that of the workflows around.
+    pub(super) env: Vec<(String, String)>,
+    /// Their working directory, where it is not that of the run.
+    pub(super) cwd: Option<String>,
 }
 
 /// A child of a try before. It begins again where it stands, so that its attempts go on counting.

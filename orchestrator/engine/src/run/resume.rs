@@ -31,6 +31,7 @@ impl Run {
             Phase::Stopping { .. } | Phase::RollingBack { .. } | Phase::Finalizing { .. } => {}
         }
         self.arm_retries(moment);
+        self.arm_timeouts(moment);
         let in_flight: Vec<_> =
             self.order.iter().copied().flatten().filter(|id| self.instances[id.index()].is_live()).collect();
         self.live.clear();

@@ -5,6 +5,7 @@ mod assign;
 mod control;
 mod crash_points;
 mod data;
+mod inside;
 mod pairs;
 mod properties;
 mod resume;
@@ -207,7 +208,7 @@ fn told(action: &Action) -> String {
             format!("terminate {} {reason}{}", attempt(id), if *now { " now" } else { "" })
         }
         Action::ArmTimer { timer: super::Timer::Run, after } => format!("arm run {after:?}"),
-        Action::ArmTimer { timer: super::Timer::Retry(id), after } => {
+        Action::ArmTimer { timer: super::Timer::Step(id) | super::Timer::Retry(id), after } => {
             format!("arm {} {after:?}", attempt(id))
         }
         Action::Notice(notice) => told_notice(notice),

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     plan::{StepKind, Subworkflow},
-    value::{self, FillError},
+    value::{self, FillError, Template},
 };
 
 /// The values that a definition's references see.
@@ -27,6 +27,9 @@ pub(super) struct Values<'a> {
     given: Option<&'a BTreeMap<String, Json>>,
     pub(super) mutable: &'a BTreeMap<String, Json>,
 }
+
+/// Variables, and a working directory.
+type Environment = (Vec<(String, String)>, Option<String>);
 
 impl<'a> Values<'a> {
     /// A value of the readonly context.
@@ -106,15 +109,41 @@ impl Run {
     }
 
     pub(super) fn open_workflow(&mut self, id: InstanceId, called: &Subworkflow, moment: &mut Moment<'_>) {
-        let inputs = self.given(id, called);
+        let frame = self.frame_of(id, called);
         self.open(id, moment);
-        match inputs {
-            Ok(inputs) => {
-                let frame = Frame { inputs, mutable: called.mutable.clone() };
+        match frame {
+            Ok(frame) => {
                 self.group_mut(Some(id)).frame = Some(Box::new(frame));
             }
             Err(failure) => self.fail_group(id, *failure, moment),
         }
+    }
+
+    fn frame_of(&self, id: InstanceId, called: &Subworkflow) -> Result<Frame, Box<Failure>> {
+        let inputs = self.given(id, called)?;
+        let filled = self.environment(id, &called.env, called.cwd.as_ref());
+        let (env, cwd) =
+            filled.map_err(|error| failure(&self.step_of(id).name, error.code(), error.to_string()))?;
+        Ok(Frame { inputs, mutable: called.mutable.clone(), env, cwd })
+    }
+
+    /// Environment and directory of a step: its own, filled in, over those of the workflow to which it belongs.
+    pub(super) fn environment(
+        &self,
+        id: InstanceId,
+        own: &[(String, Template)],
+        cwd: Option<&Template>,
+    ) -> Result<Environment, FillError> {
+        let frame = self.workflow_around(id).and_then(|around| self.group(Some(around)).frame.as_deref());
+        let scope = self.scope(Reader::Step(id));
+        let mut env = frame.map(|frame| frame.env.clone()).unwrap_or_default();
+        for (name, value) in own {
+            let value = value.fill_text(&scope)?;
+            env.retain(|(known, _)| known != name);
+            env.push((name.clone(), value));
+        }
+        let cwd = cwd.map(|cwd| cwd.fill_text(&scope)).transpose()?;
+        Ok((env, cwd.or_else(|| frame.and_then(|frame| frame.cwd.clone()))))
     }
 
     /// The inputs of a workflow, defaults filled in; each must have the type that is declared.

@@ -495,8 +495,6 @@ fn sandboxes_that_cannot_be() {
       hint: the profiles `standard` and `strict` can hold it
     E090 6:29-6:36 "/steps/3/trust" `trust: untrusted` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
-    E090 6:49-6:58 "/steps/3/sandbox" `sandbox: none` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
     "#);
 }
 
