@@ -38,6 +38,7 @@ use crate::{
     control,
     dispatcher::{Dispatcher, Watcher, run_event},
     errors::{CommandError, Result},
+    secrets::Secrets,
     store::{
         home::{Home, RunDir},
         index::{Entry, Index},
@@ -55,6 +56,8 @@ pub struct Order {
     pub plan: Arc<Plan>,
     /// Inputs, context and options.
     pub created: RunCreated,
+    /// Its secrets: never written anywhere.
+    pub secrets: Rc<Secrets>,
     /// How it is driven.
     pub driving: Driving,
 }

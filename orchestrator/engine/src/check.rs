@@ -73,6 +73,7 @@ fn checked(definition: &Definition, catalog: &Catalog, stack: &Stack) -> (Option
             lists: outline.lists(),
             awaits: Vec::new(),
             guarded: Vec::new(),
+            hands_on: false,
         };
         check.plan(root)
     });
@@ -99,6 +100,8 @@ struct Check<'a, 'p> {
     awaits: Vec<StepId>,
     /// Steps of branches that the expression which is looked at may name.
     guarded: Vec<String>,
+    /// Whether secret inputs may stand in what is looked at: where they are handed on as they are.
+    hands_on: bool,
 }
 
 impl<'a> Check<'a, '_> {

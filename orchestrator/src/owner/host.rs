@@ -74,7 +74,7 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)
         Arc::clone(&order.plan),
         Path::new(&order.created.base).to_owned(),
         null.into(),
-        std::env::vars_os(),
+        Rc::clone(&order.secrets),
     );
     Ok((host, line))
 }

@@ -89,7 +89,8 @@ impl<'a> Check<'a, '_> {
         let entry = self.agent_of(root, node);
         let inputs = node.get("inputs").map(|inputs| self.template(inputs, reader));
         let prompt = node.get("prompt").map(|prompt| self.template(prompt, reader));
-        let env = self.environment(node, reader);
+        let env = self.handing_on(|check| check.environment(node, reader));
+        let secrets = self.secrets(node);
         let cwd = node.get("cwd").map(|cwd| self.template(cwd, reader));
         let own_schema = node.get("output_schema");
         if let Some(schema) = own_schema {
@@ -116,6 +117,7 @@ impl<'a> Check<'a, '_> {
             }))),
             inputs: Template::Object(members.into()),
             env,
+            secrets,
             cwd,
             limits: self.shared(limits),
             sandbox: sandbox(node).or_else(|| sandbox(root)).unwrap_or_default(),

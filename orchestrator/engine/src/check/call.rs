@@ -41,8 +41,9 @@ impl<'a> Check<'a, '_> {
         }
         let reader = Reader::Step(spot.step);
         let entry = self.skill_of(node);
-        let inputs = self.inputs(node, entry, reader);
-        let env = self.environment(node, reader);
+        let inputs = self.handing_on(|check| check.inputs(node, entry, reader));
+        let env = self.handing_on(|check| check.environment(node, reader));
+        let secrets = self.secrets(node);
         let cwd = node.get("cwd").map(|cwd| self.template(cwd, reader));
         self.impossible_outputs(node);
         let assign = self.assignments(node, spot);
@@ -54,6 +55,7 @@ impl<'a> Check<'a, '_> {
             target: entry.target.clone(),
             inputs,
             env,
+            secrets,
             cwd,
             limits: self.shared(tightest(root, &own_limits, entry)),
             sandbox: sandbox(root, node, entry),

@@ -9,6 +9,7 @@ mod generated;
 mod hostile;
 mod pages;
 mod plans;
+mod secrets;
 mod spec;
 mod strategies;
 mod yaml;

@@ -19,7 +19,7 @@ const HANDLING_KEYS: &[(&str, &[&str])] = &[("rollback", &[])];
 
 /// Keys of steps, likewise.
 const STEP_KEYS: &[(&str, &[&str])] =
-    &[("rollback", &["[]"]), ("secrets", &["[]"]), ("sandbox", PROFILES), ("trust", &[r#""trusted""#])];
+    &[("rollback", &["[]"]), ("sandbox", PROFILES), ("trust", &[r#""trusted""#])];
 
 /// Keys of steps that hold others, likewise: they belong to what runs as processes.
 const GROUP_KEYS: &[(&str, &[&str])] = &[
@@ -36,9 +36,6 @@ const GROUP_KEYS: &[(&str, &[&str])] = &[
 /// The limits that such steps may have.
 const GROUP_LIMITS: &[&str] = &["max_concurrent_steps"];
 
-/// Keys of declared inputs, likewise.
-const INPUT_KEYS: &[(&str, &[&str])] = &[("secret", &["false"])];
-
 /// The sandboxes that there are.
 const PROFILES: &[&str] =
     &[r#""none""#, r#""standard""#, r#"{"profile":"none"}"#, r#"{"profile":"standard"}"#, "{}"];
@@ -49,9 +46,6 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
     keys(root, TOP_KEYS, problems);
     if let Some(handling) = root.get("error_handling") {
         keys(handling, HANDLING_KEYS, problems);
-    }
-    for input in root.get("inputs").map_or(&[][..], Node::members) {
-        keys(&input.value, INPUT_KEYS, problems);
     }
     for step in outline.all() {
         let kind = step.node.get("type");

@@ -71,6 +71,8 @@ codes! {
     BAD_ZONE = "E045", "a time zone does not exist";
     BAD_TRIGGER_INPUT = "E046", "the inputs of a trigger do not fit";
     BAD_EXPRESSION = "E050", "an expression is not valid";
+    BAD_SECRET = "E056", "a secret cannot have this name";
+    SECRET_INPUT = "E057", "a secret input is not only handed on";
     READONLY_CONTEXT = "E060", "a step writes to a readonly key of the context";
     UNKNOWN_STRATEGY_STEP = "E070", "a strategy is given to no step";
     UNREACHED_STRATEGY = "E071", "a strategy is never reached";

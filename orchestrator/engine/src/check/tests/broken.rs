@@ -487,8 +487,6 @@ fn not_supported() {
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","async":true,"description":"","rollback":{"id":"u","type":"skill","skill":"echo"},"error_handling":{"strategy":"retry"},"secrets":["A"],"sandbox":"strict","trust":"untrusted"}"#), @r#"
     E090 4:71-4:81 "/steps/1/rollback" `rollback` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
-    E090 4:161-4:170 "/steps/1/secrets" `secrets` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
     E090 4:177-4:186 "/steps/1/sandbox" `sandbox: strict` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E090 4:196-4:203 "/steps/1/trust" `trust: untrusted` is not supported by this version
@@ -504,8 +502,6 @@ fn not_supported() {
     E090 1:204-1:212 "/skills" `skills` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E090 1:237-1:246 "/sandbox" `sandbox` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
-    E090 1:281-1:289 "/inputs/s/secret" `secret` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     "#);
     assert_snapshot!(steps(r#"{"id":"q","type":"sequence","steps":[{"id":"c","type":"skill","skill":"echo"}]},
