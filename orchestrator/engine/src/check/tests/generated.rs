@@ -59,6 +59,8 @@ impl Tape<'_> {
             Shape::Word(words) => json!(self.one_of(words)),
             Shape::Object(shape) => Value::Object(self.members(shape.keys.iter(), depth)),
             Shape::Tagged(shape) => self.tagged(shape, depth),
+            Shape::Nullable(_) if self.pick(4) == 3 => Value::Null,
+            Shape::Nullable(of) => self.value(of, depth),
             Shape::Map(of) => {
                 let count = self.pick(3);
                 (0..count).map(|index| (format!("k{index}"), self.value(of, depth))).collect()
