@@ -22,8 +22,13 @@ const SHAPE_CODES: [&str; 10] =
     ["E010", "E011", "E012", "E013", "E014", "E015", "E016", "E018", "E019", "E020"];
 
 /// Problems with these codes that the schema cannot see.
-const BEYOND_SCHEMA: [&str; 4] =
-    ["more than 1000 cores", "is too large", "the name of an output", "cannot be the name of an item"];
+const BEYOND_SCHEMA: [&str; 5] = [
+    "more than 1000 cores",
+    "is too large",
+    "the name of an output",
+    "cannot be the name of an item",
+    "cannot be another `retry`",
+];
 
 /// Choices, one after the other; at its end the first is taken.
 struct Tape<'a> {
