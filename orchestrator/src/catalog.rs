@@ -18,11 +18,7 @@ use workflow_engine::{
 
 use crate::{
     agents,
-    store::{
-        files,
-        home::{Home, RunDir},
-        names::SafeName,
-    },
+    store::{files, home::Home, names::SafeName},
 };
 
 /// Longest manifest that is read.
@@ -57,13 +53,13 @@ pub fn discover(definition: &Definition, beside: Option<&Path>, home: &Home, giv
     found
 }
 
-/// The skills of a run that exists, from the copies that were frozen with it. One without a copy that can be read
+/// The skills of a definition of a run that exists, from the copies in the folder that it was frozen in. One without a copy that can be read
 /// is stood in for, and so are agents: what is over needs no more than the name.
-pub fn frozen(definition: &Definition, run: &RunDir, manifests: &BTreeMap<String, String>) -> Catalog {
+pub fn frozen(definition: &Definition, folder: &Path, manifests: &BTreeMap<String, String>) -> Catalog {
     let mut catalog = builtins();
     catalog.agents = agents::stand_ins(&definition.agents());
     for (name, path) in manifests {
-        let copy = name.parse::<SafeName>().ok().map(|name| run.skill(&name));
+        let copy = name.parse::<SafeName>().ok().map(|name| folder.join(format!("skills/{name}.json")));
         let entry = copy.and_then(|copy| manifest(&files::read_capped(&copy, MANIFEST_MAX).ok()?, path).ok());
         if let Some(entry) = entry {
             catalog.skills.insert(name.clone(), entry);

@@ -2,6 +2,7 @@
 
 mod agents;
 mod completions;
+mod daemon;
 mod delete;
 mod detach;
 mod doctor;
@@ -71,6 +72,7 @@ enum Command {
     Validate(validate::Arguments),
     Delete(delete::Arguments),
     Schedule(schedule::Arguments),
+    Daemon(daemon::Arguments),
     Schema(schema::Arguments),
     Agents(agents::Arguments),
     Doctor(doctor::Arguments),
@@ -107,6 +109,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Validate(arguments) => validate::run(&arguments, &home()?),
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
         Command::Schedule(arguments) => schedule::run(&arguments, &home()?),
+        Command::Daemon(arguments) => daemon::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Agents(arguments) => agents::run(&arguments, &home()?),
         Command::Doctor(arguments) => doctor::run(&arguments, home),

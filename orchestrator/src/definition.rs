@@ -9,7 +9,7 @@ use std::{
 
 use schemas::{exit_code::ExitCode, json::Json};
 use workflow_engine::{
-    check::check,
+    check::check_with,
     diagnostic::{Diagnostic, Severity},
     load::{self, Syntax},
     plan::Plan,
@@ -18,6 +18,7 @@ use workflow_engine::{
 use crate::{
     catalog,
     errors::{CommandError, Result},
+    library::{self, Gathered},
     store::{definitions, home::Home, names::SafeName},
 };
 
@@ -43,6 +44,10 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
     /// External skills that the steps call: name to absolute path of the manifest.
     pub skills: BTreeMap<String, String>,
+    /// What it calls.
+    pub called: Gathered,
+    /// Problems of the files that it calls, by their index there.
+    pub called_problems: BTreeMap<usize, Vec<Diagnostic>>,
     /// What the text says, as JSON, where it is not JSON itself.
     pub json: Option<Json>,
 }
@@ -50,7 +55,18 @@ pub struct Checked {
 impl Checked {
     /// Whether there is an error, as opposed to warnings.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|problem| problem.severity == Severity::Error)
+        self.problems().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// What is wrong with it and with what it calls.
+    pub fn problems(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter().chain(self.called_problems.values().flatten())
+    }
+
+    /// The files that it calls and with which something is wrong.
+    pub fn called_problems(&self) -> impl Iterator<Item = (&Source, &[Diagnostic])> {
+        let problems = self.called_problems.iter().filter(|(_, problems)| !problems.is_empty());
+        problems.filter_map(|(index, problems)| Some((self.called.sources.get(*index)?, &problems[..])))
     }
 }
 
@@ -107,17 +123,32 @@ pub fn check_source(source: &Source, home: &Home, skills_dir: Option<&Path>) -> 
     let definition = match load::load(&source.text, source.syntax) {
         Ok(definition) => definition,
         Err(diagnostics) => {
-            return Checked { plan: None, diagnostics, skills: BTreeMap::new(), json: None };
+            return Checked {
+                plan: None,
+                diagnostics,
+                skills: BTreeMap::new(),
+                called: Gathered::default(),
+                called_problems: BTreeMap::new(),
+                json: None,
+            };
         }
     };
     let beside = source.path.as_deref().and_then(Path::parent);
     let found = catalog::discover(&definition, beside, home, skills_dir);
-    let (plan, diagnostics) = check(&definition, &found.catalog);
+    let called = library::gather(&definition, source, home, skills_dir);
+    let checked = check_with(&definition, &found.catalog, &called.library);
     let json = match source.syntax {
         Syntax::Json => None,
-        Syntax::Jsonc | Syntax::Yaml => plan.is_some().then(|| definition.to_json()),
+        Syntax::Jsonc | Syntax::Yaml => checked.plan.is_some().then(|| definition.to_json()),
     };
-    Checked { plan, diagnostics, skills: found.manifests, json }
+    Checked {
+        plan: checked.plan,
+        diagnostics: checked.diagnostics,
+        skills: found.manifests,
+        called,
+        called_problems: checked.library,
+        json,
+    }
 }
 
 /// A file over the cap is read to one byte beyond it, so that the loader refuses it with its own words.

@@ -9,12 +9,12 @@ use schemas::{
     json::Json,
     view::{RunStatus, RunView},
 };
-use workflow_engine::{check::check, load, plan::Plan, run::Run};
+use workflow_engine::{check::check_with, load, plan::Plan, run::Run};
 
 use crate::{
     catalog,
     errors::{CommandError, Result},
-    inputs,
+    inputs, library,
     store::{
         files,
         home::RunDir,
@@ -125,7 +125,7 @@ fn frozen_plan(dir: &RunDir, created: &RunCreated) -> Result<Arc<Plan>> {
     };
     // It is JSON; the copy of a definition with comments was once kept as it stood.
     let definition = load::load(&text, load::Syntax::Jsonc).map_err(|_| bad())?;
-    let catalog = catalog::frozen(&definition, dir, &created.skills);
-    let (plan, _) = check(&definition, &catalog);
-    plan.map(Arc::new).ok_or_else(bad)
+    let catalog = catalog::frozen(&definition, dir.path(), &created.skills);
+    let library = library::frozen(dir, created)?;
+    check_with(&definition, &catalog, &library).plan.map(Arc::new).ok_or_else(bad)
 }

@@ -16,6 +16,7 @@ pub mod errors;
 pub mod fold;
 pub mod inputs;
 pub mod launcher;
+pub mod library;
 pub mod mask;
 pub mod owner;
 pub mod schema;

@@ -128,6 +128,7 @@ fn create(home: &Home) -> OwnedRun {
         timeout_ms: None,
         max_concurrent_steps: None,
         skills: BTreeMap::new(),
+        called: schemas::journal::Called::default(),
     };
     run::create(home, &run::Frozen::default(), at(0), created).unwrap()
 }

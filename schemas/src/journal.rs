@@ -144,6 +144,38 @@ pub struct RunCreated {
     /// The external skills that the steps name, as they were found: name to absolute path of the manifest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skills: BTreeMap<String, String>,
+    /// The definitions that the definition calls, directly or by others.
+    #[serde(default, skip_serializing_if = "Called::is_empty")]
+    pub called: Called,
+}
+
+/// The definitions that a definition calls, directly or by others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Called {
+    /// The name that a step gives to the index in `files`.
+    pub names: BTreeMap<String, usize>,
+    /// All of them; the frozen copy of each lies in the run's directory under its index.
+    pub files: Vec<CalledFile>,
+}
+
+impl Called {
+    /// Whether it calls none.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+}
+
+/// A definition that another one calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CalledFile {
+    /// The file from which it came, as an absolute path.
+    pub source: String,
+    /// The definitions that it calls itself, likewise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, usize>,
+    /// The external skills that its steps name, as they were found: name to absolute path of the manifest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skills: BTreeMap<String, String>,
 }
 
 /// How an attempt ended, and what it used.

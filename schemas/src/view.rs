@@ -254,6 +254,10 @@ pub struct StepView {
     pub iteration: Vec<u32>,
     /// Id of the step that holds it.
     pub parent: Option<String>,
+    /// Of a step of a sub-workflow: the ids of the workflow steps around it, with dots between them. With it the id is
+    /// unique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
     /// When its first attempt started.
     pub started_at: Option<Timestamp>,
     /// When it ended.
@@ -271,6 +275,14 @@ pub struct StepView {
     pub retry_at: Option<Timestamp>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptView>,
+}
+
+impl StepView {
+    /// Its id behind those of the workflow steps around it: unique in the run but for turns of loops.
+    pub fn full_name(&self) -> String {
+        let within = self.within.as_ref().map(|within| format!("{within}.")).unwrap_or_default();
+        format!("{within}{}", self.id)
+    }
 }
 
 /// One undo step.

@@ -265,6 +265,14 @@ impl Fixture {
         code
     }
 
+    /// Kills a detached engine with SIGKILL, and waits until it is gone.
+    #[track_caller]
+    pub fn kill_process(&self, pid: u32) {
+        self.killed.borrow_mut().push(pid);
+        assert!(processes::send(pid, Signal::SIGKILL), "it has gone already");
+        wait::eventually("it is gone", LONG, || self.processes().iter().all(|process| process.pid != pid));
+    }
+
     /// The cgroups that killed engines left.
     pub fn cgroups_of_killed(&self) -> Vec<PathBuf> {
         cgroups::left_by(&self.killed.borrow())

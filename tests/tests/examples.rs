@@ -138,6 +138,18 @@ fn counter_counts_in_the_context() {
 }
 
 #[test]
+fn sub_workflows_greet() {
+    let greet = |line: &str| json!({"greet": {"line": line, "words": 2}});
+    assert_eq!(
+        completed("sub-workflows.json", &[]),
+        json!({"first": "good morning ann", "words": 2, "others": [greet("hello bob"), greet("hello eve")]})
+    );
+    let fixture = Fixture::new();
+    let view = run(&fixture, "called/greet.json", &["--input", "who=you"]).exits(0).json();
+    assert_eq!(view["outputs"]["line"], "hello you");
+}
+
+#[test]
 fn control_flow_has_the_forms_of_the_guide() {
     let shown = completed("control-flow.json", &[]);
     let greeting = |index: u32, name: &str| json!({"greet": {"line": format!("{index}: hello {name}")}});

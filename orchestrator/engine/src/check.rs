@@ -7,6 +7,7 @@ mod call;
 mod catalog;
 mod control;
 mod expression;
+mod library;
 mod limits;
 mod names;
 mod near;
@@ -17,6 +18,7 @@ mod resolve;
 mod schema;
 mod secrets;
 mod strategy;
+mod subworkflow;
 mod template;
 mod text_skill;
 mod trigger;
@@ -29,11 +31,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub use agent::read_agent;
 pub use catalog::{AgentEntry, Agents, Catalog, SkillEntry};
+pub use library::{Library, LibraryFile, Named};
 use names::Names;
 use order::Reader;
 use outline::Outline;
 use schema::Schemas;
 pub use secrets::is_secret_name;
+use subworkflow::{Calls, Standing};
 pub use text_skill::over_inputs;
 
 use crate::{
@@ -44,31 +48,57 @@ use crate::{
     value::Template,
 };
 
-/// Checks a definition against the skills that there are. The plan is there exactly when no error is.
-pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<Diagnostic>) {
-    match on_big_stack(|stack| checked(definition, catalog, stack)) {
-        Ok(checked) => checked,
-        Err(error) => (None, vec![Diagnostic::new(BAD_EXPRESSION, 0..0, error.to_string())]),
-    }
+/// What a check found.
+#[derive(Debug)]
+pub struct Checked {
+    /// The plan; there exactly when there is no error.
+    pub plan: Option<Plan>,
+    /// What is wrong with the definition.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What is wrong with the files of the library that it calls, by their index.
+    pub library: BTreeMap<usize, Vec<Diagnostic>>,
 }
 
-/// All of the check is on the stack that expressions need: most definitions have some.
-fn checked(definition: &Definition, catalog: &Catalog, stack: &Stack) -> (Option<Plan>, Vec<Diagnostic>) {
+/// Checks a definition against the skills that there are, and with it those that it calls.
+pub fn check_with(definition: &Definition, catalog: &Catalog, library: &Library) -> Checked {
+    let mut calls = Calls::new(library);
+    let judged = on_big_stack(|stack| judge(definition, catalog, (&mut calls, Standing::default()), stack));
+    let (plan, diagnostics) =
+        judged.unwrap_or_else(|error| (None, vec![Diagnostic::new(BAD_EXPRESSION, 0..0, error.to_string())]));
+    Checked { plan, diagnostics, library: calls.into_found() }
+}
+
+/// Checks a definition that calls no other.
+pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<Diagnostic>) {
+    let checked = check_with(definition, catalog, &Library::default());
+    (checked.plan, checked.diagnostics)
+}
+
+/// Checks one definition where it stands. All of it is on the stack that expressions need: most definitions have some.
+fn judge<'a>(
+    definition: &'a Definition,
+    catalog: &'a Catalog,
+    (calls, standing): (&mut Calls<'a>, Standing),
+    stack: &Stack,
+) -> (Option<Plan>, Vec<Diagnostic>) {
     let mut problems = definition.problems.clone();
     let root = &definition.root;
     let plan = root.is_object().then(|| {
-        let outline = Outline::new(root);
+        let outline = Outline::new(root, standing.base);
+        calls.number(outline.count());
         unsupported::report(root, &outline, &mut problems);
         trigger::report(root, &mut problems);
         let mut check = Check {
             definition,
             catalog,
             stack,
-            names: Names::new(root, &outline, catalog),
+            names: Names::new(root, &outline, catalog, calls),
             schemas: Schemas::default(),
             inline: BTreeMap::new(),
             limits: None,
             outline: &outline,
+            calls,
+            standing,
             problems: &mut problems,
             lists: outline.lists(),
             awaits: Vec::new(),
@@ -87,6 +117,10 @@ struct Check<'a, 'p> {
     catalog: &'a Catalog,
     stack: &'p Stack,
     outline: &'p Outline<'a>,
+    /// What the definition calls.
+    calls: &'p mut Calls<'a>,
+    /// Where the definition stands.
+    standing: Standing,
     names: Names<'a>,
     schemas: Schemas<'a>,
     /// Agents that the definition holds itself.
@@ -123,7 +157,8 @@ impl<'a> Check<'a, '_> {
         let default_strategy = self.default_strategy(root);
         let outputs = self.outputs(root);
         let limits = root.get("resource_limits");
-        let steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
+        let mut steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
+        steps.extend(self.calls.take_called());
         Some(Plan {
             name: root.get("name")?.as_text()?.to_owned(),
             version: root.get("version")?.as_text()?.to_owned(),

@@ -9,6 +9,7 @@ pub mod load;
 pub mod plan;
 pub mod queue;
 pub mod run;
+pub mod scheduler;
 pub mod units;
 pub mod value;
 pub mod verdict;

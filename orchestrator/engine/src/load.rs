@@ -67,6 +67,16 @@ impl Definition {
         skills
     }
 
+    /// Names of the workflows that its steps call, wherever they stand, in the order of the text.
+    pub fn workflows(&self) -> Vec<&str> {
+        let mut workflows = Vec::new();
+        shape::each_step(&self.root, &mut |step, _| {
+            let is_call = step.get("type").and_then(Node::as_text) == Some("workflow");
+            workflows.extend(step.get("workflow").filter(|_| is_call).and_then(Node::as_text));
+        });
+        workflows
+    }
+
     /// Names of the agents that its steps run and that it does not hold itself, in the order of the text.
     pub fn agents(&self) -> Vec<&str> {
         let inline = self.root.get("agents");

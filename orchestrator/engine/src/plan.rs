@@ -14,7 +14,7 @@ use schemas::{
 };
 
 pub use self::{
-    control::{Branch, Conditional, Loop, Parallel, Turns, WaitFor},
+    control::{Branch, Conditional, Loop, Parallel, Subworkflow, Turns, WaitFor},
     strategy::{Act, Backoff, Final, Jitter, Retry, Scale, Strategy, Trigger, seed},
 };
 use crate::{expr::Program, units::Bytes, value::Template};
@@ -150,7 +150,8 @@ fn is_number(text: &str) -> bool {
 /// One step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// The id that people gave it.
+    /// The id that people gave it; of a step of a sub-workflow behind those of the workflow steps around it, with
+    /// dots between them (no id has one): unique in the run.
     pub name: String,
     /// The composite that holds it.
     pub parent: Option<StepId>,
@@ -182,6 +183,18 @@ pub struct Step {
     pub kill_mode: KillMode,
 }
 
+impl Step {
+    /// The id that people gave it.
+    pub fn id(&self) -> &str {
+        self.name.rsplit('.').next().unwrap_or(&self.name)
+    }
+
+    /// The name of the workflow step around it, if it belongs to a sub-workflow.
+    pub fn within(&self) -> Option<&str> {
+        self.name.rsplit_once('.').map(|(within, _)| within)
+    }
+}
+
 /// What a step does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepKind {
@@ -195,6 +208,8 @@ pub enum StepKind {
     Conditional(Box<Conditional>),
     /// Runs its body again and again.
     Loop(Box<Loop>),
+    /// Runs another definition.
+    Workflow(Box<Subworkflow>),
 }
 
 impl StepKind {
@@ -207,6 +222,7 @@ impl StepKind {
             Self::Parallel(_) => "parallel",
             Self::Conditional(_) => "conditional",
             Self::Loop(_) => "loop",
+            Self::Workflow(_) => "workflow",
         }
     }
 
@@ -214,7 +230,11 @@ impl StepKind {
     pub fn skill(&self) -> Option<&SkillCall> {
         match self {
             Self::Skill(call) => Some(call),
-            Self::Sequence(_) | Self::Parallel(_) | Self::Conditional(_) | Self::Loop(_) => None,
+            Self::Sequence(_)
+            | Self::Parallel(_)
+            | Self::Conditional(_)
+            | Self::Loop(_)
+            | Self::Workflow(_) => None,
         }
     }
 }

@@ -20,6 +20,7 @@ mod scope;
 mod state;
 mod stop;
 mod view;
+mod workflow;
 
 #[cfg(test)]
 mod tests;

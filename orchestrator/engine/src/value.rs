@@ -12,7 +12,7 @@ use schemas::json::Json;
 
 pub use fill::{FillError, Scope};
 pub use outputs::{missing_output, output, outputs_object};
-pub use select::{elements, select, single_member};
+pub use select::{elements, members, select, single_member};
 pub use splice::{array, object, text_form};
 
 use crate::{expr::Program, plan::StepId};

@@ -268,7 +268,7 @@ fn environment(host: &Host, spawn: &Spawn, call: &SkillCall, task: &Task) -> Vec
     }
     let mut env = host.environment().to_vec();
     let own = [
-        ("WORKFLOW_STEP_ID", Some(spawn.id.step.clone())),
+        ("WORKFLOW_STEP_ID", Some(host.plan.steps[spawn.step.index()].id().to_owned())),
         ("WORKFLOW_ATTEMPT", Some(spawn.id.attempt.to_string())),
         ("WORKFLOW_WORK_DIR", task.work_dir.as_ref().map(|path| path.to_string_lossy().into_owned())),
         ("WORKFLOW_MEMORY_LIMIT", call.limits.memory.map(|bytes| bytes.0.to_string())),

@@ -158,7 +158,7 @@ fn envelope(host: &Host, spawn: &Spawn, work_dir: &Path) -> Vec<u8> {
     let members = [
         ("v", number(1)),
         ("run_id", text(&host.run.id().to_string())),
-        ("step_id", text(&spawn.id.step)),
+        ("step_id", text(host.plan.steps[spawn.step.index()].id())),
         ("attempt", number(spawn.id.attempt)),
         ("inputs", spawn.inputs.clone()),
         ("context", spawn.context.clone()),

@@ -77,16 +77,23 @@ fn streams() -> impl clap::builder::TypedValueParser<Value = Stream> {
     words.try_map(|word| Stream::ALL.iter().find(|stream| stream.as_str() == word).copied().ok_or("unknown"))
 }
 
+/// Whether a step is meant: by its id, or by the one that is unique in the run (`call.inner`).
+fn is_named(step: &str, wanted: &str) -> bool {
+    step == wanted || step.rsplit('.').next() == Some(wanted)
+}
+
 impl Wanted {
     /// Whether a stream of an attempt is to be read at all.
     fn reads(&self, step: &str, attempt: u32, stream: Stream) -> bool {
-        self.step.as_deref().is_none_or(|wanted| wanted == step)
+        self.step.as_deref().is_none_or(|wanted| is_named(step, wanted))
             && self.attempt.is_none_or(|wanted| wanted == attempt)
             && self.stream.is_none_or(|wanted| wanted == stream)
     }
 
     fn has(&self, line: &LogLine) -> bool {
-        (self.step.is_none() || self.step == line.step)
+        self.step
+            .as_deref()
+            .is_none_or(|wanted| line.step.as_deref().is_some_and(|step| is_named(step, wanted)))
             && (self.attempt.is_none() || self.attempt == line.attempt)
             && self.stream.is_none_or(|wanted| wanted == line.stream)
             && self.since.is_none_or(|since| line.ts >= since)
@@ -116,7 +123,9 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
 /// A step that the run does not have is a mistake, one that did not run yet is not.
 fn check_step(dir: &RunDir, wanted: &str) -> Result<()> {
     let view = fold::current_view(dir)?;
-    if view.steps.iter().any(|step| step.id == wanted) || view.rollback.iter().any(|undo| undo.id == wanted) {
+    if view.steps.iter().any(|step| step.id == wanted || step.full_name() == wanted)
+        || view.rollback.iter().any(|undo| undo.id == wanted)
+    {
         return Ok(());
     }
     let wanted: String = wanted.chars().take(64).collect();

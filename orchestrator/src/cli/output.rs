@@ -5,9 +5,10 @@ use std::{path::Path, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use schemas::exit_code::ExitCode;
 use serde::Serialize;
-use workflow_engine::units;
+use workflow_engine::{load, units};
 
 use crate::{
+    definition::{Checked, Source},
     errors::{CommandError, Result},
     ui,
 };
@@ -21,6 +22,15 @@ pub(super) fn text(text: &str) -> Result<()> {
 pub(super) fn json(document: &impl Serialize) -> Result<()> {
     let printed = serde_json::to_string_pretty(document).map_err(|error| engine_error(&error))?;
     text(&(printed + "\n"))
+}
+
+/// Says what is wrong with a definition, and with those that it calls.
+pub(super) fn problems(source: &Source, checked: &Checked) {
+    let own = Some((source, &checked.diagnostics[..])).filter(|(_, problems)| !problems.is_empty());
+    for (file, problems) in own.into_iter().chain(checked.called_problems()) {
+        let text = load::display_text(&file.text);
+        ui::say(&ui::diagnostics::render(&file.name, &text, problems));
+    }
 }
 
 /// An error that is not the caller's: the disk, the kernel.

@@ -16,14 +16,15 @@ use super::{
     progress::{Progress, Shape},
 };
 use crate::{
-    catalog, config,
+    catalog,
+    cli::output,
+    config,
     definition::{self, Source},
     errors::{CommandError, Result},
     inputs::{self, Given, Values},
     owner::{self, Created, Driving, Order},
     secrets::Secrets,
     store::{home::Home, names::RunId, run::Frozen},
-    ui,
 };
 
 /// Run a workflow to its end.
@@ -88,14 +89,14 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     }
     let source = definition::read(&arguments.definition, home)?;
     let checked = definition::check_source(&source, home, arguments.skills_dir.as_deref());
-    if !checked.diagnostics.is_empty() {
-        let text = workflow_engine::load::display_text(&source.text);
-        ui::say(&ui::diagnostics::render(&source.name, &text, &checked.diagnostics));
-    }
+    output::problems(&source, &checked);
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
     let id = arguments.run_id.unwrap_or_else(RunId::generate);
     let Values { stored, secret } = inputs::resolve(&plan, &arguments.given)?;
-    let created = created(arguments, &source, &plan, id, stored, checked.skills)?;
+    let created = RunCreated {
+        called: checked.called.called(),
+        ..created(arguments, &source, &plan, id, stored, checked.skills)?
+    };
     let driving = Driving {
         cgroup_base: arguments.cgroup_base.clone(),
         detached: arguments.detached,
@@ -108,10 +109,11 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     }
     order.secrets = Rc::new(Secrets::gather(home, &order.driving.config, &order.plan, secret)?);
     owner::refuse_unheld(&order)?;
-    let skills = catalog::texts(&order.created.skills);
-    let skills = skills.map_err(|fault| CommandError::from_error(ExitCode::Engine, &fault))?;
+    let unread = |fault| CommandError::from_error(ExitCode::Engine, &fault);
+    let skills = catalog::texts(&order.created.skills).map_err(unread)?;
+    let called = checked.called.frozen().map_err(unread)?;
     let definition = checked.json.map_or(source.text, |json| json.as_str().as_bytes().to_vec());
-    let created = owner::create(home, &order, &Frozen { definition, skills })?;
+    let created = owner::create(home, &order, &Frozen { definition, skills, called })?;
     if arguments.detached {
         detach::let_go(id)?;
     }
@@ -159,6 +161,7 @@ fn created(
         timeout_ms: arguments.timeout.map(units::millis),
         max_concurrent_steps: arguments.max_concurrent_steps,
         skills,
+        called: schemas::journal::Called::default(),
     })
 }
 

@@ -14,7 +14,7 @@ use workflow_engine::{
 
 use super::output;
 use crate::{
-    definition::{self, Checked, Source},
+    definition::{self, Source},
     errors::Result,
     store::home::Home,
     ui::{self, diagnostics},
@@ -51,13 +51,20 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
             }
         };
         let checked = definition::check_source(&source, home, None);
-        let refused = if arguments.strict { !checked.diagnostics.is_empty() } else { checked.has_errors() };
+        let refused =
+            if arguments.strict { checked.problems().next().is_some() } else { checked.has_errors() };
         validation.valid &= !refused;
         let file = file_name(name, &source);
         if arguments.json {
             validation.files.push(described(file, &source.text, &checked.diagnostics));
+            for (called, problems) in checked.called_problems() {
+                validation.files.push(described(called.name.clone(), &called.text, problems));
+            }
         } else {
-            output::text(&drawn(&file, &source, &checked))?;
+            output::text(&drawn(&file, &source, &checked.diagnostics))?;
+            for (called, problems) in checked.called_problems() {
+                output::text(&drawn(&called.name, called, problems))?;
+            }
         }
     }
     validation.valid &= unread.is_none();
@@ -78,9 +85,9 @@ fn file_name(name: &str, source: &Source) -> String {
     }
 }
 
-fn drawn(file: &str, source: &Source, checked: &Checked) -> String {
-    let drawn = diagnostics::render(file, &load::display_text(&source.text), &checked.diagnostics);
-    let found = diagnostics::count(&checked.diagnostics).unwrap_or_else(|| "no problems".to_owned());
+fn drawn(file: &str, source: &Source, problems: &[Diagnostic]) -> String {
+    let drawn = diagnostics::render(file, &load::display_text(&source.text), problems);
+    let found = diagnostics::count(problems).unwrap_or_else(|| "no problems".to_owned());
     format!("{drawn}{}: {found}\n", ui::text::escape(file))
 }
 

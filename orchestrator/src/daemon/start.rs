@@ -50,6 +50,19 @@ pub fn start(home: &Home, schedule: &Schedule, run: RunId, at: Timestamp) -> Res
     ))
 }
 
+/// Goes on with an interrupted run, as an engine of its own.
+pub fn resume(home: &Home, run: RunId) -> Result<Child> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("q").args(["workflow", "--home"]).arg(home.path()).args([
+        "resume",
+        &run.to_string(),
+        "--detached",
+    ]);
+    command.env_remove("NOTIFY_SOCKET");
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().map_err(|error| CommandError::from_error(ExitCode::Engine, &error))
+}
+
 /// The first bytes of a stream that is read to its end.
 fn beginning(mut stream: impl io::Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -70,6 +83,7 @@ fn command(home: &Home, schedule: &Schedule, run: RunId, at: Timestamp) -> Comma
         .args(["--detached", "--inputs", "/dev/stdin"])
         .args(["--run-id", &run.to_string(), "--trigger", &format!("schedule:{}", schedule.id)])
         .args(["--scheduled-at", &at.to_string()])
+        .env_remove("NOTIFY_SOCKET")
         .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

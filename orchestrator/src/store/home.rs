@@ -178,14 +178,14 @@ impl RunDir {
         self.path.join("definition.json")
     }
 
-    /// `skills/`: the frozen manifests.
-    pub fn skills(&self) -> PathBuf {
-        self.path.join("skills")
+    /// `called/`: the frozen copies of what the definition calls.
+    pub fn all_called(&self) -> PathBuf {
+        self.path.join("called")
     }
 
-    /// `skills/<name>.json`: the frozen manifest of an external skill.
-    pub fn skill(&self, name: &SafeName) -> PathBuf {
-        self.path.join(format!("skills/{name}.json"))
+    /// `called/<index>`: a folder with the frozen copies of a definition that the definition calls.
+    pub fn called(&self, index: usize) -> PathBuf {
+        self.all_called().join(index.to_string())
     }
 
     /// `journal.jsonl`: the truth, and the lock of its owner.
@@ -252,8 +252,11 @@ impl AttemptDir {
 /// `<step>/<attempt>`, or `<step>@<i>.<j>/<attempt>` inside loops: `@` is in no name, so that no two
 /// attempts meet.
 fn attempt_path(id: &AttemptId) -> Result<String, names::Error> {
-    let step: SafeName = id.step.parse()?;
-    let mut path = step.as_str().to_owned();
+    // The ids of the workflow steps around it stand before it, each with a dot behind.
+    for part in id.step.split('.') {
+        part.parse::<SafeName>()?;
+    }
+    let mut path = id.step.clone();
     for (depth, index) in id.turn.iter().enumerate() {
         let separator = if depth == 0 { '@' } else { '.' };
         write!(path, "{separator}{index}").expect("writing to a String does not fail");
@@ -309,6 +312,8 @@ mod tests {
         check_attempt("a", &[], Some("steps/a/2"));
         check_attempt("a", &[0], Some("steps/a@0/2"));
         check_attempt("a", &[3, 14], Some("steps/a@3.14/2"));
+        check_attempt("call.inner", &[3], Some("steps/call.inner@3/2"));
+        check_attempt("call..inner", &[], None);
         check_attempt("a@3", &[14], None);
         check_attempt("..", &[], None);
         check_attempt("../../x", &[], None);

@@ -21,6 +21,10 @@ use super::{
 /// How the names of directories begin that are being removed.
 const GRAVE: &str = ".deleted-";
 
+/// Names of what stands in the folder of a frozen definition.
+const DEFINITION: &str = "definition.json";
+const SKILLS: &str = "skills";
+
 /// Longest file that a run is frozen with.
 const FROZEN_MAX: u64 = 16 * 1024 * 1024;
 
@@ -62,6 +66,8 @@ pub struct Frozen {
     pub definition: Vec<u8>,
     /// The manifests of its external skills.
     pub skills: BTreeMap<SafeName, Vec<u8>>,
+    /// The definitions that it calls, directly or by others; those call none here.
+    pub called: Vec<Frozen>,
 }
 
 /// Makes a run: its directory, what is frozen with it, and the journal with the event of its creation. All of
@@ -81,13 +87,17 @@ pub fn create(home: &Home, frozen: &Frozen, now: Now, created: RunCreated) -> Re
 fn fill(home: &Home, dir: &RunDir, frozen: &Frozen, created: (Now, Event)) -> Result<OwnedRun, Error> {
     let lock = RunLock::create(dir)?;
     let mut journal = Writer::create(dir, &lock)?;
-    freeze(&dir.definition(), &frozen.definition)?;
-    if !frozen.skills.is_empty() {
-        files::make_dir(&dir.skills())?;
-        for (name, text) in &frozen.skills {
-            freeze(&dir.skill(name), text)?;
+    freeze_in(dir.path(), frozen)?;
+    if !frozen.called.is_empty() {
+        let all = dir.all_called();
+        files::make_dir(&all)?;
+        for (index, called) in frozen.called.iter().enumerate() {
+            let folder = dir.called(index);
+            files::make_dir(&folder)?;
+            freeze_in(&folder, called)?;
+            files::sync_dir(&folder)?;
         }
-        files::sync_dir(&dir.skills())?;
+        files::sync_dir(&all)?;
     }
     journal.append(&[created])?;
     // The first commit cannot go into the reserve: there is none before it.
@@ -99,22 +109,48 @@ fn fill(home: &Home, dir: &RunDir, frozen: &Frozen, created: (Now, Event)) -> Re
 
 /// What a run was frozen with, for another one.
 pub fn frozen(dir: &RunDir) -> Result<Frozen, Fault> {
-    let definition = files::read_capped(&dir.definition(), FROZEN_MAX)?;
-    let mut skills = BTreeMap::new();
-    let path = dir.skills();
+    let mut frozen = frozen_in(dir.path())?;
+    for index in 0.. {
+        let folder = dir.called(index);
+        if !folder.exists() {
+            break;
+        }
+        frozen.called.push(frozen_in(&folder)?);
+    }
+    Ok(frozen)
+}
+
+fn frozen_in(folder: &Path) -> Result<Frozen, Fault> {
+    let definition = files::read_capped(&folder.join(DEFINITION), FROZEN_MAX)?;
+    let mut frozen = Frozen { definition, ..Frozen::default() };
+    let path = folder.join(SKILLS);
     let entries = match std::fs::read_dir(&path) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Frozen { definition, skills }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(frozen),
         Err(error) => return Err(fault("list", &path)(error)),
     };
     for entry in entries {
         let file = entry.map_err(fault("list", &path))?.path();
         let name = file.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
         if let Some(name) = name {
-            skills.insert(name, files::read_capped(&file, FROZEN_MAX)?);
+            frozen.skills.insert(name, files::read_capped(&file, FROZEN_MAX)?);
         }
     }
-    Ok(Frozen { definition, skills })
+    Ok(frozen)
+}
+
+/// Freezes one definition with its manifests.
+fn freeze_in(folder: &Path, frozen: &Frozen) -> Result<(), Fault> {
+    freeze(&folder.join(DEFINITION), &frozen.definition)?;
+    if frozen.skills.is_empty() {
+        return Ok(());
+    }
+    let skills = folder.join(SKILLS);
+    files::make_dir(&skills)?;
+    for (name, text) in &frozen.skills {
+        freeze(&skills.join(format!("{name}.json")), text)?;
+    }
+    files::sync_dir(&skills)
 }
 
 fn freeze(path: &Path, text: &[u8]) -> Result<(), Fault> {
@@ -173,7 +209,8 @@ mod tests {
     fn create_in(home: &Home) -> Result<OwnedRun, Error> {
         let (now, Event::RunCreated(created)) = fixture::created() else { unreachable!("it is one") };
         let skills = BTreeMap::from([("s".parse().unwrap(), b"[]".to_vec())]);
-        create(home, &Frozen { definition: b"{}".to_vec(), skills }, now, *created)
+        let called = vec![Frozen { definition: b"{}".to_vec(), skills: skills.clone(), called: Vec::new() }];
+        create(home, &Frozen { definition: b"{}".to_vec(), skills, called }, now, *created)
     }
 
     fn read(run: &RunDir) -> Vec<Record> {
@@ -185,7 +222,7 @@ mod tests {
         let (_dir, home) = home();
         let mut run = create_in(&home).unwrap();
         assert_eq!(std::fs::read(run.dir.definition()).unwrap(), b"{}");
-        assert_eq!(std::fs::read(run.dir.skill(&"s".parse().unwrap())).unwrap(), b"[]");
+        assert_eq!(std::fs::read(run.dir.called(0).join("skills/s.json")).unwrap(), b"[]");
         assert_eq!(read(&run.dir), fixture::records_of(&[fixture::created()]));
         assert!(lock::is_owned(&run.dir).unwrap());
         let taken = reopen(&home, fixture::run(), |_| ());

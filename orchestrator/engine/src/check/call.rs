@@ -34,7 +34,7 @@ impl<'a> Check<'a, '_> {
             return self.planned(node, spot, Made { kind, when: when.flatten(), assign }, None);
         }
         if word != Some("skill") {
-            let kind = self.composite(node, spot);
+            let kind = self.composite(root, node, spot);
             self.impossible_parts(node);
             let assign = self.assignments(node, spot);
             return self.planned(node, spot, Made { kind: kind?, when: when.flatten(), assign }, None);
@@ -49,7 +49,6 @@ impl<'a> Check<'a, '_> {
         let assign = self.assignments(node, spot);
 
         let entry = entry?;
-        let own_limits = node.get("resource_limits").map(limits::read).unwrap_or_default();
         let call = SkillCall {
             skill: node.get("skill")?.as_text()?.to_owned(),
             target: entry.target.clone(),
@@ -57,7 +56,7 @@ impl<'a> Check<'a, '_> {
             env,
             secrets,
             cwd,
-            limits: self.shared(tightest(root, &own_limits, entry)),
+            limits: self.shared(limits::tightest(&self.limits_around(root, node, spot), &entry.limits)),
             sandbox: sandbox(root, node, entry),
         };
         let kind = StepKind::Skill(Box::new(call));
@@ -77,8 +76,8 @@ impl<'a> Check<'a, '_> {
             limits::least(duration(node, "timeout"), own.and_then(|own| duration(own, "max_execution_time")));
         let outputs = node.get("outputs").map_or(&[][..], Node::elements);
         Some(Step {
-            name: node.get("id")?.as_text()?.to_owned(),
-            parent: spot.parent,
+            name: format!("{}{}", self.standing.prefix, node.get("id")?.as_text()?),
+            parent: spot.parent.or(self.standing.holder),
             position: spot.position,
             background: spot.background,
             awaits: self.awaits.as_slice().into(),
@@ -186,13 +185,6 @@ impl Check<'_, '_> {
                 .hint("leave `outputs` out to take all that it gives");
         }
     }
-}
-
-/// The tightest of step, manifest and, where one step can use up what all have together, the whole run.
-fn tightest(root: &Node, own: &Limits, entry: &SkillEntry) -> Limits {
-    let whole = root.get("resource_limits").map(limits::read).unwrap_or_default();
-    let tightest = limits::tightest(&limits::tightest(own, &entry.limits), &whole);
-    Limits { max_concurrent_steps: None, ..tightest }
 }
 
 /// Step before manifest before definition before default.

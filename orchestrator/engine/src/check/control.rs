@@ -21,7 +21,7 @@ const DEFAULT_TURNS: u32 = 100;
 
 impl<'a> Check<'a, '_> {
     /// What a step does that holds others; `None` for other steps, and where it is wrong.
-    pub(super) fn composite(&mut self, node: &'a Node, spot: Spot) -> Option<StepKind> {
+    pub(super) fn composite(&mut self, root: &'a Node, node: &'a Node, spot: Spot) -> Option<StepKind> {
         let steps = |check: &Self| check.children(spot.step, false);
         match node.get("type").and_then(Node::as_text)? {
             "sequence" => Some(StepKind::Sequence(steps(self))),
@@ -49,13 +49,14 @@ impl<'a> Check<'a, '_> {
                 let turns = self.turns(node, spot.step);
                 Some(StepKind::Loop(Box::new(Loop { steps: steps(self), turns: turns? })))
             }
+            "workflow" => self.subworkflow(root, node, spot),
             _ => None,
         }
     }
 
     fn children(&self, step: StepId, in_else: bool) -> Vec<StepId> {
         let lists = if in_else { &self.lists.1 } else { &self.lists.0 };
-        lists.get(step.index()).cloned().unwrap_or_default()
+        lists.get(self.outline.place(step)).cloned().unwrap_or_default()
     }
 
     fn turns(&mut self, node: &'a Node, step: StepId) -> Option<Turns> {

@@ -8,6 +8,7 @@ use super::{
     Catalog,
     near::NearIds,
     outline::{Outline, StepPlace},
+    subworkflow::Calls,
 };
 use crate::load::Node;
 
@@ -32,6 +33,8 @@ pub(super) struct Names<'a> {
     declared: HashMap<&'a str, BTreeSet<&'a str>>,
     /// Keys of results, by skill.
     results: HashMap<&'a str, Results>,
+    /// Outputs of workflows, by the name that a step gives.
+    workflows: HashMap<&'a str, BTreeSet<&'a str>>,
 }
 
 /// The keys that the result of a skill has.
@@ -43,7 +46,12 @@ struct Results {
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(root: &'a Node, outline: &Outline<'a>, catalog: &'a Catalog) -> Self {
+    pub(super) fn new(
+        root: &'a Node,
+        outline: &Outline<'a>,
+        catalog: &'a Catalog,
+        calls: &Calls<'a>,
+    ) -> Self {
         let context = root.get("context");
         let half = |half: &str| context.and_then(|context| context.get(half)).map_or(&[][..], Node::members);
         let mutable: BTreeSet<_> = half("mutable").iter().map(|member| &*member.key).collect();
@@ -56,6 +64,8 @@ impl<'a> Names<'a> {
             .iter()
             .filter_map(|(name, entry)| Some((name.as_str(), results(entry.outputs.as_ref()?.as_str())?)))
             .collect();
+        let called = outline.all().filter_map(|step| step.node.get("workflow")?.as_text());
+        let workflows = called.filter_map(|name| Some((name, calls.file(name)?.outputs()))).collect();
         let declared = outline.all().filter_map(|step| {
             let outputs = step.node.get("outputs").map_or(&[][..], Node::elements);
             let names: BTreeSet<_> = outputs.iter().filter_map(Node::as_text).collect();
@@ -68,6 +78,7 @@ impl<'a> Names<'a> {
             near: NearIds::new(outline.all().filter_map(|step| step.id)),
             declared: declared.collect(),
             results,
+            workflows,
         }
     }
 
@@ -77,7 +88,10 @@ impl<'a> Names<'a> {
         match self.declared_by(step) {
             Some(declared) => declared.contains(name),
             None if holds_steps(step.node) => has_part(step.node, name),
-            None => self.result_of(step.node).is_some_and(|results| results.keys.contains(name)),
+            None => match self.called_by(step.node) {
+                Some(outputs) => outputs.contains(name),
+                None => self.result_of(step.node).is_some_and(|results| results.keys.contains(name)),
+            },
         }
     }
 
@@ -85,6 +99,7 @@ impl<'a> Names<'a> {
     pub(super) fn has_others(&self, step: &StepPlace<'_>) -> bool {
         self.declared_by(step).is_none()
             && !holds_steps(step.node)
+            && self.called_by(step.node).is_none()
             && self.result_of(step.node).is_none_or(|results| results.open)
     }
 
@@ -93,10 +108,20 @@ impl<'a> Names<'a> {
         match self.declared_by(step) {
             Some(declared) => declared.iter().copied().collect(),
             None if holds_steps(step.node) => parts(step.node).collect(),
-            None => self
-                .result_of(step.node)
-                .map_or_else(Vec::new, |results| results.keys.iter().map(String::as_str).collect()),
+            None => match self.called_by(step.node) {
+                Some(outputs) => outputs.iter().copied().collect(),
+                None => self
+                    .result_of(step.node)
+                    .map_or_else(Vec::new, |results| results.keys.iter().map(String::as_str).collect()),
+            },
         }
+    }
+
+    /// The outputs of the workflow that a step calls.
+    fn called_by(&self, step: &Node) -> Option<&BTreeSet<&'a str>> {
+        let is_workflow = step.get("type").and_then(Node::as_text) == Some("workflow");
+        let name = step.get("workflow").filter(|_| is_workflow)?.as_text()?;
+        self.workflows.get(name)
     }
 
     fn declared_by(&self, step: &StepPlace<'_>) -> Option<&BTreeSet<&'a str>> {

@@ -42,10 +42,13 @@ pub(super) struct Outline<'a> {
     by_id: HashMap<&'a str, usize>,
     /// Indices of the steps that run, by their number.
     running: Vec<usize>,
+    /// The number of the first of them.
+    base: u32,
 }
 
 impl<'a> Outline<'a> {
-    pub(super) fn new(root: &'a Node) -> Self {
+    /// `base` is the number of its first step.
+    pub(super) fn new(root: &'a Node, base: u32) -> Self {
         let mut lists = Lists::default();
         lists.add(root.get("steps"), None, false);
         let mut steps: Vec<StepPlace<'a>> = Vec::new();
@@ -54,7 +57,7 @@ impl<'a> Outline<'a> {
         each_step(root, &mut |node, _| {
             let id = node.get("id").and_then(Node::as_text);
             let spot = lists.places.get(&std::ptr::from_ref(node)).map(|listed| {
-                let step = StepId(u32::try_from(running.len()).unwrap_or(u32::MAX));
+                let step = StepId(u32::try_from(running.len()).unwrap_or(u32::MAX).saturating_add(base));
                 numbers.insert(std::ptr::from_ref(node), step);
                 running.push(steps.len());
                 let background = is_background(listed.parent, node);
@@ -78,7 +81,7 @@ impl<'a> Outline<'a> {
                 by_id.entry(id).or_insert(index);
             }
         }
-        let mut outline = Self { steps, by_id, running };
+        let mut outline = Self { steps, by_id, running, base };
         outline.spread_background();
         outline
     }
@@ -88,7 +91,7 @@ impl<'a> Outline<'a> {
         for index in self.running.iter().rev() {
             let Some(spot) = self.steps[*index].spot else { continue };
             if let (true, Some(parent)) = (spot.leaves_background, spot.parent)
-                && let Some(holder) = &mut self.steps[self.running[parent.index()]].spot
+                && let Some(holder) = &mut self.steps[self.running[parent.index() - self.base as usize]].spot
             {
                 holder.leaves_background = true;
             }
@@ -117,7 +120,17 @@ impl<'a> Outline<'a> {
 
     /// A step that runs.
     pub(super) fn step(&self, step: StepId) -> &StepPlace<'a> {
-        &self.steps[self.running[step.index()]]
+        &self.steps[self.running[self.place(step)]]
+    }
+
+    /// How many steps run.
+    pub(super) fn count(&self) -> usize {
+        self.running.len()
+    }
+
+    /// The place of a step among those that run.
+    pub(super) fn place(&self, step: StepId) -> usize {
+        step.index() - self.base as usize
     }
 
     /// Its place.
@@ -147,7 +160,7 @@ impl<'a> Outline<'a> {
         for (_, spot) in self.running() {
             if let Some(parent) = spot.parent {
                 let lists = if spot.in_else { &mut others } else { &mut lists };
-                lists[parent.index()].push(spot.step);
+                lists[self.place(parent)].push(spot.step);
             }
         }
         (lists, others)

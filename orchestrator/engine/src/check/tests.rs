@@ -8,17 +8,19 @@ mod control;
 mod generated;
 mod hostile;
 mod pages;
+mod places;
 mod plans;
 mod secrets;
 mod spec;
 mod strategies;
+mod workflows;
 mod yaml;
 
 use std::{fmt::Write as _, sync::Arc};
 
 use schemas::json::Json;
 
-use super::{AgentEntry, Agents, Catalog, SkillEntry, check};
+use super::{AgentEntry, Agents, Catalog, Library, LibraryFile, Named, SkillEntry, check_with};
 use crate::{
     diagnostic::{Diagnostic, LineIndex, Severity},
     load::{Syntax, load},
@@ -90,9 +92,31 @@ fn owned((name, text): (&str, &str)) -> (String, String) {
 /// Loads and checks.
 fn checked(text: &[u8], syntax: Syntax) -> (Option<Plan>, Vec<Diagnostic>) {
     match load(text, syntax) {
-        Ok(definition) => check(&definition, &catalog()),
+        Ok(definition) => {
+            let greet = include_str!("tests/greet.json");
+            let library = library(&[("greet.json", greet), ("broken.json", r#"{"name":"x"}"#)]);
+            let checked = check_with(&definition, &catalog(), &library);
+            (checked.plan, checked.diagnostics)
+        }
         Err(diagnostics) => (None, diagnostics),
     }
+}
+
+/// Files that may call each other, and the definition at the top as `top.json`.
+fn library(files: &[(&str, &str)]) -> Library {
+    let names = || {
+        let files = files.iter().zip(0..).map(|((name, _), index)| ((*name).to_owned(), Named::File(index)));
+        files.chain([("top.json".to_owned(), Named::Top)]).collect()
+    };
+    let file = |(name, text): &(&str, &str)| {
+        Arc::new(LibraryFile {
+            name: (*name).to_owned(),
+            definition: load(text.as_bytes(), Syntax::Json),
+            catalog: catalog(),
+            names: names(),
+        })
+    };
+    Library { names: names(), files: files.iter().map(file).collect() }
 }
 
 /// Diagnostics as text, one a line and its hint, note and suggestion below it.

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Kinds of steps.
-const KINDS: &[&str] = &["workflow"];
+const KINDS: &[&str] = &[];
 
 /// Keys at the top, each with the values (compact JSON) that ask for nothing.
 const TOP_KEYS: &[(&str, &[&str])] =
@@ -59,7 +59,9 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
         } else if step.spot.is_some() {
             keys(step.node, STEP_KEYS, problems);
             if !matches!(word, "skill" | "agent") {
-                keys(step.node, GROUP_KEYS, problems);
+                // A workflow has inputs.
+                let table = if word == "workflow" { &GROUP_KEYS[1..] } else { GROUP_KEYS };
+                keys(step.node, table, problems);
                 group_limits(step.node, problems);
             }
         }

@@ -74,6 +74,11 @@ codes! {
     BAD_SECRET = "E056", "a secret cannot have this name";
     SECRET_INPUT = "E057", "a secret input is not only handed on";
     READONLY_CONTEXT = "E060", "a step writes to a readonly key of the context";
+    UNKNOWN_WORKFLOW = "E061", "a workflow does not exist";
+    BROKEN_WORKFLOW = "E062", "a workflow that is called is not valid";
+    RECURSIVE_WORKFLOW = "E063", "a workflow calls itself";
+    DEEP_WORKFLOW = "E064", "workflows call each other too deeply";
+    BAD_WORKFLOW_INPUT = "E065", "an input does not fit the workflow";
     UNKNOWN_STRATEGY_STEP = "E070", "a strategy is given to no step";
     UNREACHED_STRATEGY = "E071", "a strategy is never reached";
     UNKNOWN_AGENT = "E080", "an agent does not exist";

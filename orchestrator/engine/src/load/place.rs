@@ -13,7 +13,6 @@ pub(crate) fn range_in(raw: &str, content: &str, piece: Range<usize>) -> Option<
         Some(_) | None => 0,
     };
     let mut start = None;
-    let mut end = None;
     let mut walked = 0;
     for character in content.chars() {
         let width = loop {
@@ -27,14 +26,15 @@ pub(crate) fn range_in(raw: &str, content: &str, piece: Range<usize>) -> Option<
         }
         at += width;
         walked += character.len_utf8();
-        if walked >= piece.end {
-            end.get_or_insert(at);
+        if let Some(start) = start
+            && walked >= piece.end
+        {
+            return Some(start..at);
         }
     }
     // What is missing at the end of a string is where it ends.
-    let end_of_raw = super::parse::ceil_boundary(raw, (at + 1).min(raw.len()));
-    let start = start.unwrap_or(at);
-    Some(start..end.unwrap_or(end_of_raw).max(start))
+    let end = super::parse::ceil_boundary(raw, (at + 1).min(raw.len()));
+    Some(start.unwrap_or(at)..end)
 }
 
 /// What stands at the beginning of the rest of a written string.

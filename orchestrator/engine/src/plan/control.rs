@@ -1,6 +1,10 @@
 //! The steps that hold others: what the plan knows of groups, branches and loops.
 
-use super::StepId;
+use std::collections::BTreeMap;
+
+use schemas::json::Json;
+
+use super::{InputDeclaration, StepId, Strategy};
 use crate::{expr::Program, value::Template};
 
 /// Steps that run at once.
@@ -102,4 +106,29 @@ pub enum Turns {
         /// Most turns at once.
         max_concurrent: u32,
     },
+}
+
+/// Another definition as one step: with inputs, a context and outputs of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subworkflow {
+    /// Name of the workflow.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The steps at its top, in the order in which they run.
+    pub steps: Vec<StepId>,
+    /// The inputs that it is given: what must give an object.
+    pub given: Template,
+    /// Its declared inputs by name.
+    pub inputs: BTreeMap<String, InputDeclaration>,
+    /// Its `context.readonly`.
+    pub readonly: BTreeMap<String, Json>,
+    /// Its `context.mutable`: the values at the start.
+    pub mutable: BTreeMap<String, Json>,
+    /// Its outputs by name, in the order of the file.
+    pub outputs: Vec<(String, Template)>,
+    /// The strategy of its leaf steps that have none.
+    pub default_strategy: Option<Strategy>,
+    /// Most of its steps at once.
+    pub max_concurrent_steps: Option<u32>,
 }

@@ -73,8 +73,17 @@ impl Run {
                 }
             }
             StepKind::Loop(over) if !ended => self.advance_loop(id, place.turn, over, moment),
+            StepKind::Workflow(called) if !ended => {
+                if self.advance_row(place, &called.steps, moment) {
+                    self.complete_workflow(id, called, moment);
+                }
+            }
             // It holds nothing, or its own part is over: what still runs in the background needs nobody.
-            StepKind::Skill(_) | StepKind::Sequence(_) | StepKind::Conditional(_) | StepKind::Loop(_) => {}
+            StepKind::Skill(_)
+            | StepKind::Sequence(_)
+            | StepKind::Conditional(_)
+            | StepKind::Loop(_)
+            | StepKind::Workflow(_) => {}
         }
     }
 

@@ -25,7 +25,7 @@ impl Run {
         }
         match self.assigned(id) {
             Ok(values) => {
-                self.mutable.extend(values);
+                self.mutable_of(id).extend(values);
                 result
             }
             Err(failure) => {

@@ -48,9 +48,10 @@ impl Run {
         let body = match &self.plan.steps[step.index()].kind {
             // Nearly all steps have one attempt; a vector that grows by itself starts with room for four.
             StepKind::Skill(_) => Body::Attempts(Vec::with_capacity(1)),
-            StepKind::Sequence(_) | StepKind::Parallel(_) | StepKind::Conditional(_) => {
-                Body::Group(Box::new(Group::with_turn()))
-            }
+            StepKind::Sequence(_)
+            | StepKind::Parallel(_)
+            | StepKind::Conditional(_)
+            | StepKind::Workflow(_) => Body::Group(Box::new(Group::with_turn())),
             StepKind::Loop(_) => Body::Group(Box::default()),
         };
         let turn = self.turn_path(place);
@@ -139,11 +140,14 @@ impl Run {
         let plan = Arc::clone(&self.plan);
         let step = &plan.steps[self.instances[id.index()].step.index()];
         match &step.kind {
-            StepKind::Skill(_) if self.places.is_empty() && self.has_place() => self.launch(id, moment),
+            StepKind::Skill(_) if self.places.is_empty() && self.has_place() && self.may_start(id) => {
+                self.launch(id, moment);
+            }
             StepKind::Skill(_) => self.places.push_back(id),
             StepKind::Sequence(_) | StepKind::Parallel(_) => self.open(id, moment),
             StepKind::Conditional(conditional) => self.open_conditional(id, conditional, moment),
             StepKind::Loop(over) => self.open_loop(id, &over.turns, moment),
+            StepKind::Workflow(called) => self.open_workflow(id, called, moment),
         }
     }
 
@@ -167,14 +171,22 @@ impl Run {
     /// Starts the steps that wait for a place, as far as there is one. Says whether there was any.
     pub(super) fn take_places(&mut self, moment: &mut Moment<'_>) -> bool {
         let mut any = false;
+        // Those that wait for a place among the steps of their own workflow let others pass.
+        let mut held = VecDeque::new();
         while self.has_place()
             && let Some(id) = self.places.pop_front()
         {
-            any = true;
-            if self.instances[id.index()].state == StepState::Waiting {
+            if self.instances[id.index()].state != StepState::Waiting {
+                any = true;
+            } else if self.may_start(id) {
+                any = true;
                 self.launch(id, moment);
+            } else {
+                held.push_back(id);
             }
         }
+        held.append(&mut self.places);
+        self.places = held;
         any
     }
 
@@ -237,7 +249,7 @@ impl Run {
     }
 
     /// A step that holds others starts.
-    fn open(&mut self, id: InstanceId, moment: &mut Moment<'_>) {
+    pub(super) fn open(&mut self, id: InstanceId, moment: &mut Moment<'_>) {
         self.start_instance(id, moment);
         self.group_mut(Some(id)).tries += 1;
         let attempt = self.instances[id.index()].attempt_id(&self.plan);

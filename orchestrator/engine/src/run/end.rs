@@ -112,7 +112,8 @@ impl Run {
                     StepKind::Skill(_)
                     | StepKind::Sequence(_)
                     | StepKind::Conditional(_)
-                    | StepKind::Loop(_) => return self.fails_by(id, failure, moment),
+                    | StepKind::Loop(_)
+                    | StepKind::Workflow(_) => return self.fails_by(id, failure, moment),
                 },
                 StepState::Stopping { .. } => match self.group(at).closing {
                     Some(Closing::Failed) => {
@@ -191,7 +192,8 @@ impl Run {
                     StepKind::Skill(_)
                     | StepKind::Sequence(_)
                     | StepKind::Conditional(_)
-                    | StepKind::Loop(_) => false,
+                    | StepKind::Loop(_)
+                    | StepKind::Workflow(_) => false,
                 };
                 let starts_more = has_more && group.closing.is_none();
                 group.unsettled == 0 && !starts_more
@@ -207,6 +209,10 @@ impl Run {
             self.group_mut(owner).child_settles(turn);
             let Some(owner) = owner else { return };
             if !self.is_settled(owner) {
+                if let StepKind::Workflow(_) = self.step_of(owner).kind {
+                    // Its outputs may be those of what it left in the background.
+                    moment.todo.push_back(Job::Advance(Place { owner: Some(owner), turn: 0 }));
+                }
                 return self.closed(owner, moment);
             }
             id = owner;

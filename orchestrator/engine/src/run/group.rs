@@ -28,10 +28,21 @@ pub(super) struct Group {
     pub(super) failure: Option<Box<Failure>>,
     /// Failures of its children.
     pub(super) causes: Vec<Failure>,
+    /// Of a workflow: what its steps see.
+    pub(super) frame: Option<Box<Frame>>,
     /// How often it began.
     pub(super) tries: u32,
     /// Of a step that began again: its children of tries before, by turn and step.
     pub(super) past: BTreeMap<(u32, StepId), Past>,
+}
+
+/// The values of a workflow that another one calls.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Frame {
+    /// Its inputs, defaults filled in.
+    pub(super) inputs: BTreeMap<String, Json>,
+    /// Its mutable context: what it holds now.
+    pub(super) mutable: BTreeMap<String, Json>,
 }
 
 /// A child of a try before. It begins again where it stands, so that its attempts go on counting.

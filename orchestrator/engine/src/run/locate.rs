@@ -8,6 +8,8 @@ use crate::plan::{StepId, StepKind};
 pub(super) enum Reader {
     /// The run itself, for its outputs.
     Run,
+    /// A workflow that another one calls, for its outputs.
+    Workflow(InstanceId),
     /// A step, for its own values.
     Step(InstanceId),
     /// A loop, for the condition of its next turn.
@@ -135,6 +137,7 @@ impl Run {
     fn standpoint(&self, reader: Reader) -> Standpoint {
         match reader {
             Reader::Run => Standpoint { owner: None, turn: 0, position: u32::MAX },
+            Reader::Workflow(id) => Standpoint { owner: Some(id), turn: 0, position: u32::MAX },
             Reader::Step(id) => {
                 let (owner, turn) = self.place_of(id);
                 Standpoint { owner, turn, position: self.step_of(id).position }

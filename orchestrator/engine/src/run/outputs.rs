@@ -64,7 +64,7 @@ impl Run {
     fn part(&self, id: InstanceId, name: &str) -> Option<Json> {
         let group = self.group(Some(id));
         match &self.step_of(id).kind {
-            StepKind::Skill(_) => None,
+            StepKind::Skill(_) | StepKind::Workflow(_) => None,
             StepKind::Loop(_) => match name {
                 "iterations" => Some(number(group.count())),
                 "results" => Some(self.results(id)),
@@ -74,7 +74,7 @@ impl Run {
             StepKind::Sequence(_) | StepKind::Parallel(_) | StepKind::Conditional(_) => {
                 self.own_part(id, name).or_else(|| {
                     let children = group.turns.iter().flat_map(|turn| &turn.children);
-                    let mut named = children.filter(|child| self.step_of(**child).name == name);
+                    let mut named = children.filter(|child| self.step_of(**child).id() == name);
                     named.next().and_then(|child| self.outputs_of(*child))
                 })
             }
@@ -86,14 +86,15 @@ impl Run {
         let group = self.group(Some(id));
         match &self.step_of(id).kind {
             StepKind::Parallel(parallel) if parallel.wait_for == WaitFor::Any && name == "winner" => {
-                Some(group.winner.map_or_else(Json::null, |winner| text(&self.step_of(winner).name)))
+                Some(group.winner.map_or_else(Json::null, |winner| text(self.step_of(winner).id())))
             }
             StepKind::Conditional(_) if name == "branch" => group.branch.map(|branch| text(branch.name())),
             StepKind::Skill(_)
             | StepKind::Sequence(_)
             | StepKind::Parallel(_)
             | StepKind::Conditional(_)
-            | StepKind::Loop(_) => None,
+            | StepKind::Loop(_)
+            | StepKind::Workflow(_) => None,
         }
     }
 
@@ -126,9 +127,7 @@ impl Run {
 
     /// Child id and outputs, of the children that completed.
     fn members<'a>(&'a self, turn: &'a Turn) -> impl Iterator<Item = (&'a str, Json)> {
-        turn.children
-            .iter()
-            .filter_map(|child| Some((self.step_of(*child).name.as_str(), self.outputs_of(*child)?)))
+        turn.children.iter().filter_map(|child| Some((self.step_of(*child).id(), self.outputs_of(*child)?)))
     }
 }
 

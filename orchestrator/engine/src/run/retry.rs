@@ -200,11 +200,24 @@ impl Run {
 fn strategy<'p>(plan: &'p Plan, step: &'p Step, failure: &Failure) -> Option<(&'p Strategy, Written)> {
     let own = step.strategies.iter().find(|strategy| strategy.fits(failure));
     let is_leaf = match step.kind {
-        StepKind::Skill(_) => true,
+        StepKind::Skill(_) | StepKind::Workflow(_) => true,
         StepKind::Sequence(_) | StepKind::Parallel(_) | StepKind::Conditional(_) | StepKind::Loop(_) => false,
     };
-    let default = plan.default_strategy.as_ref().filter(|default| is_leaf && default.fits(failure));
+    let default = default_strategy(plan, step).filter(|default| is_leaf && default.fits(failure));
     own.map(|own| (own, Written::Step)).or(default.map(|default| (default, Written::Default)))
+}
+
+/// The default of the definition to which a step belongs.
+fn default_strategy<'p>(plan: &'p Plan, step: &Step) -> Option<&'p Strategy> {
+    let mut holder = step.parent;
+    while let Some(id) = holder {
+        let around = &plan.steps[id.index()];
+        if let StepKind::Workflow(called) = &around.kind {
+            return called.default_strategy.as_ref();
+        }
+        holder = around.parent;
+    }
+    plan.default_strategy.as_ref()
 }
 
 /// A moment so much later.

@@ -41,10 +41,9 @@ impl Run {
 impl RunScope<'_> {
     /// The context as one object: mutable before readonly, `--context` before the definition.
     pub(super) fn context(&self) -> Json {
-        let plan = &self.run.plan;
-        let given = &self.run.created.context;
-        let readonly = plan.readonly.iter().map(|(name, value)| (name, given.get(name).unwrap_or(value)));
-        let mutable = &self.run.mutable;
+        let values = self.run.values(self.reader);
+        let mutable = values.mutable;
+        let readonly = values.readonly.keys().filter_map(|name| Some((name, values.readonly(name)?)));
         let members: Vec<_> = mutable
             .iter()
             .chain(readonly.filter(|(name, _)| !mutable.contains_key(*name)))
@@ -54,9 +53,8 @@ impl RunScope<'_> {
     }
 
     fn context_value(&self, name: &str) -> Option<Json> {
-        let plan = &self.run.plan;
-        let readonly = || self.run.created.context.get(name).or_else(|| plan.readonly.get(name));
-        self.run.mutable.get(name).or_else(readonly).cloned()
+        let values = self.run.values(self.reader);
+        values.mutable.get(name).or_else(|| values.readonly(name)).cloned()
     }
 
     fn step_output(&self, step: StepId, name: &str) -> Option<Json> {
@@ -121,8 +119,8 @@ impl Scope for RunScope<'_> {
             return Some(self.context());
         }
         if matches!(root, Root::Inputs) && path.is_empty() {
-            let inputs: Vec<_> =
-                self.run.created.inputs.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+            let inputs = self.run.values(self.reader).inputs;
+            let inputs: Vec<_> = inputs.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
             return Some(value::object(&inputs));
         }
         match root {
@@ -135,7 +133,7 @@ impl Scope for RunScope<'_> {
             Root::Step(step) => self.step_output(*step, first)?,
             Root::StepRecord(step) => self.step_record(*step, first)?,
             Root::Context => self.context_value(first)?,
-            Root::Inputs => self.run.created.inputs.get(first)?.clone(),
+            Root::Inputs => self.run.values(self.reader).inputs.get(first)?.clone(),
             Root::Run => self.run_value(first)?,
             // Above.
             Root::Item(_) | Root::Index(_) => return None,
@@ -149,7 +147,9 @@ impl Scope for RunScope<'_> {
                 self.run.locate(self.reader, *step).map(|id| self.run.weight(id))
             }
             (Root::Context, Some(Segment::Key(name))) => self.context_value(name).map(|value| value.len()),
-            (Root::Inputs, Some(Segment::Key(name))) => self.run.created.inputs.get(name).map(Json::len),
+            (Root::Inputs, Some(Segment::Key(name))) => {
+                self.run.values(self.reader).inputs.get(name).map(Json::len)
+            }
             (Root::Item(of), _) => self.item(*of).map(|item| item.len()),
             (Root::Context | Root::Inputs | Root::Run | Root::Index(_), _) => None,
         };

@@ -13,6 +13,7 @@ mod reuse;
 mod shape;
 mod trees;
 mod view;
+mod workflows;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -80,6 +81,7 @@ fn created() -> RunCreated {
         timeout_ms: None,
         max_concurrent_steps: None,
         skills: BTreeMap::new(),
+        called: schemas::journal::Called::default(),
     }
 }
 

@@ -82,11 +82,12 @@ impl Run {
         });
         let started = run.and_then(|run| run.started);
         StepView {
-            id: step.name.clone(),
+            id: step.id().to_owned(),
             kind: step.kind.name().to_owned(),
             status: run.map_or(StepStatus::Pending, Self::step_status),
             iteration: run.map(|run| run.turn.to_vec()).unwrap_or_default(),
-            parent: step.parent.map(|parent| self.plan.steps[parent.index()].name.clone()),
+            parent: step.parent.map(|parent| self.plan.steps[parent.index()].id().to_owned()),
+            within: step.within().map(str::to_owned),
             started_at: started.map(|started| started.wall),
             finished_at: ended_at.map(|at| at.wall),
             duration_ms: started.zip(ended_at).map(|(started, at)| at.millis_since(&started)),

@@ -1,5 +1,7 @@
 //! Finds a value inside a JSON text, layer by layer: what is not on the way is skipped, never built.
 
+use std::collections::BTreeMap;
+
 use schemas::json::{self, Json};
 
 use super::Segment;
@@ -29,6 +31,12 @@ pub fn single_member(value: &Json, key: &str) -> Option<Json> {
 pub fn elements(array: &Json) -> Option<Vec<Json>> {
     let raw: Vec<&serde_json::value::RawValue> = serde_json::from_str(array.as_str()).ok()?;
     raw.into_iter().map(|element| Json::parse(element.get()).ok()).collect()
+}
+
+/// The members of an object; `None`: it is none.
+pub fn members(object: &Json) -> Option<BTreeMap<String, Json>> {
+    let raw: BTreeMap<String, &serde_json::value::RawValue> = serde_json::from_str(object.as_str()).ok()?;
+    raw.into_iter().map(|(name, value)| Some((name, Json::parse(value.get()).ok()?))).collect()
 }
 
 #[cfg(test)]

@@ -84,17 +84,16 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     }
     let source = definition::read(&arguments.definition, home)?;
     let checked = definition::check_source(&source, home, None);
-    if !checked.diagnostics.is_empty() {
-        let text = workflow_engine::load::display_text(&source.text);
-        ui::say(&ui::diagnostics::render(&source.name, &text, &checked.diagnostics));
-    }
+    output::problems(&source, &checked);
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
+    // What is stored is JSON, whatever the file is.
+    let text = checked.json.map_or_else(|| source.text.clone(), |json| json.as_str().as_bytes().to_vec());
     let added = asked(arguments, &plan)?;
     for schedule in &added {
         timetable_of(schedule)?;
     }
     let added = schedules::change(home, |all| {
-        let path = place(arguments, home, &source, &plan)?;
+        let path = place(arguments, home, &source, &text, &plan)?;
         let mut ids = Vec::new();
         for mut schedule in added {
             schedule.id = free_id(all, &plan.name);
@@ -184,7 +183,13 @@ fn inputs_of(
 }
 
 /// Where the definition lies from now on: stored under its name (`None`), or in place.
-fn place(arguments: &Arguments, home: &Home, source: &Source, plan: &Plan) -> Result<Option<String>> {
+fn place(
+    arguments: &Arguments,
+    home: &Home,
+    source: &Source,
+    text: &[u8],
+    plan: &Plan,
+) -> Result<Option<String>> {
     let name: SafeName =
         plan.name.parse().map_err(|error| CommandError::from_error(ExitCode::Invalid, &error))?;
     let Some(path) = &source.path else { return Ok(None) };
@@ -196,10 +201,10 @@ fn place(arguments: &Arguments, home: &Home, source: &Source, plan: &Plan) -> Re
         return Ok(None);
     }
     let existing = if arguments.force { Existing::Replace } else { Existing::Keep };
-    if definitions::read(home, &name).is_ok_and(|text| text == source.text) {
+    if definitions::read(home, &name).is_ok_and(|stored| stored == text) {
         return Ok(None);
     }
-    definitions::write(home, &name, &source.text, existing).map_err(|error| {
+    definitions::write(home, &name, text, existing).map_err(|error| {
         let told = CommandError::from_error(error.exit_code(), &error);
         match error {
             definitions::Error::Exists(_) => told.hint(format!(

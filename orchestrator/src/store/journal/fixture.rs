@@ -43,6 +43,7 @@ pub(in crate::store) fn created() -> (Now, Event) {
         timeout_ms: None,
         max_concurrent_steps: None,
         skills: BTreeMap::new(),
+        called: schemas::journal::Called::default(),
     };
     (at(0), Event::RunCreated(Box::new(created)))
 }

@@ -34,20 +34,29 @@ pub(super) fn branches(steps: &[StepView]) -> Vec<Branch<'_>> {
 }
 
 /// The steps at the top, and for each step those that it holds. A step belongs to the last one before it that
-/// has its parent's id and whose turns are the beginning of its own.
+/// has its parent's id, stands in the same workflow or calls it, and whose turns are the beginning of its own.
 fn children(steps: &[StepView]) -> (Vec<usize>, Vec<Vec<usize>>) {
     let (mut roots, mut children) = (Vec::new(), vec![Vec::new(); steps.len()]);
-    let mut seen: HashMap<(&str, &[u32]), usize> = HashMap::new();
+    let mut seen: HashMap<(String, &[u32]), usize> = HashMap::new();
     for (index, step) in steps.iter().enumerate() {
         let turns = &step.iteration;
-        let parent = step.parent.as_deref().and_then(|parent| {
-            (0..=turns.len()).rev().find_map(|depth| seen.get(&(parent, &turns[..depth])).copied())
+        let parent = parent_names(step).into_iter().find_map(|parent| {
+            (0..=turns.len()).rev().find_map(|depth| seen.get(&(parent.clone(), &turns[..depth])).copied())
         });
         match parent {
             Some(parent) => children[parent].push(index),
             None => roots.push(index),
         }
-        seen.insert((&step.id, turns), index);
+        seen.insert((step.full_name(), turns), index);
     }
     (roots, children)
+}
+
+/// What may be the full name of what holds a step: another step of its workflow, or the step that calls that.
+fn parent_names(step: &StepView) -> Vec<String> {
+    match (&step.parent, &step.within) {
+        (None, _) => Vec::new(),
+        (Some(parent), None) => vec![parent.clone()],
+        (Some(parent), Some(within)) => vec![format!("{within}.{parent}"), within.clone()],
+    }
 }

@@ -516,7 +516,6 @@ fn not_supported() {
       hint: `{"$literal": "…"}` takes a text as it is
     E011 6:1-6:2 "/steps/3" the key `workflow` is missing
       hint: Name or path of the workflow.
-    E090 6:18-6:28 "/steps/3/type" `workflow` steps are not supported by this version
     E010 7:44-7:45 "/steps/4/condition" `condition` must be a string, this is a number
     "#);
     assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"agent","agent":"x","guardrails":{"max_iteration":1}}],"error_handling":{"default":"retry","per_step":{"a":{"strategy":"retry","on":["exit_cod","skill_error:X"],"backof":"fixed"}}}}"#), @r#"

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Codes that no short text gives; their pages have no example.
-const WITHOUT_EXAMPLE: [&str; 4] = ["E001", "E002", "E003", "W099"];
+const WITHOUT_EXAMPLE: [&str; 5] = ["E001", "E002", "E003", "E064", "W099"];
 
 fn page(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors").join(name);

@@ -226,7 +226,7 @@ fn the_tightest_of_step_and_manifest_wins() {
         {"id":"t","type":"skill","skill":"echo","timeout":"5s","idle_timeout":"1s","grace":"9s","sandbox":"standard","on_crash":"rerun"}"#,
     );
     let definition = crate::load::load(text.as_bytes(), crate::load::Syntax::Json).unwrap();
-    let plan = super::check(&definition, &catalog).0.unwrap();
+    let plan = crate::check::check(&definition, &catalog).0.unwrap();
     let (s, t) = (&plan.steps[1], &plan.steps[2]);
     assert_eq!((call(s).limits.memory, call(s).limits.pids), (Some(Bytes(100)), Some(3)));
     assert_eq!((s.timeout, t.timeout), (Some(Duration::from_secs(10)), Some(Duration::from_secs(5))));

@@ -69,6 +69,7 @@ pub(super) fn step(id: &str, kind: &str, status: StepStatus) -> StepView {
         kind: kind.to_owned(),
         status,
         iteration: Vec::new(),
+        within: None,
         parent: None,
         started_at: started.then(|| timestamp(2)),
         finished_at: ended.then(|| timestamp(3)),

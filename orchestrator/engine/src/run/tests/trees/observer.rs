@@ -188,7 +188,8 @@ impl Observer {
                 };
                 assert!(turns.len() <= most, "turns {turns:?} of {holder:?} are open, {most} may be");
             }
-            StepKind::Skill(_) | StepKind::Sequence(_) | StepKind::Conditional(_) => {}
+            StepKind::Skill(_) | StepKind::Sequence(_) | StepKind::Conditional(_) | StepKind::Workflow(_) => {
+            }
         }
     }
 

@@ -1,0 +1,211 @@
+//! The daemon: it starts and ends, fires, sleeps, and is killed at any moment without losing or doubling a fire.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use integration_tests::{
+    Fixture, Running,
+    definition::{echo, skill, workflow},
+    fixture::write_file,
+    processes, wait,
+};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+const LONG: Duration = Duration::from_mins(1);
+
+/// A schedule of a workflow with this step.
+#[track_caller]
+fn schedule(fixture: &Fixture, step: Value, more: &[&str]) {
+    let mut definition = workflow(&[step]);
+    definition["name"] = json!("often");
+    fixture.define(&definition);
+    fixture.workflow(["schedule", "add", "workflow.json"].iter().chain(more)).exits(0);
+}
+
+fn said(daemon: &Running, words: &str) {
+    wait::eventually(words, LONG, || daemon.stderr().contains(words));
+}
+
+/// A daemon in the foreground, at work.
+#[track_caller]
+fn daemon(fixture: &Fixture, drain: &str) -> Running {
+    let daemon = fixture.spawn(["daemon", "run", "--drain", drain]);
+    wait::eventually("the daemon answers", LONG, || {
+        fixture.workflow(["daemon", "status", "--json"]).json()["pid"] == daemon.pid()
+    });
+    daemon
+}
+
+/// The moments for which runs exist, by the records of the runs.
+fn scheduled(fixture: &Fixture) -> Vec<String> {
+    let views = fixture.run_ids().into_iter().map(|run| fixture.ended(&run));
+    let mut moments: Vec<_> =
+        views.map(|view| view["scheduled_at"].as_str().unwrap_or("none").to_owned()).collect();
+    moments.sort();
+    moments
+}
+
+#[test]
+fn it_starts_once_tells_how_it_is_and_ends() {
+    let fixture = Fixture::new();
+    fixture.workflow(["daemon", "status"]).exits(4).says(&["not running"]);
+    fixture.workflow(["daemon", "stop"]).exits(4);
+    fixture.workflow(["daemon", "start"]).exits(0);
+    fixture.workflow(["daemon", "start"]).exits(1).says(&["runs for this home already"]);
+    let status = fixture.workflow(["daemon", "status", "--json"]).exits(0).json();
+    assert_eq!(
+        (&status["running"], &status["schedules"], &status["next"]),
+        (&json!(true), &json!(0), &json!(null))
+    );
+    schedule(&fixture, echo("a", json!({})), &["--cron", "@yearly"]);
+    wait::eventually("the change is noticed", LONG, || {
+        fixture.workflow(["daemon", "status", "--json"]).exits(0).json()["schedules"] == 1
+    });
+    fixture.workflow(["daemon", "stop"]).exits(0);
+    fixture.workflow(["daemon", "status"]).exits(4);
+}
+
+#[test]
+fn it_fires_and_the_run_says_by_what() {
+    let fixture = Fixture::new();
+    let daemon = daemon(&fixture, "10s");
+    schedule(&fixture, echo("a", json!({"at": "run.scheduled_at"})), &["--cron", "* * * * * *"]);
+    wait::eventually("there are runs", LONG, || fixture.run_ids().len() >= 2);
+    daemon.signal(Signal::SIGTERM);
+    daemon.finish().exits(0).says(&["often fires for", "completed", "the daemon ends"]);
+    let moments = scheduled(&fixture);
+    assert_eq!(moments.iter().collect::<BTreeSet<_>>().len(), moments.len(), "each moment once: {moments:?}");
+    let view = fixture.view(&fixture.run_ids()[0]);
+    assert_eq!((&view["trigger"], &view["status"]), (&json!("schedule:often"), &json!("completed")));
+    let listed = fixture.workflow(["schedule", "list", "--json"]).exits(0).json();
+    assert_eq!(listed["schedules"][0]["last"], json!(moments.last()));
+}
+
+#[test]
+fn killed_at_any_moment_it_loses_and_doubles_nothing() {
+    let fixture = Fixture::new();
+    let often = ["--cron", "* * * * * *", "--catch-up", "all", "--overlap", "queue"];
+    schedule(&fixture, echo("a", json!({})), &often);
+    for round in 1..=5_usize {
+        let daemon = fixture.spawn(["daemon", "run"]);
+        // Each time a little further: the first run of a round exists, or is about to.
+        wait::eventually("it fires", LONG, || {
+            daemon.stderr().matches("fires for").count() >= round.div_ceil(2)
+        });
+        fixture.kill_engine(daemon);
+    }
+    fixture.workflow(["schedule", "disable", "often"]).exits(0);
+    let daemon = daemon(&fixture, "30s");
+    wait::eventually("what was begun has ended", LONG, || {
+        fixture.workflow(["daemon", "status", "--json"]).json()["runs"] == json!([])
+    });
+    daemon.signal(Signal::SIGTERM);
+    daemon.finish().exits(0);
+    let moments = scheduled(&fixture);
+    let seconds: Vec<_> = moments.iter().map(|moment| second(moment)).collect();
+    assert!(seconds.len() >= 5, "{moments:?}");
+    let expected: Vec<_> = (0..seconds.len()).map(|later| (seconds[0] + later) % 86_400).collect();
+    assert_eq!(seconds, expected, "one run for each second");
+}
+
+/// The second of its day.
+fn second(moment: &str) -> usize {
+    let time = moment.split_once('T').map_or("", |(_, time)| time.trim_end_matches('Z'));
+    time.split(':').fold(0, |sum, part| sum * 60 + part.parse::<usize>().unwrap_or_default())
+}
+
+#[test]
+fn a_run_whose_engine_died_is_resumed() {
+    let fixture = Fixture::new();
+    let script =
+        json!({"command": "touch began; test -e go || { while ! test -e go; do sleep 0.05; done; }"});
+    schedule(&fixture, skill("a", "shell", script), &["--cron", "@yearly"]);
+    let folder = fixture.home().join("definitions");
+    let run = fixture.workflow(["schedule", "run-now", "often"]).exits(0).stdout.trim().to_owned();
+    wait::eventually("the step runs", LONG, || folder.join("began").exists());
+    // As a daemon would have recorded it.
+    let fire = |fire: Value| json!({"v": 1, "ts": "2026-01-01T00:00:00Z", "schedule": "often", "at": "2026-01-01T00:00:00Z", "fire": fire});
+    let records = [fire(json!({"starting": {"run": run}})), fire(json!({"started": {"run": run}}))];
+    let lines = records.map(|record| record.to_string() + "\n").concat();
+    write_file(&fixture.home().join("fires.jsonl"), lines.as_bytes());
+    let engine = fixture.processes().into_iter().find(|process| process.command.contains(&run));
+    fixture.kill_process(engine.expect("the engine names its run").pid);
+    assert_eq!(fixture.view(&run)["status"], "interrupted");
+    write_file(&folder.join("go"), b"");
+    let daemon = daemon(&fixture, "10s");
+    said(&daemon, "completed");
+    daemon.signal(Signal::SIGTERM);
+    daemon.finish().exits(0);
+    assert_eq!(fixture.view(&run)["status"], "completed");
+}
+
+#[test]
+fn between_fires_it_sleeps() {
+    let fixture = Fixture::new();
+    schedule(&fixture, echo("a", json!({})), &["--cron", "@yearly"]);
+    let daemon = daemon(&fixture, "1s");
+    let switches = || {
+        let status = integration_tests::fixture::read_file(format!("/proc/{}/status", daemon.pid()).as_ref());
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.and_then(|count| count.trim().parse::<u32>().ok()).expect("the kernel counts")
+    };
+    // The threads that answered go to sleep first.
+    let mut before = switches();
+    wait::eventually("it is quiet for two seconds", LONG, || {
+        let quiet = !wait::holds_within(Duration::from_secs(2), || switches() > before + 1);
+        before = switches();
+        quiet
+    });
+    daemon.signal(Signal::SIGTERM);
+    daemon.finish().exits(0);
+}
+
+#[test]
+fn what_still_runs_is_stopped_after_the_drain() {
+    let fixture = Fixture::new();
+    let script = json!({"command": "touch began; sleep 600"});
+    schedule(&fixture, skill("a", "shell", script), &["--cron", "@yearly"]);
+    let due = json!({"schema_version": 1, "schedules": [{"id": "often", "workflow": "often", "cron": "@yearly",
+        "since": "2020-01-01T00:00:00Z"}]});
+    write_file(&fixture.home().join("schedules.json"), due.to_string().as_bytes());
+    let daemon = daemon(&fixture, "0s");
+    let began = fixture.home().join("definitions/began");
+    wait::eventually("the missed fire is made up for", LONG, || began.exists());
+    daemon.signal(Signal::SIGTERM);
+    daemon.finish().exits(0).says(&["cancelled"]);
+    let view = fixture.ended(&fixture.only_run());
+    assert_eq!(view["status"], "cancelled");
+    assert!(view["scheduled_at"].as_str().is_some_and(|at| at.ends_with("-01-01T00:00:00Z")), "{view}");
+}
+
+#[test]
+fn schedules_that_are_wrong_are_refused_and_later_ignored() {
+    let fixture = Fixture::new();
+    let file = fixture.home().join("schedules.json");
+    write_file(&file, b"{");
+    fixture.workflow(["daemon", "run"]).exits(3).says(&["schedules.json"]);
+    fixture.workflow(["daemon", "start"]).exits(3).says(&["schedules.json"]);
+    write_file(&file, b"{\"schema_version\": 1, \"schedules\": []}");
+    let daemon = daemon(&fixture, "1s");
+    write_file(&file, b"[]");
+    said(&daemon, "the schedules stay as they were");
+    daemon.signal(Signal::SIGINT);
+    daemon.finish().exits(0);
+}
+
+#[test]
+fn ten_thousand_schedules_are_no_burden() {
+    let fixture = Fixture::new();
+    let one = |number: u32| {
+        json!({"id": format!("s{number}"), "workflow": "often", "since": "2099-01-01T00:00:00Z",
+            "cron": format!("{} {} * * *", number % 60, number / 60 % 24), "timezone": "Europe/Berlin"})
+    };
+    let all: Vec<_> = (0..10_000).map(one).collect();
+    let file = json!({"schema_version": 1, "schedules": all}).to_string();
+    write_file(&fixture.home().join("schedules.json"), file.as_bytes());
+    let daemon = daemon(&fixture, "1s");
+    let status = fixture.workflow(["daemon", "status", "--json"]).exits(0).json();
+    assert_eq!(status["schedules"], 10_000);
+    assert!(processes::send(daemon.pid(), Signal::SIGTERM));
+    daemon.finish().exits(0);
+}
