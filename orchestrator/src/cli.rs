@@ -12,6 +12,7 @@ mod logs;
 mod man;
 mod output;
 mod progress;
+mod prune;
 #[cfg(test)]
 mod reference;
 mod resume;
@@ -71,6 +72,7 @@ enum Command {
     Stop(stop::Arguments),
     Validate(validate::Arguments),
     Delete(delete::Arguments),
+    Prune(prune::Arguments),
     Schedule(schedule::Arguments),
     Daemon(daemon::Arguments),
     Schema(schema::Arguments),
@@ -108,6 +110,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Stop(arguments) => stop::run(&arguments, &home()?),
         Command::Validate(arguments) => validate::run(&arguments, &home()?),
         Command::Delete(arguments) => delete::run(&arguments, &home()?),
+        Command::Prune(arguments) => prune::run(&arguments, &home()?),
         Command::Schedule(arguments) => schedule::run(&arguments, &home()?),
         Command::Daemon(arguments) => daemon::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),

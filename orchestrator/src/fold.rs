@@ -17,7 +17,8 @@ use crate::{
     inputs, library,
     store::{
         files,
-        home::RunDir,
+        home::{Home, RunDir},
+        index::Entry,
         journal::{self, Reader, Record},
         lock, output, view,
     },
@@ -76,6 +77,19 @@ pub fn folded(dir: &RunDir, secret: impl FnOnce(&Plan) -> Result<BTreeMap<String
         folded.last = now;
     }
     Ok(folded)
+}
+
+/// A run that has not ended by its line, and that nobody owns, has ended a moment ago or is interrupted.
+pub fn correct(home: &Home, entry: &mut Entry) {
+    let dir = home.run(entry.run_id);
+    if entry.status.is_ended() || lock::is_owned(&dir).unwrap_or(false) {
+        return;
+    }
+    let stored = view::read(&dir).ok().flatten().filter(|view| view.status.is_ended());
+    match stored.as_ref().and_then(Entry::of) {
+        Some(ended) => *entry = ended,
+        None => entry.status = RunStatus::Interrupted,
+    }
 }
 
 /// What is wrong with a journal, as a command says it.

@@ -19,6 +19,7 @@ pub mod launcher;
 pub mod library;
 pub mod mask;
 pub mod owner;
+pub mod prune;
 pub mod schema;
 pub mod secrets;
 pub mod signal;
