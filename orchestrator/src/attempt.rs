@@ -149,6 +149,10 @@ pub fn start(host: Rc<Host>, spawn: Box<Spawn>, news: mpsc::UnboundedSender<News
             }
             Err(refused) => ending::refused(&spawn, refused),
         };
+        let ended = match host.secrets.masker() {
+            Some(masker) => AttemptEnded { outcome: masker.outcome(ended.outcome), ..ended },
+            None => ended,
+        };
         let _dispatcher_is_gone = news.send(News::Ended(Box::new(ended)));
     });
     handle
@@ -303,6 +307,13 @@ impl<'a> Attempt<'a> {
     }
 
     fn say(&self, what: Said) {
+        let what = match (self.host.secrets.masker(), what) {
+            (None, what) => what,
+            (Some(masker), Said::Log { level, text }) => {
+                Said::Log { level, text: masker.text(&text).into_owned() }
+            }
+            (Some(masker), Said::Progress(progress)) => Said::Progress(masker.json(&progress)),
+        };
         let _dispatcher_is_gone = self.news.send(News::Said { id: self.spawn.id.clone(), what });
     }
 
@@ -446,6 +457,7 @@ impl<'a> Attempt<'a> {
             let text = format!("sandbox: {host} was refused: `sandbox.network.allow` does not name it");
             self.say(Said::Log { level: "warn".to_owned(), text });
         }
+        streams.finish();
         if let Some(why) = streams.lost() {
             self.say(Said::Log { level: "error".to_owned(), text: format!("output was not kept: {why}") });
         }

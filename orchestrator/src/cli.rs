@@ -16,6 +16,7 @@ mod logs;
 mod man;
 mod output;
 mod progress;
+mod prune;
 #[cfg(test)]
 mod reference;
 mod report;
@@ -82,6 +83,7 @@ enum Command {
     Explain(explain::Arguments),
     Graph(graph::Arguments),
     Report(report::Arguments),
+    Prune(prune::Arguments),
     Schedule(schedule::Arguments),
     Daemon(daemon::Arguments),
     Schema(schema::Arguments),
@@ -125,6 +127,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Explain(arguments) => explain::run(&arguments, &home()?),
         Command::Graph(arguments) => graph::run(&arguments, &home()?),
         Command::Report(arguments) => report::run(&arguments, &home()?),
+        Command::Prune(arguments) => prune::run(&arguments, &home()?),
         Command::Schedule(arguments) => schedule::run(&arguments, &home()?),
         Command::Daemon(arguments) => daemon::run(&arguments, &home()?),
         Command::Schema(arguments) => schema::run(&arguments),

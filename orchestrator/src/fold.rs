@@ -1,11 +1,12 @@
 //! The view of a run for readers: what its owner left, or, where that is not the last word, the journal folded
 //! by the same core. Readers never write.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use schemas::{
     exit_code::ExitCode,
     journal::{AttemptEnded, Event, Now, Outcome, Output, RunCreated},
+    json::Json,
     view::{RunStatus, RunView},
 };
 use workflow_engine::{check::check_with, load, plan::Plan, run::Run};
@@ -13,10 +14,11 @@ use workflow_engine::{check::check_with, load, plan::Plan, run::Run};
 use crate::{
     catalog,
     errors::{CommandError, Result},
-    library,
+    inputs, library,
     store::{
         files,
-        home::RunDir,
+        home::{Home, RunDir},
+        index::Entry,
         journal::{self, Reader, Record},
         lock, output, view,
     },
@@ -39,7 +41,7 @@ pub fn current_view(dir: &RunDir) -> Result<RunView> {
 
 /// The run as its journal tells it.
 pub fn fold(dir: &RunDir) -> Result<Run> {
-    Ok(folded(dir)?.run)
+    Ok(folded(dir, inputs::stand_ins)?.run)
 }
 
 /// A run as its journal tells it.
@@ -51,26 +53,43 @@ pub struct Folded {
     pub run: Run,
     /// The moment of its last event.
     pub last: Now,
+    /// Values of its secret inputs, which the journal does not hold.
+    pub secret: BTreeMap<String, Json>,
 }
 
-/// As [`fold()`], for whoever goes on with it.
-pub fn folded(dir: &RunDir) -> Result<Folded> {
+/// As [`fold()`], for whoever goes on with it. `secret` gives the values of secret inputs.
+pub fn folded(dir: &RunDir, secret: impl FnOnce(&Plan) -> Result<BTreeMap<String, Json>>) -> Result<Folded> {
     let mut reader = Reader::open(dir).map_err(|error| told(&error))?;
     let first = reader.next().transpose().map_err(|error| told(&error))?;
-    let Some(Record { now, event: Event::RunCreated(created), .. }) = first else {
+    let Some(Record { now, event: Event::RunCreated(mut created), .. }) = first else {
         return Err(CommandError::new(
             ExitCode::Engine,
             format!("the journal of run {} has no beginning", dir.id()),
         ));
     };
     let plan = frozen_plan(dir, &created)?;
-    let mut folded = Folded { run: Run::new(Arc::clone(&plan), *created, now), plan, last: now };
+    let secret = secret(&plan)?;
+    created.inputs.extend(secret.clone());
+    let mut folded = Folded { run: Run::new(Arc::clone(&plan), *created, now), plan, last: now, secret };
     for record in reader {
         let Record { now, event, .. } = record.map_err(|error| told(&error))?;
         apply(dir, &mut folded.run, event, now);
         folded.last = now;
     }
     Ok(folded)
+}
+
+/// A run that has not ended by its line, and that nobody owns, has ended a moment ago or is interrupted.
+pub fn correct(home: &Home, entry: &mut Entry) {
+    let dir = home.run(entry.run_id);
+    if entry.status.is_ended() || lock::is_owned(&dir).unwrap_or(false) {
+        return;
+    }
+    let stored = view::read(&dir).ok().flatten().filter(|view| view.status.is_ended());
+    match stored.as_ref().and_then(Entry::of) {
+        Some(ended) => *entry = ended,
+        None => entry.status = RunStatus::Interrupted,
+    }
 }
 
 /// What is wrong with a journal, as a command says it.

@@ -34,11 +34,13 @@ pub use self::{
     retry::retry,
 };
 use crate::{
-    clock::Clock,
+    clock::{self, Clock},
     config::Config,
     control,
     dispatcher::{Dispatcher, Watcher, run_event},
     errors::{CommandError, Result},
+    prune::{self, Interrupted, Rule},
+    secrets::Secrets,
     store::{
         home::{Home, RunDir},
         index::{Entry, Index},
@@ -56,6 +58,8 @@ pub struct Order {
     pub plan: Arc<Plan>,
     /// Inputs, context and options.
     pub created: RunCreated,
+    /// Its secrets: never written anywhere.
+    pub secrets: Rc<Secrets>,
     /// How it is driven.
     pub driving: Driving,
 }
@@ -124,6 +128,11 @@ async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watc
     host::close(host, launcher).await;
     drop(slot);
     drop(lock);
+    if let Some(retention) = order.driving.config.retention {
+        let rule = Rule { retention, interrupted: Interrupted::Stay };
+        // Whoever ends a run next tries again.
+        let _best_effort = prune::prune(home, rule, clock::wall());
+    }
     Ok(Ended { run, exit })
 }
 

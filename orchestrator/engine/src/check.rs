@@ -117,6 +117,7 @@ fn judge<'a>(
             awaits: Vec::new(),
             in_handler: false,
             guarded: Vec::new(),
+            hands_on: false,
         };
         check.plan(root)
     });
@@ -152,6 +153,8 @@ struct Check<'a, 'p> {
     in_handler: bool,
     /// Steps of branches that the expression which is looked at may name.
     guarded: Vec<String>,
+    /// Whether secret inputs may stand in what is looked at: where they are handed on as they are.
+    hands_on: bool,
 }
 
 impl<'a> Check<'a, '_> {

@@ -260,6 +260,8 @@ pub struct SkillCall {
     pub inputs: Template,
     /// Additional environment, in the order of the file.
     pub env: Vec<(String, Template)>,
+    /// Names of its secrets: variables that it gets, and no other step.
+    pub secrets: Vec<String>,
     /// Working directory, relative to the run's base.
     pub cwd: Option<Template>,
     /// Limits of one attempt: the tightest of step, manifest and run. Shared, since most steps have the same.

@@ -3,9 +3,9 @@
 
 use std::{
     cell::Cell,
-    ffi::OsString,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -16,6 +16,7 @@ use super::spare::Spares;
 use crate::{
     cgroup::{Controllers, Tree},
     launcher::{Launcher, Ready},
+    secrets::Secrets,
     store::home::RunDir,
 };
 
@@ -59,12 +60,14 @@ pub struct Host {
     environment: Vec<(String, String)>,
     /// The engine's own environment, for names that a skill asks for.
     whole_environment: Vec<(String, String)>,
+    /// The secrets of the run.
+    pub(super) secrets: Rc<Secrets>,
     tickets: Cell<u64>,
     pub(super) spares: Spares,
 }
 
 impl Host {
-    /// Puts the parts together. `environment` is the engine's own.
+    /// Puts the parts together.
     #[expect(clippy::too_many_arguments, reason = "each part comes from another place, once")]
     pub fn new(
         launcher: Launcher,
@@ -77,10 +80,11 @@ impl Host {
         base: PathBuf,
         definition_folder: Option<PathBuf>,
         null: OwnedFd,
-        environment: impl Iterator<Item = (OsString, OsString)>,
+        secrets: Rc<Secrets>,
     ) -> Self {
         // A variable that is not text cannot travel in a frame; it is not passed.
-        let whole_environment: Vec<(String, String)> = environment
+        let whole_environment: Vec<(String, String)> = secrets
+            .environment()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         Self {
@@ -100,6 +104,7 @@ impl Host {
             base,
             null,
             whole_environment,
+            secrets,
             tickets: Cell::new(0),
             spares: Spares::default(),
         }

@@ -259,7 +259,8 @@ fn plumbing(
     let stdout = (stdout, Capture::new(dir.stdout(), cap));
     let stderr = (stderr, Capture::new(dir.stderr(), cap));
     let caps = (usize::try_from(cap).unwrap_or(usize::MAX), STDERR);
-    let streams = Streams::new(stdout, stderr, events, caps).map_err(failed)?;
+    let masker = host.secrets.masker();
+    let streams = Streams::new(stdout, stderr, events, caps, masker).map_err(failed)?;
     let control = Control::new(control, cap).map_err(failed)?;
     Ok((descriptors, streams, control))
 }
@@ -312,6 +313,10 @@ fn environment(host: &Host, spawn: &Spawn, call: &SkillCall, task: &Task) -> Vec
     for (name, value) in task.env.iter().chain(&spawn.env) {
         env.retain(|(known, _)| known != name);
         env.push((name.clone(), value.clone()));
+    }
+    for (name, value) in call.secrets.iter().filter_map(|name| Some((name, host.secrets.variable(name)?))) {
+        env.retain(|(known, _)| known != name);
+        env.push((name.clone(), value.to_owned()));
     }
     // The dynamic linker obeys these before the program's first instruction (ld.so(8)).
     env.retain(|(name, _)| !name.starts_with("LD_"));

@@ -1,12 +1,15 @@
 //! The read ends of a step's stdout, stderr and events: read concurrently, kept in files, capped.
 
-use std::{io, os::fd::OwnedFd};
+use std::{io, os::fd::OwnedFd, rc::Rc};
 
 use tokio::net::unix::pipe;
 use workflow_engine::verdict::parse_output;
 
 use super::Said;
-use crate::store::capture::Capture;
+use crate::{
+    mask::{self, Masker},
+    store::capture::Capture,
+};
 
 /// Bytes read at once.
 const CHUNK: usize = 64 * 1024;
@@ -37,6 +40,8 @@ pub(super) struct Streams {
 struct Stream {
     pipe: Option<pipe::Receiver>,
     capture: Capture,
+    /// What the capture sees goes through it.
+    mask: Option<mask::Stream>,
     /// What is kept for the result: all of it up to the cap.
     kept: Vec<u8>,
     cap: usize,
@@ -59,11 +64,13 @@ impl Streams {
         stderr: (OwnedFd, Capture),
         events: Option<OwnedFd>,
         caps: (usize, usize),
+        masker: Option<&Rc<Masker>>,
     ) -> io::Result<Self> {
         let stream = |(fd, capture): (OwnedFd, Capture), cap| {
             io::Result::Ok(Stream {
                 pipe: Some(receiver(fd)?),
                 capture,
+                mask: masker.map(|masker| mask::Stream::new(Rc::clone(masker))),
                 kept: Vec::new(),
                 cap,
                 over: false,
@@ -106,6 +113,17 @@ impl Streams {
         &self.stderr.kept
     }
 
+    /// Captures what was held back, because it could have been the beginning of a secret.
+    pub(super) fn finish(&mut self) {
+        for stream in [&mut self.stdout, &mut self.stderr] {
+            if let Some(mut mask) = stream.mask.take() {
+                let mut rest = Vec::new();
+                mask.finish(&mut rest);
+                stream.capture(&rest);
+            }
+        }
+    }
+
     /// Why a file does not hold everything that came, if so.
     pub(super) fn lost(&mut self) -> Option<String> {
         self.stdout.lost.take().or(self.stderr.lost.take())
@@ -142,7 +160,19 @@ impl Stream {
         let room = self.cap - self.kept.len();
         self.over |= bytes.len() > room;
         self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        // The result does not depend on the file; that it is not whole must be said.
+        match self.mask.take() {
+            None => self.capture(bytes),
+            Some(mut mask) => {
+                let mut masked = Vec::with_capacity(bytes.len());
+                mask.push(bytes, &mut masked);
+                self.mask = Some(mask);
+                self.capture(&masked);
+            }
+        }
+    }
+
+    /// The result does not depend on the file; that it is not whole must be said.
+    fn capture(&mut self, bytes: &[u8]) {
         if let Err(fault) = self.capture.write(bytes) {
             self.lost.get_or_insert_with(|| fault.to_string());
         }

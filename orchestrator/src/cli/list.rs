@@ -20,7 +20,6 @@ use crate::{
     store::{
         home::Home,
         index::{Entry, Filter, Index},
-        lock, view,
     },
     ui::terminal,
 };
@@ -94,25 +93,12 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
 pub(super) fn runs_of(home: &Home, filter: &Filter, limit: u32) -> Result<Vec<ListedRun>> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let keep = |entry: &mut Entry| {
-        correct(home, entry);
+        fold::correct(home, entry);
         filter.status.is_none_or(|wanted| wanted == entry.status)
     };
     let entries = Index::new(home).list(limit, filter, keep, |dir| fold::current_view(dir).ok());
     let entries = entries.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
     Ok(entries.into_iter().map(listed).collect())
-}
-
-/// A run that has not ended by its line, and that nobody owns, has ended a moment ago or is interrupted.
-fn correct(home: &Home, entry: &mut Entry) {
-    let dir = home.run(entry.run_id);
-    if entry.status.is_ended() || lock::is_owned(&dir).unwrap_or(false) {
-        return;
-    }
-    let stored = view::read(&dir).ok().flatten().filter(|view| view.status.is_ended());
-    match stored.as_ref().and_then(Entry::of) {
-        Some(ended) => *entry = ended,
-        None => entry.status = RunStatus::Interrupted,
-    }
 }
 
 fn listed(entry: Entry) -> ListedRun {

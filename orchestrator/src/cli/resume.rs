@@ -6,6 +6,7 @@ use super::{detach, progress::Shape, run};
 use crate::{
     config,
     errors::Result,
+    inputs::Given,
     owner::{self, Driving},
     store::home::Home,
 };
@@ -26,6 +27,8 @@ pub(super) struct Arguments {
 /// How `resume` and `retry` drive their run.
 #[derive(Debug, clap::Args)]
 pub(super) struct GoingOn {
+    #[command(flatten)]
+    pub(super) given: Given,
     /// Print the run's id and return; the run goes on in a session of its own.
     #[arg(long, conflicts_with_all = ["json", "events"])]
     pub(super) detach: bool,
@@ -72,7 +75,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         return detach::start();
     }
     let dir = super::find_run(home, &arguments.id)?;
-    let (order, taken) = owner::resume(home, &dir, going_on.driving(home)?)?;
+    let (order, taken) = owner::resume(home, &dir, &going_on.given, going_on.driving(home)?)?;
     if going_on.detached {
         detach::let_go(dir.id())?;
     }

@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         return detach::start();
     }
     let old = super::find_run(home, &arguments.id)?;
-    let (order, created) = owner::retry(home, &old, going_on.driving(home)?)?;
+    let (order, created) = owner::retry(home, &old, &going_on.given, going_on.driving(home)?)?;
     if going_on.detached {
         detach::let_go(created.owned.dir.id())?;
     }

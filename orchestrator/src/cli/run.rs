@@ -2,7 +2,7 @@
 
 mod dry_run;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, rc::Rc, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use schemas::{
@@ -21,8 +21,9 @@ use crate::{
     config,
     definition::{self, Source},
     errors::{CommandError, Result},
-    inputs,
+    inputs::{self, Given, Values},
     owner::{self, Created, Driving, Order},
+    secrets::Secrets,
     store::{home::Home, names::RunId, run::Frozen},
 };
 
@@ -36,12 +37,8 @@ pub(super) struct Arguments {
     /// A workflow file, the name of a stored definition, or `-` for standard input.
     #[arg(value_name = "FILE|NAME")]
     definition: String,
-    /// A declared input; JSON where its type is not a string.
-    #[arg(long = "input", value_name = "NAME=VALUE")]
-    input: Vec<String>,
-    /// A file with one JSON object of inputs.
-    #[arg(long, value_name = "FILE")]
-    inputs: Option<PathBuf>,
+    #[command(flatten)]
+    given: Given,
     /// Overrides a key of the readonly context.
     #[arg(long, value_name = "NAME=VALUE")]
     context: Vec<String>,
@@ -112,9 +109,10 @@ pub(super) fn execute(arguments: &Arguments, source: Source, home: &Home) -> Res
     output::problems(&source, &checked);
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
     let id = arguments.run_id.unwrap_or_else(RunId::generate);
+    let Values { stored, secret } = inputs::resolve(&plan, &arguments.given)?;
     let created = RunCreated {
         called: checked.called.called(),
-        ..created(arguments, &source, &plan, id, checked.skills)?
+        ..created(arguments, &source, &plan, id, stored, checked.skills)?
     };
     let driving = Driving {
         cgroup_base: arguments.cgroup_base.clone(),
@@ -122,10 +120,11 @@ pub(super) fn execute(arguments: &Arguments, source: Source, home: &Home) -> Res
         priority: arguments.priority,
         config: config::read(home)?,
     };
-    let order = Order { plan: Arc::new(plan), created, driving };
+    let mut order = Order { plan: Arc::new(plan), created, secrets: Rc::default(), driving };
     if arguments.dry_run {
         return dry_run::show(&order, arguments.json);
     }
+    order.secrets = Rc::new(Secrets::gather(home, &order.driving.config, &order.plan, secret)?);
     owner::refuse_unheld(&order)?;
     let unread = |fault| CommandError::from_error(ExitCode::Engine, &fault);
     let skills = catalog::texts(&order.created.skills).map_err(unread)?;
@@ -157,6 +156,7 @@ fn created(
     source: &Source,
     plan: &Plan,
     id: RunId,
+    inputs: std::collections::BTreeMap<String, schemas::json::Json>,
     skills: std::collections::BTreeMap<String, String>,
 ) -> Result<RunCreated> {
     let base = std::env::current_dir().map_err(|error| {
@@ -173,7 +173,7 @@ fn created(
         scheduled_at: arguments.scheduled_at,
         base: base.to_string_lossy().into_owned(),
         source: path.to_string_lossy().into_owned(),
-        inputs: inputs::resolve(plan, arguments.inputs.as_deref(), &arguments.input)?,
+        inputs,
         context: inputs::context(plan, &arguments.context)?,
         timeout_ms: arguments.timeout.map(units::millis),
         max_concurrent_steps: arguments.max_concurrent_steps,

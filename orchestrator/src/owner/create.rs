@@ -57,7 +57,9 @@ pub fn create(home: &Home, order: &Order, frozen: &Frozen) -> Result<Created> {
             CommandError::from_error(ExitCode::Engine, &error)
         }
     })?;
-    let run = Run::new(order.plan.clone(), order.created.clone(), now);
+    let mut known = order.created.clone();
+    known.inputs.extend(order.secrets.inputs().clone());
+    let run = Run::new(order.plan.clone(), known, now);
     if let Some(entry) = Entry::of(&run.streamed_view()) {
         // The index is derived: a run that is missing in it is found again when it is rebuilt.
         let _derived_again = Index::new(home).created(&entry);

@@ -78,7 +78,7 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)
         Path::new(&order.created.base).to_owned(),
         Path::new(&order.created.source).parent().and_then(|folder| folder.canonicalize().ok()),
         null.into(),
-        std::env::vars_os(),
+        Rc::clone(&order.secrets),
     );
     Ok((host, line))
 }

@@ -11,6 +11,7 @@ use crate::{
     clock::Clock,
     errors::{CommandError, Result},
     fold::{self, Folded},
+    inputs,
     store::{
         self,
         home::{Home, RunDir},
@@ -24,7 +25,7 @@ pub fn cancel_interrupted(home: &Home, dir: &RunDir) -> Result<RunView> {
     let owned = store::run::reopen(home, dir.id(), |_| ());
     let OwnedRun { mut journal, lock, .. } = owned.map_err(|error| engine_error(&error))?;
     leftovers::end(dir.id(), None)?;
-    let Folded { mut run, last, .. } = fold::folded(dir)?;
+    let Folded { mut run, last, .. } = fold::folded(dir, inputs::stand_ins)?;
     let clock = Clock::starting_at(last.up());
     let now = clock.now();
     // What was in flight died with the engine; the stop stands before that, so that nothing of it begins again.

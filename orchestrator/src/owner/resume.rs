@@ -1,5 +1,7 @@
 //! Taking over a run whose owner died: its journal is the state, what it left is ended, and it goes on.
 
+use std::rc::Rc;
+
 use schemas::exit_code::ExitCode;
 use workflow_engine::run::Phase;
 
@@ -7,6 +9,8 @@ use super::{Created, Driving, Order, Start, create::open_control, leftovers, lin
 use crate::{
     errors::{CommandError, Result},
     fold::{self, Folded},
+    inputs::{self, Given},
+    secrets::Secrets,
     store::{
         self,
         home::{Home, RunDir},
@@ -15,18 +19,19 @@ use crate::{
     },
 };
 
-/// Takes an interrupted run over. One that has ended, or is owned, is refused.
-pub fn resume(home: &Home, dir: &RunDir, driving: Driving) -> Result<(Order, Created)> {
+/// Takes an interrupted run over; its secret inputs are `given` again. One that has ended, or is owned, is refused.
+pub fn resume(home: &Home, dir: &RunDir, given: &Given, driving: Driving) -> Result<(Order, Created)> {
     let owned = store::run::reopen(home, dir.id(), |_| ()).map_err(|error| refusal(&error))?;
-    let Folded { plan, run, last } = fold::folded(dir)?;
+    let Folded { plan, run, last, secret } = fold::folded(dir, |plan| inputs::again(plan, given))?;
     if let Phase::Ended { .. } = run.phase() {
         // Its owner died after its end: what follows from it may be missing.
         owned.journal.finish().map_err(|error| fold::told(&error))?;
         super::derive(home, dir, &run.streamed_view());
         return Err(nothing(dir, run.phase().status()));
     }
+    let secrets = Secrets::gather(home, &driving.config, &plan, secret)?;
     leftovers::end(dir.id(), driving.cgroup_base.as_deref())?;
-    let order = Order { plan, created: run.created().clone(), driving };
+    let order = Order { plan, created: run.created().clone(), secrets: Rc::new(secrets), driving };
     let control = open_control(dir)?;
     let turn = line::enter(home, &order)?;
     Ok((order, Created { owned, run, turn, control, start: Start::Resumed(last.up()) }))

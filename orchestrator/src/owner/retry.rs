@@ -1,5 +1,7 @@
 //! A new run from what another one has completed. Its journal holds all of it: the old one is not needed again.
 
+use std::rc::Rc;
+
 use schemas::{
     exit_code::ExitCode,
     journal::{FORMAT_VERSION, RunCreated},
@@ -10,6 +12,8 @@ use super::{Created, Driving, Order, Start, create::create};
 use crate::{
     errors::{CommandError, Result},
     fold::{self, Folded},
+    inputs::{self, Given},
+    secrets::Secrets,
     store::{
         home::{Home, RunDir},
         names::RunId,
@@ -17,20 +21,22 @@ use crate::{
     },
 };
 
-/// Makes the new run. The old one must have ended, and not well.
-pub fn retry(home: &Home, old: &RunDir, driving: Driving) -> Result<(Order, Created)> {
+/// Makes the new run; secret inputs are `given` again. The old one must have ended, and not well.
+pub fn retry(home: &Home, old: &RunDir, given: &Given, driving: Driving) -> Result<(Order, Created)> {
     refuse(old, fold::current_view(old)?.status)?;
-    let Folded { plan, run, .. } = fold::folded(old)?;
+    let Folded { plan, run, secret, .. } = fold::folded(old, |plan| inputs::again(plan, given))?;
     let id = RunId::generate();
-    let created = RunCreated {
+    let mut created = RunCreated {
         format_version: FORMAT_VERSION,
         q: env!("CARGO_PKG_VERSION").to_owned(),
         run_id: id.to_string(),
         trigger: "manual".to_owned(),
         ..run.created().clone()
     };
+    created.inputs.retain(|name, _| !secret.contains_key(name));
+    let secrets = Rc::new(Secrets::gather(home, &driving.config, &plan, secret)?);
     let frozen = run::frozen(old).map_err(|fault| CommandError::from_error(ExitCode::Engine, &fault))?;
-    let order = Order { plan, created, driving };
+    let order = Order { plan, created, secrets, driving };
     super::refuse_unheld(&order)?;
     let made = create(home, &order, &frozen)?;
     Ok((order, Created { start: Start::Reusing(Box::new(run)), ..made }))

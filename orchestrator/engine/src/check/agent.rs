@@ -91,6 +91,7 @@ impl<'a> Check<'a, '_> {
         let inputs = node.get("inputs").map(|inputs| self.template(inputs, reader));
         let prompt = node.get("prompt").map(|prompt| self.template(prompt, reader));
         let Surroundings { env, cwd } = self.surroundings(node, spot);
+        let secrets = self.secrets(node);
         let own_schema = node.get("output_schema");
         if let Some(schema) = own_schema {
             self.output_schema(schema);
@@ -117,6 +118,7 @@ impl<'a> Check<'a, '_> {
             }))),
             inputs: Template::Object(members.into()),
             env,
+            secrets,
             cwd,
             limits: self.shared(limits),
             sandbox: self.sandbox((root, node), spot, &choice),

@@ -49,8 +49,9 @@ impl<'a> Check<'a, '_> {
         }
         let reader = Reader::Step(spot.step);
         let entry = self.skill_of(node);
-        let inputs = self.inputs(node, entry, reader);
+        let inputs = self.handing_on(|check| check.inputs(node, entry, reader));
         let Surroundings { env, cwd } = self.surroundings(node, spot);
+        let secrets = self.secrets(node);
         self.impossible_outputs(node);
         let assign = self.assignments(node, spot);
 
@@ -60,6 +61,7 @@ impl<'a> Check<'a, '_> {
             target: entry.target.clone(),
             inputs,
             env,
+            secrets,
             cwd,
             limits: self.shared(limits::tightest(
                 &limits::tightest(&self.limits_around(root, node, spot), &Trust::of(node).limits()),

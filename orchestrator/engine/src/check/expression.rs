@@ -24,9 +24,12 @@ impl<'a> Check<'a, '_> {
     pub(super) fn program(&mut self, node: &Node, text: &str, start: usize, from: Reader) -> Option<Program> {
         let before = self.problems.errors();
         self.guarded = guarded(text);
+        // What an expression makes of a secret is none any more.
+        let handed_on = std::mem::replace(&mut self.hands_on, false);
         let stack = self.stack;
         let mut names = ExpressionNames { check: self, node, text, start, from };
         let compiled = Program::compile_on(stack, text, &mut names);
+        self.hands_on = handed_on;
         self.guarded.clear();
         match compiled {
             Err(error) => self.bad_expression(node, start, &error.place, error.message),

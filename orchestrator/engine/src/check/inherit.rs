@@ -45,7 +45,7 @@ impl<'a> Check<'a, '_> {
     pub(super) fn surroundings(&mut self, node: &'a Node, spot: Spot) -> Surroundings {
         let around = spot.parent.and_then(|parent| self.surroundings.get(&parent).cloned());
         let mut all = around.unwrap_or_default();
-        let own = self.environment(node, Reader::Step(spot.step));
+        let own = self.handing_on(|check| check.environment(node, Reader::Step(spot.step)));
         all.env.retain(|(name, _)| own.iter().all(|(own, _)| own != name));
         all.env.extend(own);
         if let Some(cwd) = node.get("cwd") {

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     diagnostic::codes::{
-        ALMOST_REFERENCE, Code, UNKNOWN_CONTEXT, UNKNOWN_FIELD, UNKNOWN_INPUT, UNKNOWN_OUTPUT, UNKNOWN_STEP,
-        UNSUPPORTED,
+        ALMOST_REFERENCE, Code, SECRET_INPUT, UNKNOWN_CONTEXT, UNKNOWN_FIELD, UNKNOWN_INPUT, UNKNOWN_OUTPUT,
+        UNKNOWN_STEP, UNSUPPORTED,
     },
     load::{Node, in_words, nearest},
     value::{Reference, Root, Segment},
@@ -118,14 +118,33 @@ impl<'a> Check<'a, '_> {
     }
 
     fn input(&mut self, at: &Use<'_>, path: &Path<'_>) -> bool {
-        let Some((segment, range)) = path.segments.first() else { return true };
+        let Some((segment, range)) = path.segments.first() else {
+            if self.has_secret_inputs() {
+                self.secret_is_kept(at, &path.head_range, "`inputs` as a whole holds a secret input");
+            }
+            return true;
+        };
         let Some(key) = self.key(at, segment, range) else { return false };
-        if self.names.inputs.contains(key) || self.is_bound(at.from, key) {
+        if self.is_bound(at.from, key) {
+            return true;
+        }
+        if self.names.inputs.contains(key) {
+            if self.is_secret_input(key) && !(self.hands_on && path.segments.len() == 1) {
+                self.secret_is_kept(at, range, &format!("`{key}` is a secret input"));
+            }
             return true;
         }
         let message = format!("the workflow declares no input `{key}`");
         self.unknown(UNKNOWN_INPUT, at, (key, range), message, &Known::Inputs);
         false
+    }
+
+    /// A secret input stands where its value would be stored or decide something.
+    fn secret_is_kept(&mut self, at: &Use<'_>, range: &std::ops::Range<usize>, what: &str) {
+        let place = self.place_in(at.node, at.start + range.start..at.start + range.end);
+        self.problems
+            .report(SECRET_INPUT, place, format!("{what}: it can only be handed on as it is"))
+            .hint("it may stand in `inputs` and `env` of a step, alone or inside a text");
     }
 
     fn run_field(&mut self, at: &Use<'_>, path: &Path<'_>) -> bool {

@@ -10,6 +10,7 @@ mod hostile;
 mod pages;
 mod places;
 mod plans;
+mod secrets;
 mod skills;
 mod spec;
 mod strategies;

@@ -7,38 +7,17 @@ use crate::{
     load::{Member, Node},
 };
 
-/// Kinds of steps.
-const KINDS: &[&str] = &[];
-
-/// Keys of steps, each with the values (compact JSON) that ask for nothing.
-const STEP_KEYS: &[(&str, &[&str])] = &[("secrets", &["[]"])];
-
-/// Keys of steps that hold others, likewise.
+/// Keys of steps that hold others, each with the values (compact JSON) that ask for nothing.
 const GROUP_KEYS: &[(&str, &[&str])] = &[("trust", &[r#""trusted""#])];
 
-/// Keys of declared inputs, likewise.
-const INPUT_KEYS: &[(&str, &[&str])] = &[("secret", &["false"])];
-
-/// Reports everything in the table that a definition uses. Of what stands inside a step of an unsupported kind
-/// only the kind is reported.
+/// Reports everything in the table that a definition uses.
 pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems) {
     sandbox(root, problems);
-    for input in root.get("inputs").map_or(&[][..], Node::members) {
-        keys(&input.value, INPUT_KEYS, problems);
-    }
     for step in outline.all() {
-        let kind = step.node.get("type");
-        let Some(word) = kind.and_then(Node::as_text) else { continue };
-        if let Some(kind) = kind.filter(|_| KINDS.contains(&word)) {
-            problems.report(
-                UNSUPPORTED,
-                kind.span.range(),
-                format!("`{word}` steps are not supported by this version"),
-            );
-        } else if step.spot.is_some() {
-            keys(step.node, STEP_KEYS, problems);
+        let Some(kind) = step.node.get("type").and_then(Node::as_text) else { continue };
+        if step.spot.is_some() {
             sandbox(step.node, problems);
-            if !matches!(word, "skill" | "agent") {
+            if !matches!(kind, "skill" | "agent") {
                 keys(step.node, GROUP_KEYS, problems);
             }
         }

@@ -76,6 +76,8 @@ codes! {
     BAD_EXPRESSION = "E050", "an expression is not valid";
     BAD_ENDPOINT = "E051", "a host that may be reached is not valid";
     UNHELD_SANDBOX = "E052", "a profile cannot hold a part of the sandbox";
+    BAD_SECRET = "E056", "a secret cannot have this name";
+    SECRET_INPUT = "E057", "a secret input is not only handed on";
     READONLY_CONTEXT = "E060", "a step writes to a readonly key of the context";
     UNKNOWN_WORKFLOW = "E061", "a workflow does not exist";
     BROKEN_WORKFLOW = "E062", "a workflow that is called is not valid";

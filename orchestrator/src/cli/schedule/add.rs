@@ -17,7 +17,7 @@ use crate::{
     clock,
     definition::{self, Source},
     errors::{CommandError, Result},
-    inputs,
+    inputs::{self, Given},
     store::{
         definitions::{self, Existing},
         home::Home,
@@ -168,21 +168,18 @@ fn inputs_of(
     mut given: BTreeMap<String, Json>,
 ) -> Result<BTreeMap<String, Json>> {
     let named: Vec<_> = arguments.input.iter().filter_map(|pair| pair.split_once('=')).collect();
-    let rest = given.iter().filter(|(name, _)| !named.iter().any(|(other, _)| other == name));
-    let mut pairs: Vec<_> = rest.map(|(name, value)| format!("{name}={}", text_of(value))).collect();
-    pairs.extend(arguments.input.iter().cloned());
-    let resolved = inputs::resolve(plan, None, &pairs)?;
+    let resolved = inputs::resolve(plan, &Given::over(given.clone(), arguments.input.clone()))?;
+    if let Some(name) = resolved.secret.keys().next() {
+        let why = format!("a schedule cannot hold the secret input `{name}`");
+        return Err(CommandError::new(ExitCode::Invalid, why)
+            .hint("let the steps name `secrets`: their values come from the home's configuration"));
+    }
     for (name, _) in named {
-        if let Some(value) = resolved.get(name) {
+        if let Some(value) = resolved.stored.get(name) {
             given.insert(name.to_owned(), value.clone());
         }
     }
     Ok(given)
-}
-
-/// A value as the command line would have it.
-fn text_of(value: &Json) -> String {
-    serde_json::from_str::<String>(value.as_str()).unwrap_or_else(|_| value.as_str().to_owned())
 }
 
 /// Where the definition lies from now on: stored under its name (`None`), or in place.

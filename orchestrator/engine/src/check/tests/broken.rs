@@ -500,15 +500,9 @@ fn sandboxes_that_cannot_be() {
 
 #[test]
 fn not_supported() {
-    assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","async":true,"description":"","rollback":{"id":"u","type":"skill","skill":"echo"},"error_handling":{"strategy":"retry"},"secrets":["A"],"sandbox":"strict","trust":"untrusted"}"#), @r#"
-    E090 4:161-4:170 "/steps/1/secrets" `secrets` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
-    "#);
     assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"skill","skill":"echo"}],"handlers":[{"id":"h","type":"skill","skill":"echo"}],"finally":[{"id":"f","type":"agent","agent":"x"}],"agents":{"a":{}},"sandbox":{"network":"none"},"inputs":{"s":{"secret":true}},"error_handling":{"default":"skip"}}"#), @r#"
     E080 1:180-1:183 "/finally/0/agent" the agent `x` does not exist
       hint: searched: `agents` of the definition, ./agents, built in
-    E090 1:248-1:256 "/inputs/s/secret" `secret` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
     "#);
     assert_snapshot!(steps(r#"{"id":"q","type":"sequence","steps":[{"id":"c","type":"skill","skill":"echo"}]},
 {"id":"l","type":"loop","for_each":"x","condition":"y"},
