@@ -308,11 +308,17 @@ impl<'a> Attempt<'a> {
 
     fn say(&self, what: Said) {
         let what = match (self.host.secrets.masker(), what) {
-            (None, what) => what,
+            (None, what) | (Some(_), what @ (Said::Agent(_) | Said::Guardrail(_))) => what,
             (Some(masker), Said::Log { level, text }) => {
                 Said::Log { level, text: masker.text(&text).into_owned() }
             }
             (Some(masker), Said::Progress(progress)) => Said::Progress(masker.json(&progress)),
+            // A model names tools as it likes, and errors repeat what it wrote.
+            (Some(masker), Said::Tool(mut call)) => {
+                call.tool = masker.text(&call.tool).into_owned();
+                call.error = call.error.map(|error| masker.text(&error).into_owned());
+                Said::Tool(call)
+            }
         };
         let _dispatcher_is_gone = self.news.send(News::Said { id: self.spawn.id.clone(), what });
     }

@@ -22,7 +22,7 @@ use super::output;
 use crate::{
     definition,
     errors::Result,
-    fold,
+    fold, inputs,
     store::{home::Home, names::SafeName},
     ui,
 };
@@ -86,7 +86,7 @@ fn graph(what: &str, home: &Home) -> Result<Option<Graph>> {
         return Ok(checked.plan.map(|plan| of(&plan, None)));
     }
     let dir = super::find_run(home, what)?;
-    let folded = fold::folded(&dir)?;
+    let folded = fold::folded(&dir, inputs::stand_ins)?;
     Ok(Some(of(&folded.plan, Some(&fold::current_view(&dir)?))))
 }
 

@@ -10,7 +10,7 @@ use schemas::exit_code::ExitCode;
 use super::output::{self, engine_error, shown};
 use crate::{
     errors::{CommandError, Result},
-    fold,
+    fold, inputs,
     store::{
         files::{self, Durability},
         home::Home,
@@ -38,7 +38,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     let dir = super::find_run(home, &arguments.id)?;
     let view = fold::current_view(&dir)?;
-    let graph = super::graph::of(&fold::folded(&dir)?.plan, Some(&view));
+    let graph = super::graph::of(&fold::folded(&dir, inputs::stand_ins)?.plan, Some(&view));
     let page = page::page(&view, &graph, &dir);
     let Some(path) = &arguments.output else {
         output::text(&page)?;
