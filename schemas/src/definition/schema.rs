@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Key, KindShape, MAX_NAME, MAX_STEP_ID, ObjectShape, RESERVED_IDS, Shape, TaggedShape, WORKFLOW,
-    policy::LIMITS,
+    Key, KindShape, MAX_NAME, MAX_STEP_ID, ObjectShape, RESERVED_IDS, Shape, TaggedShape, WORKFLOW, policy,
+    skill,
 };
 use crate::failure::Code;
 
@@ -95,7 +95,7 @@ fn named(
 
 fn named_object(shape: &ObjectShape, definitions: &mut Map<String, Value>) -> Value {
     let mut object = object(shape.about, shape.keys.iter(), None, definitions);
-    if std::ptr::eq(shape, &raw const LIMITS) {
+    if [&raw const policy::LIMITS, &raw const skill::LIMITS].contains(&std::ptr::from_ref(shape)) {
         let both = |first: &str, second: &str| json!({"not": {"required": [first, second]}});
         let rules = [both("max_memory_mb", "memory"), both("max_cpu_percent", "cpu")];
         object.insert("allOf".into(), json!(rules));
