@@ -30,6 +30,16 @@ pub enum ToLauncher {
         /// The most that any birth will keep. The launcher gives up the rest of its bounding set here, once,
         /// which is a good part of the cost of a birth; a birth that asks for more is refused.
         capabilities: Capabilities,
+        /// Whether every birth will be filtered ([`Sandbox::seccomp`]): then the launcher takes the part of the
+        /// filter that it can live with itself, once, and all inherit it.
+        filtered: bool,
+        /// Whether the launcher also tries what only the profile `strict` needs.
+        strict: bool,
+        /// Files, directories and sockets that no birth with [`Sandbox::mounts`] sees: absolute, existing,
+        /// without symbolic links.
+        hidden: Vec<String>,
+        /// The program that no such birth may replace: absolute, without symbolic links.
+        guarded: Vec<String>,
     },
     /// Start one attempt. Its descriptors come with the frame, in this order: stdin, stdout, stderr,
     /// control (a stream socket), and events when [`Birth::events`] is set.
@@ -76,15 +86,16 @@ impl Birth {
 /// What the child is shut into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sandbox {
-    /// Own pid, ipc and uts namespaces; `false` is the profile `none`.
+    /// Own pid, ipc, uts and cgroup namespaces; `false` is the profile `none`.
     pub namespaces: bool,
-    /// Also an own mount namespace with a fresh `/proc` and private `/tmp` and `/dev/shm`. Only with
-    /// `namespaces`, and always with them for [`Work::Program`]; a built-in that needs no file does
-    /// without, which is quicker.
+    /// Also an own mount namespace with a fresh `/proc`, a minimal `/dev` and private `/tmp` and `/dev/shm`,
+    /// in which [`ToLauncher::Setup::hidden`] is hidden. Only with `namespaces`, and always with them for
+    /// [`Work::Program`]; a built-in that needs no file does without, which is quicker.
     pub mounts: bool,
-    /// Also a user namespace, with the caller's uid and gid mapped to themselves: for an engine that is
-    /// not root. Only with `namespaces`.
-    pub user_namespace: bool,
+    /// Whether and when it gets a user namespace. Only with `namespaces`.
+    pub user_namespace: UserNamespace,
+    /// The network that it sees. All but [`Network::Host`] only with `namespaces`.
+    pub network: Network,
     /// What the child may still do of what only root may.
     pub capabilities: Capabilities,
     /// Size of the private `/tmp` and of `/dev/shm`, each.
@@ -92,6 +103,80 @@ pub struct Sandbox {
     /// Paths that stay visible in spite of hiding: the step's cwd, its work directory, the skill's
     /// folder. Absolute, existing, without symbolic links. Those that nothing hides cost nothing.
     pub keep_visible: Vec<String>,
+    /// A file system of its own, in which only this is: the profile `strict`. Only with `mounts`.
+    pub root: Option<Root>,
+    /// Which system calls are refused.
+    pub seccomp: Seccomp,
+    /// Whether the program may start no other process, only threads.
+    pub no_fork: bool,
+    /// Whom it runs as, where that is not the engine's own user.
+    pub user: Option<Identity>,
+    /// Whether the leaf is shown at `/sys/fs/cgroup`, writable: the step makes cgroups of its own there.
+    pub delegate: bool,
+}
+
+/// When a child gets a user namespace, in which its uid and gid are mapped to themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserNamespace {
+    /// Never.
+    None,
+    /// At its birth: all other namespaces belong to it. For an engine that is not root.
+    First,
+    /// When all else stands: nothing that was made before belongs to it. For `strict` under root.
+    Last,
+}
+
+/// The network of a child.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// That of the engine.
+    Host,
+    /// None at all.
+    None,
+    /// Its own, with nothing but itself.
+    Loopback,
+    /// As `Loopback`, and the engine answers on these ports of 127.0.0.1: the child makes the listening
+    /// sockets inside and hands them out by [`FromWorker::Listening`].
+    Bridge(Vec<u16>),
+}
+
+/// A file system in which only this is, besides `/proc`, `/dev`, `/tmp` and the programs and libraries of the
+/// host. Absolute paths, existing, without symbolic links.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Root {
+    /// What can be read.
+    pub read: Vec<String>,
+    /// What can be written as well.
+    pub write: Vec<String>,
+    /// What is not seen although it lies in that; nor is what [`ToLauncher::Setup`] hides.
+    pub hidden: Vec<String>,
+    /// Directories that are there and empty.
+    pub empty: Vec<String>,
+}
+
+/// Which system calls are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seccomp {
+    /// Those that the kernel itself refuses.
+    None,
+    /// Those by which one gets at other processes, at the kernel and into namespaces.
+    Default,
+    /// The same but namespaces and mounts inside them, for programs that bring a sandbox of their own.
+    AllowUserns,
+    /// Also all that touches a file, a network or another program: for built-in skills that need none.
+    Memory,
+}
+
+/// A user and his group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The user's number.
+    pub uid: u32,
+    /// His group's.
+    pub gid: u32,
 }
 
 /// What stays of the capabilities (capabilities(7)) of the engine, from least to most. Nothing is ever added.
@@ -140,6 +225,12 @@ pub enum FromLauncher {
         /// Whether pid, ipc, uts and mount namespaces can be made (with a user namespace when the
         /// launcher is not root).
         namespaces: bool,
+        /// Whether all parts of the profile `strict` can be had; `None`: it was not asked for.
+        strict: Option<bool>,
+        /// Whether children can have a network namespace; `None`: it was not asked for.
+        network: Option<bool>,
+        /// Whether system calls can be filtered.
+        seccomp: bool,
         /// What was found missing, for the run's record.
         notes: Vec<String>,
     },
@@ -250,6 +341,11 @@ pub enum FromWorker {
         /// The kernel's error number.
         errno: i32,
     },
+    /// The listening sockets of [`Network::Bridge`], one for each port; before anything of the step runs.
+    Listening {
+        /// The ports, in the order of the descriptors.
+        ports: Vec<u16>,
+    },
     /// A line for the step's log.
     Log {
         /// `debug`, `info`, `warn` or `error`.
@@ -275,6 +371,7 @@ impl Message for FromWorker {
     fn descriptors(&self) -> usize {
         match self {
             Self::Result(SkillResult::Value { value: None }) => 1,
+            Self::Listening { ports } => ports.len(),
             Self::Result(
                 SkillResult::Value { value: Some(_) } | SkillResult::Error(_) | SkillResult::BadInput { .. },
             )
@@ -347,12 +444,20 @@ pub enum Stage {
     Mounts,
     /// The fresh `/proc`.
     Proc,
+    /// The network.
+    Network,
     /// Working directory.
     Cwd,
     /// Dropping capabilities.
     Capabilities,
     /// prctl(2): parent death signal, dumpable, no_new_privs.
     Privileges,
+    /// Becoming another user.
+    User,
+    /// landlock(7).
+    Landlock,
+    /// seccomp(2).
+    Seccomp,
     /// The inner fork below the namespace's init.
     Fork,
     /// execve(2).
@@ -374,9 +479,13 @@ impl Stage {
             Self::Limits => "limits",
             Self::Mounts => "mounts",
             Self::Proc => "proc",
+            Self::Network => "network",
             Self::Cwd => "cwd",
             Self::Capabilities => "capabilities",
             Self::Privileges => "privileges",
+            Self::User => "user",
+            Self::Landlock => "landlock",
+            Self::Seccomp => "seccomp",
             Self::Fork => "fork",
             Self::Exec => "exec",
         }

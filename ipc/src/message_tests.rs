@@ -21,10 +21,21 @@ fn birth(work: Work) -> ToLauncher {
         sandbox: Sandbox {
             namespaces: true,
             mounts: true,
-            user_namespace: false,
+            user_namespace: UserNamespace::Last,
+            network: Network::Bridge(vec![3128, 8080]),
             capabilities: Capabilities::Standard,
             tmp_size: Bytes(64 << 20),
             keep_visible: vec!["/tmp/a".into()],
+            root: Some(Root {
+                read: vec!["/b".into()],
+                write: vec!["/c".into()],
+                hidden: vec!["/e".into()],
+                empty: vec!["/d".into()],
+            }),
+            seccomp: Seccomp::AllowUserns,
+            no_fork: true,
+            user: Some(Identity { uid: 1000, gid: 100 }),
+            delegate: false,
         },
         limits: ProcessLimits { open_files: Some(64), ..ProcessLimits::default() },
         env: vec![("A".into(), "b=c\n".into())],
@@ -36,7 +47,15 @@ fn birth(work: Work) -> ToLauncher {
 
 #[test]
 fn to_launcher() {
-    check(&ToLauncher::Setup { version: VERSION, probe: None, capabilities: Capabilities::Standard });
+    check(&ToLauncher::Setup {
+        version: VERSION,
+        probe: None,
+        capabilities: Capabilities::Standard,
+        filtered: true,
+        strict: false,
+        hidden: vec!["/home/a/.ssh".into()],
+        guarded: vec!["/usr/bin/q".into()],
+    });
     check(&birth(Work::Program { argv: vec!["true".into()] }));
     let inputs = Some(Json::parse("{\"text\": [1, 2.50, \"\\u00e9\"]}").expect("json"));
     check(&birth(Work::Builtin { skill: "echo".into(), inputs, work_dir: "/w".into() }));
@@ -49,6 +68,9 @@ fn from_launcher() {
         version: VERSION,
         birth: BirthKind::IntoCgroup,
         namespaces: true,
+        strict: Some(false),
+        network: None,
+        seccomp: true,
         notes: vec!["x".into()],
     });
     check(&FromLauncher::Born { ticket: 1, pid: 2 });
@@ -62,6 +84,7 @@ fn from_launcher() {
 fn from_worker() {
     check(&FromWorker::Started { version: VERSION });
     check(&FromWorker::SetupFailed { stage: Stage::Exec, errno: 2 });
+    check(&FromWorker::Listening { ports: vec![3128] });
     check(&FromWorker::Log { level: "info".into(), text: "a\nb".into() });
     let value = Json::parse("{\"deep\": [{\"a\": null}], \"n\": 1e400}").expect("json");
     check(&FromWorker::Result(SkillResult::Value { value: Some(value) }));

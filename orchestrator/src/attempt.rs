@@ -10,6 +10,7 @@ mod host;
 mod ladder;
 mod limits;
 mod prepare;
+mod sandbox;
 mod spare;
 mod streams;
 mod task;
@@ -44,11 +45,12 @@ use self::{
     walk::Walk,
 };
 pub use self::{
-    host::{Host, isolation},
+    host::Host,
     limits::limits_of,
+    sandbox::{isolation, missing_parts},
     walk::left_of,
 };
-use crate::{launcher, signal::Process};
+use crate::{bridge, launcher, signal::Process};
 
 /// A program that closed its stdout without a result gets this long to end by itself.
 const AFTER_CLOSE: Duration = Duration::from_secs(1);
@@ -172,6 +174,8 @@ struct Attempt<'a> {
     ladder: Ladder,
     /// How its processes are found, where it has no leaf.
     walk: Option<Walk>,
+    /// What answers in its network.
+    bridge: Option<bridge::Open>,
 }
 
 impl<'a> Attempt<'a> {
@@ -204,6 +208,7 @@ impl<'a> Attempt<'a> {
             cpu_check,
             ladder,
             walk: None,
+            bridge: None,
         }
     }
 
@@ -352,6 +357,10 @@ impl<'a> Attempt<'a> {
             control::Heard::SetupFailed { stage, errno } => {
                 self.setup = Some(self.prepared.setup_failure(stage, errno));
             }
+            control::Heard::Listening(sockets) => match self.prepared.services.open(sockets) {
+                Ok(open) => self.bridge = Some(open),
+                Err(error) => self.break_protocol(format!("its network could not be bridged: {error}")),
+            },
             control::Heard::Answer(answer) => {
                 if self.answer.is_some() {
                     self.break_protocol("the worker gave a second result".to_owned());
@@ -396,6 +405,10 @@ impl<'a> Attempt<'a> {
         // Over the bound, what came until then is what counts.
         let _bounded = drained.await;
         streams.finish();
+        for host in self.prepared.egress.iter().flat_map(|egress| egress.refused()) {
+            let text = format!("sandbox: {host} was refused: `sandbox.network.allow` does not name it");
+            self.say(Said::Log { level: "warn".to_owned(), text });
+        }
         if let Some(why) = streams.lost() {
             self.say(Said::Log { level: "error".to_owned(), text: format!("output was not kept: {why}") });
         }

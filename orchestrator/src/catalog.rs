@@ -1,5 +1,7 @@
 //! Looking for skills (and, by way of [`agents`], for agents): the folders in which they may stand, first wins; built-in ones come last.
 
+pub mod list;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -7,12 +9,16 @@ use std::{
     time::Duration,
 };
 
-use schemas::skill::{self, Manifest, Parse, Quantity};
+use schemas::{
+    output::skills::Source,
+    skill::{self, Manifest, Parse, Quantity},
+};
 use worker::skills::{self as builtin, program};
 use workflow_engine::{
-    check::{Catalog, SkillEntry},
-    load::Definition,
-    plan::{Enforcement, ExternalSkill, Limits, Needs, Profile, SkillTarget},
+    check::{Catalog, SkillEntry, check_skill, sandbox_of_manifest},
+    diagnostic::{Diagnostic, LineIndex, Severity},
+    load::{self, Definition},
+    plan::{Enforcement, ExternalSkill, Limits, Needs, SkillTarget},
     units::{self, Bytes},
 };
 
@@ -21,8 +27,11 @@ use crate::{
     store::{files, home::Home, names::SafeName},
 };
 
+/// The file in a skill's folder that is for models.
+const TEXT_FOR_MODELS: &str = "SKILL.md";
+
 /// Longest manifest that is read.
-const MANIFEST_MAX: u64 = 1024 * 1024;
+pub const MANIFEST_MAX: u64 = 1024 * 1024;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -33,18 +42,28 @@ pub struct Found {
     pub manifests: BTreeMap<String, String>,
 }
 
-/// Looks for the skills and agents that a definition names. `beside` is its folder, `given` is `--skills-dir`.
+/// Looks for the skills and agents that a definition names. `beside` is its folder, `given` is `--skills-dir`. Skills that it
+/// holds itself come first; paths in them start at its folder.
 pub fn discover(definition: &Definition, beside: Option<&Path>, home: &Home, given: Option<&Path>) -> Found {
-    let names = &definition.skills();
     let places = places(beside, home, given);
     let mut found = Found { catalog: builtins(), ..Found::default() };
     found.catalog.agents = agents::discover(&definition.agents(), beside, home);
-    found.catalog.searched = places.iter().map(|place| place.display().to_string()).collect();
-    for name in names {
-        if !found.manifests.contains_key(*name)
-            && let Ok(safe) = name.parse::<SafeName>()
-        {
-            look_for(&safe, &places, &mut found);
+    found.catalog.searched = places.iter().map(|place| place.folder.display().to_string()).collect();
+    found.catalog.searched.push("built in".to_owned());
+    let inline = definition.inline_skills();
+    let mut names = definition.skills();
+    names.sort_unstable();
+    names.dedup();
+    for name in &names {
+        if let Ok(safe) = name.parse::<SafeName>() {
+            let held = inline.iter().any(|(held, _)| held == name);
+            look_for(&safe, &places, held, &mut found);
+        }
+    }
+    let folder = beside.map_or_else(|| std::env::current_dir().unwrap_or_default(), Path::to_owned);
+    for (name, manifest) in inline {
+        if let Some(manifest) = manifest {
+            hold(name, manifest, &folder, &mut found.catalog);
         }
     }
     if names.iter().any(|name| !found.catalog.skills.contains_key(*name)) {
@@ -53,9 +72,29 @@ pub fn discover(definition: &Definition, beside: Option<&Path>, home: &Home, giv
     found
 }
 
-/// The skills of a definition of a run that exists, from the copies in the folder that it was frozen in. One without a copy that can be read
-/// is stood in for, and so are agents: what is over needs no more than the name.
-pub fn frozen(definition: &Definition, folder: &Path, manifests: &BTreeMap<String, String>) -> Catalog {
+/// A skill of the definition itself.
+fn hold(name: &str, manifest: Manifest, folder: &Path, catalog: &mut Catalog) {
+    catalog.broken.remove(name);
+    match entry(manifest, folder) {
+        Ok(entry) => {
+            catalog.skills.insert(name.to_owned(), entry);
+        }
+        Err(why) => {
+            catalog.skills.remove(name);
+            catalog.broken.insert(name.to_owned(), why);
+        }
+    }
+}
+
+/// The skills of a definition of a run that exists, from the copies in the folder that it was frozen in. One without
+/// a copy that can be read is stood in for, and so are agents: what is over needs no more than the name. `source` is
+/// the file from which the definition came.
+pub fn frozen(
+    definition: &Definition,
+    folder: &Path,
+    source: &str,
+    manifests: &BTreeMap<String, String>,
+) -> Catalog {
     let mut catalog = builtins();
     catalog.agents = agents::stand_ins(&definition.agents());
     for (name, path) in manifests {
@@ -63,6 +102,12 @@ pub fn frozen(definition: &Definition, folder: &Path, manifests: &BTreeMap<Strin
         let entry = copy.and_then(|copy| manifest(&files::read_capped(&copy, MANIFEST_MAX).ok()?, path).ok());
         if let Some(entry) = entry {
             catalog.skills.insert(name.clone(), entry);
+        }
+    }
+    let beside = Path::new(source).parent().unwrap_or(Path::new("/"));
+    for (name, manifest) in definition.inline_skills() {
+        if let Some(manifest) = manifest {
+            hold(name, manifest, beside, &mut catalog);
         }
     }
     for name in &definition.skills() {
@@ -85,76 +130,150 @@ pub fn texts(manifests: &BTreeMap<String, String>) -> Result<BTreeMap<SafeName, 
 
 /// A skill from the text of its manifest, which stands or stood at `path`.
 fn manifest(text: &[u8], path: &str) -> Result<SkillEntry, String> {
-    let manifest: Manifest = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let manifest = check_file(text).0.ok_or("it is no manifest")?;
     let folder = Path::new(path).parent().unwrap_or(Path::new("/"));
     entry(manifest, &folder.canonicalize().unwrap_or_else(|_| folder.to_owned()))
 }
 
-/// The folders in which skills may stand, in order.
-fn places(beside: Option<&Path>, home: &Home, given: Option<&Path>) -> Vec<PathBuf> {
-    let mut places: Vec<PathBuf> = given.map(Path::to_owned).into_iter().collect();
-    places.extend(beside.map(|folder| folder.join("skills")));
+/// A folder in which skills may stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    source: Source,
+    folder: PathBuf,
+}
+
+/// The folders in which skills may stand, in order, each once.
+fn places(beside: Option<&Path>, home: &Home, given: Option<&Path>) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    let mut add = |source, folder: PathBuf| {
+        if !places.iter().any(|place| place.folder == folder) {
+            places.push(Place { source, folder });
+        }
+    };
     let here = std::env::current_dir().unwrap_or_default();
+    if let Some(given) = given {
+        add(Source::SkillsDir, given.to_owned());
+    }
+    if let Some(beside) = beside {
+        add(Source::Beside, beside.join("skills"));
+    }
     let up = here.ancestors().map(|folder| folder.join(".amazonq/workflows/skills"));
-    places.extend(up.filter(|folder| folder.is_dir()));
-    places.push(home.skills());
-    places.push(here.join(".agents/skills"));
-    places.extend(std::env::var_os("HOME").map(|user| Path::new(&user).join(".agents/skills")));
+    up.filter(|folder| folder.is_dir()).for_each(|folder| add(Source::Project, folder));
+    add(Source::Home, home.skills());
+    add(Source::Agents, here.join(".agents/skills"));
+    if let Some(user) = std::env::var_os("HOME") {
+        add(Source::UserAgents, Path::new(&user).join(".agents/skills"));
+    }
     places
 }
 
-fn look_for(name: &SafeName, places: &[PathBuf], found: &mut Found) {
-    let mut first: Option<PathBuf> = None;
-    for folder in places.iter().map(|place| place.join(name.as_str())) {
-        let path = folder.join(skill::FILE_NAME);
-        if !path.is_file() {
-            continue;
-        }
+/// What a folder of skills has under a name.
+enum Stands {
+    /// A manifest.
+    Manifest(PathBuf),
+    /// A text for models, and no manifest.
+    OnlyText(PathBuf),
+}
+
+/// What stands there, if anything does.
+fn stands(folder: &Path) -> Option<Stands> {
+    let manifest = folder.join(skill::FILE_NAME);
+    let text = folder.join(TEXT_FOR_MODELS);
+    if manifest.is_file() {
+        Some(Stands::Manifest(manifest))
+    } else {
+        text.is_file().then_some(Stands::OnlyText(text))
+    }
+}
+
+/// Looks for one skill. One that the definition holds itself is taken already.
+fn look_for(name: &SafeName, places: &[Place], held: bool, found: &mut Found) {
+    let mut first: Option<String> = held.then(|| "the skill of the definition itself".to_owned());
+    for folder in places.iter().map(|place| place.folder.join(name.as_str())) {
+        let path = match stands(&folder) {
+            Some(Stands::Manifest(path)) => path,
+            Some(Stands::OnlyText(_)) => {
+                let folder = folder.to_string_lossy().into_owned();
+                found.catalog.only_text.entry(name.to_string()).or_insert(folder);
+                continue;
+            }
+            None => continue,
+        };
         if let Some(first) = &first {
-            let which = format!("{} is taken, and hides {}", first.display(), path.display());
+            let which = format!("{first} is taken, and hides {}", path.display());
             found.catalog.hidden.entry(name.to_string()).or_insert(which);
             continue;
         }
-        if builtin::find(name.as_str()).is_some() {
-            let which = format!("{} is taken, and hides the built-in one", path.display());
-            found.catalog.hidden.insert(name.to_string(), which);
-        }
-        match read(&path, &folder) {
+        match read(&path).and_then(|(manifest, folder)| entry(manifest, &folder)) {
             Ok(entry) => {
                 found.catalog.skills.insert(name.to_string(), entry);
                 found.manifests.insert(name.to_string(), path.to_string_lossy().into_owned());
             }
             Err(why) => {
                 found.catalog.skills.remove(name.as_str());
-                found.catalog.broken.insert(name.to_string(), format!("{}: {why}", path.display()));
+                found.catalog.broken.insert(name.to_string(), format!("{}{why}", path.display()));
             }
         }
-        first = Some(path);
+        first = Some(path.display().to_string());
+    }
+    if let Some(first) = first
+        && builtin::find(name.as_str()).is_some()
+    {
+        let which = format!("{first} is taken, and hides the built-in one");
+        found.catalog.hidden.entry(name.to_string()).or_insert(which);
     }
 }
 
 /// A skill is missing: the names of all others help to say what was meant.
-fn add_neighbours(places: &[PathBuf], found: &mut Found) {
+fn add_neighbours(places: &[Place], found: &mut Found) {
     for place in places {
-        let Ok(entries) = std::fs::read_dir(place) else { continue };
-        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let names: Vec<SafeName> = names.filter_map(|name| name.parse().ok()).collect();
-        for name in names {
+        for name in names_in(&place.folder) {
             if !found.catalog.skills.contains_key(name.as_str()) {
-                look_for(&name, std::slice::from_ref(place), found);
+                look_for(&name, std::slice::from_ref(place), false, found);
             }
         }
     }
 }
 
-fn read(path: &Path, folder: &Path) -> Result<SkillEntry, String> {
-    let bytes = files::read_capped(path, MANIFEST_MAX).map_err(|fault| fault.to_string())?;
-    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-    let folder = folder.canonicalize().map_err(|error| error.to_string())?;
-    entry(manifest, &folder)
+/// The names under which something may stand in a folder, in order.
+fn names_in(folder: &Path) -> Vec<SafeName> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<SafeName> = names.filter_map(|name| name.parse().ok()).collect();
+    names.sort_unstable();
+    names
 }
 
-fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
+/// The manifest in a file and the folder in which it stands. What is wrong is said with its place, to follow the
+/// path of the file.
+fn read(path: &Path) -> Result<(Manifest, PathBuf), String> {
+    let plain = |why: String| format!(": {why}");
+    let bytes = files::read_capped(path, MANIFEST_MAX).map_err(|fault| plain(fault.to_string()))?;
+    let (manifest, diagnostics) = check_file(&bytes);
+    let Some(manifest) = manifest else {
+        let text = load::display_text(&bytes);
+        let worst = diagnostics.iter().find(|problem| problem.severity == Severity::Error);
+        let why = worst.map(|problem| {
+            let place = LineIndex::new(&text).position(problem.span.start);
+            let hint = problem.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            format!(":{}:{}: {}{hint}", place.line, place.column, problem.message)
+        });
+        return Err(why.unwrap_or_else(|| plain("it is not a manifest".to_owned())));
+    };
+    let folder = path.parent().unwrap_or(Path::new(".")).canonicalize();
+    Ok((manifest, folder.map_err(|error| plain(error.to_string()))?))
+}
+
+/// The manifest in the text of a file, and everything that is wrong with it.
+pub fn check_file(text: &[u8]) -> (Option<Manifest>, Vec<Diagnostic>) {
+    match load::load_skill(text) {
+        Ok(file) => check_skill(&file),
+        Err(diagnostics) => (None, diagnostics),
+    }
+}
+
+/// What the check needs to know of a skill in this folder; an error says what this version does not hold.
+pub fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
     let mut command = manifest.command;
     let program =
         command.first().filter(|program| !program.is_empty()).ok_or("`command` names no program")?;
@@ -166,11 +285,7 @@ fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
         time_limit("timeout", given.timeout.as_ref())?,
         time_limit("max_execution_time", given.max_execution_time.as_ref())?,
     ];
-    let chosen = manifest.sandbox.as_ref().map(|sandbox| serde_json::from_str(sandbox.as_str()));
-    let (sandbox, passed) = match chosen.transpose().map_err(|error| error.to_string())? {
-        None => (None, Vec::new()),
-        Some(chosen) => sandbox(&chosen)?,
-    };
+    let sandbox = manifest.sandbox.as_ref().map(sandbox_of_manifest).transpose()?.unwrap_or_default();
     Ok(SkillEntry {
         target: Arc::new(SkillTarget::External(ExternalSkill {
             folder: folder.to_string_lossy().into_owned(),
@@ -180,7 +295,6 @@ fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
             events: manifest.events,
             outputs: manifest.outputs.clone(),
             inputs: manifest.inputs.clone(),
-            pass: passed,
             env: manifest.env.into_iter().collect(),
             idempotent: manifest.idempotent,
         })),
@@ -193,41 +307,6 @@ fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
         sandbox,
         idempotent: manifest.idempotent,
     })
-}
-
-/// The profile and the names of variables that pass through. What only later versions hold is refused, never
-/// dropped: a skill that asks for less than it gets would be told an untruth.
-fn sandbox(chosen: &serde_json::Value) -> Result<(Option<Profile>, Vec<String>), String> {
-    let profile = |name: &str| match name {
-        "none" => Ok(Profile::None),
-        "standard" => Ok(Profile::Standard),
-        other => Err(format!("the sandbox profile `{other}` is not supported by this version")),
-    };
-    match chosen {
-        serde_json::Value::String(name) => Ok((Some(profile(name)?), Vec::new())),
-        serde_json::Value::Object(members) => {
-            let mut found = (None, Vec::new());
-            for (key, value) in members {
-                match (key.as_str(), value) {
-                    ("profile", serde_json::Value::String(name)) => found.0 = Some(profile(name)?),
-                    ("env", serde_json::Value::Array(names)) => {
-                        found.1 = names.iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect();
-                    }
-                    // The profile `standard` gives these to every step.
-                    ("network", serde_json::Value::String(network)) if network == "host" => {}
-                    ("read" | "write", serde_json::Value::Array(_)) => {}
-                    (key, _) => return Err(format!("`sandbox.{key}` is not supported by this version")),
-                }
-            }
-            Ok(found)
-        }
-        serde_json::Value::Null
-        | serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::Array(_) => {
-            Err("`sandbox` must be the name of a profile or an object".to_owned())
-        }
-    }
 }
 
 fn limits(given: &skill::Limits) -> Result<Limits, String> {

@@ -20,6 +20,7 @@ mod retry;
 mod run;
 mod schedule;
 mod schema;
+mod skills;
 mod status;
 mod stop;
 mod validate;
@@ -78,6 +79,7 @@ enum Command {
     Schema(schema::Arguments),
     Agents(agents::Arguments),
     Doctor(doctor::Arguments),
+    Skills(skills::Arguments),
     Eval(eval::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
@@ -116,6 +118,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Agents(arguments) => agents::run(&arguments, &home()?),
         Command::Doctor(arguments) => doctor::run(&arguments, home),
+        Command::Skills(arguments) => skills::run(&arguments, &home()?),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),

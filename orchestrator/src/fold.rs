@@ -139,7 +139,7 @@ fn frozen_plan(dir: &RunDir, created: &RunCreated) -> Result<Arc<Plan>> {
     };
     // It is JSON; the copy of a definition with comments was once kept as it stood.
     let definition = load::load(&text, load::Syntax::Jsonc).map_err(|_| bad())?;
-    let catalog = catalog::frozen(&definition, dir.path(), &created.skills);
+    let catalog = catalog::frozen(&definition, dir.path(), &created.source, &created.skills);
     let library = library::frozen(dir, created)?;
     check_with(&definition, &catalog, &library).plan.map(Arc::new).ok_or_else(bad)
 }

@@ -8,7 +8,7 @@ use std::{
         fd::OwnedFd,
         unix::{net::UnixStream as StdUnixStream, process::CommandExt as _},
     },
-    path::Path,
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
@@ -75,8 +75,37 @@ pub struct Ready {
     pub birth: BirthKind,
     /// Whether namespaces can be made.
     pub namespaces: bool,
+    /// Whether all parts of the profile `strict` can be had; `false` where it was not asked for.
+    pub strict: bool,
+    /// Whether network namespaces can be made; `false` where it was not asked for.
+    pub network: bool,
+    /// Whether system calls can be filtered.
+    pub seccomp: bool,
     /// What was found missing.
     pub notes: Vec<String>,
+}
+
+/// What a launcher is told at its start.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The leaf in which it shall try a birth.
+    pub probe: Option<PathBuf>,
+    /// The most that a birth will keep.
+    pub capabilities: Capabilities,
+    /// Whether every birth will be filtered.
+    pub filtered: bool,
+    /// Whether it shall try what only the profile `strict` needs.
+    pub strict: bool,
+    /// What no birth with mounts sees.
+    pub hidden: Vec<String>,
+}
+
+impl Setup {
+    /// For births with the profile `standard`, and nothing hidden.
+    pub fn standard(probe: Option<PathBuf>) -> Self {
+        let capabilities = Capabilities::Standard;
+        Self { probe, capabilities, filtered: true, strict: false, hidden: Vec::new() }
+    }
 }
 
 /// A launcher that was started and has not answered yet.
@@ -99,9 +128,9 @@ struct Request {
     news: mpsc::UnboundedSender<News>,
 }
 
-/// Starts the launcher, with the leaf in which it shall try a birth and the most that a birth will keep. By posix_spawn: no hook, no fork of
-/// this process. It gets no environment, so that no step can read ours through it.
-pub fn start(probe: Option<&Path>, capabilities: Capabilities) -> Result<Starting, Error> {
+/// Starts the launcher. By posix_spawn: no hook, no fork of this process. It gets no environment, so that no step can
+/// read ours through it.
+pub fn start(setup: &Setup) -> Result<Starting, Error> {
     let (ours, theirs) = StdUnixStream::pair().map_err(Error::Start)?;
     let child = Command::new("/proc/self/exe")
         .arg0("q")
@@ -112,8 +141,18 @@ pub fn start(probe: Option<&Path>, capabilities: Capabilities) -> Result<Startin
         .stdout(Stdio::null())
         .spawn()
         .map_err(Error::Start)?;
-    let probe = probe.map(|path| path.to_string_lossy().into_owned());
-    let setup = ToLauncher::Setup { version: VERSION, probe, capabilities };
+    let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+    // One that was removed while it runs needs no guard.
+    let own = std::env::current_exe().ok().filter(|path| path.exists());
+    let setup = ToLauncher::Setup {
+        version: VERSION,
+        probe: setup.probe.as_ref().map(text),
+        capabilities: setup.capabilities,
+        filtered: setup.filtered,
+        strict: setup.strict,
+        hidden: setup.hidden.clone(),
+        guarded: own.and_then(|path| path.canonicalize().ok()).as_ref().map(text).into_iter().collect(),
+    };
     socket::send(&ours, &setup, Vec::new()).map_err(Error::Handshake)?;
     Ok(Starting { socket: ours, child })
 }
@@ -128,8 +167,9 @@ impl Starting {
             Some((FromLauncher::Ready { version, .. }, _)) if version != VERSION => {
                 return Err(Error::Version(version));
             }
-            Some((FromLauncher::Ready { birth, namespaces, notes, .. }, _)) => {
-                Ready { birth, namespaces, notes }
+            Some((FromLauncher::Ready { birth, namespaces, strict, network, seccomp, notes, .. }, _)) => {
+                let (strict, network) = (strict == Some(true), network == Some(true));
+                Ready { birth, namespaces, strict, network, seccomp, notes }
             }
             Some((
                 FromLauncher::Born { .. } | FromLauncher::NotBorn { .. } | FromLauncher::Exited { .. },

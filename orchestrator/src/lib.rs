@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod attempt;
+pub mod bridge;
 pub mod catalog;
 pub mod cgroup;
 pub mod cli;
@@ -11,6 +12,7 @@ pub mod control;
 pub mod daemon;
 pub mod definition;
 pub mod dispatcher;
+pub mod egress;
 pub mod environment;
 pub mod errors;
 pub mod fold;

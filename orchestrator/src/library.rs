@@ -137,7 +137,7 @@ pub fn frozen(dir: &RunDir, created: &RunCreated) -> Result<Library> {
         })?;
         library.files.push(Arc::new(LibraryFile {
             name: called.source.clone(),
-            catalog: catalog::frozen(&definition, &folder, &called.skills),
+            catalog: catalog::frozen(&definition, &folder, &called.source, &called.skills),
             definition: Ok(definition),
             names: named(&called.names),
         }));

@@ -2,6 +2,7 @@
 //! follows from it (view, index) is written.
 
 mod create;
+mod hidden;
 mod host;
 mod interrupted;
 mod leftovers;

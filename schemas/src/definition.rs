@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod policy;
 pub mod schema;
+pub mod skill;
 pub mod step;
 pub mod workflow;
 

@@ -1,11 +1,14 @@
-//! What the reading commands print with `--json`: one document each, but for log lines.
+//! What the reading commands print with `--json`: one document each, but for lines of logs and answers.
 
 pub mod agents;
 pub mod doctor;
+pub mod eval;
 pub mod list;
 pub mod log;
+pub mod plan;
 pub mod schedules;
+pub mod skills;
 pub mod validate;
 
-/// Version of the shapes of `list`, `validate` and `doctor`.
+/// Version of the shapes of all of them.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -10,8 +10,7 @@ use integration_tests::{
 };
 use serde_json::{Value, json};
 
-#[expect(clippy::needless_pass_by_value, reason = "callers write the value in place")]
-fn call(id: &str, workflow: &str, inputs: Value) -> Value {
+fn call(id: &str, workflow: &str, inputs: &Value) -> Value {
     json!({"id": id, "type": "workflow", "workflow": workflow, "inputs": inputs})
 }
 
@@ -30,14 +29,14 @@ fn greet() -> Value {
 fn paths_start_at_the_file_that_names_them() {
     let fixture = Fixture::new();
     let inner = with(
-        workflow(&[call("inner", "greet.json", json!({"who": "inputs.who"}))]),
+        workflow(&[call("inner", "greet.json", &json!({"who": "inputs.who"}))]),
         json!({
             "inputs": {"who": {}}, "outputs": {"line": "inner.line"}
         }),
     );
     fixture.write("parts/inner.json", inner.to_string());
     fixture.write("parts/greet.json", greet().to_string());
-    let top = workflow(&[call("outer", "parts/inner.json", json!({"who": "ann"}))]);
+    let top = workflow(&[call("outer", "parts/inner.json", &json!({"who": "ann"}))]);
     let top = with(top, json!({"outputs": {"line": "outer.line"}}));
     let view = fixture.run(&top).exits(0).json();
     assert_eq!(view["outputs"], json!({"line": "hello ann"}));
@@ -58,9 +57,10 @@ fn paths_start_at_the_file_that_names_them() {
 #[test]
 fn stored_definitions_are_called_by_name() {
     let fixture = Fixture::new();
-    write_file(&fixture.home().join("definitions/greet.json"), greet().to_string().as_bytes());
+    let folder = fixture.home().join("definitions");
+    write_file(&folder.join("greet.json"), greet().to_string().as_bytes());
     let top =
-        with(workflow(&[call("c", "greet", json!({"who": "bob"}))]), json!({"outputs": {"l": "c.line"}}));
+        with(workflow(&[call("c", "greet", &json!({"who": "bob"}))]), json!({"outputs": {"l": "c.line"}}));
     assert_eq!(fixture.run(&top).exits(0).json()["outputs"]["l"], "hello bob");
 }
 
@@ -69,7 +69,7 @@ fn problems_are_told_with_the_name_of_their_file() {
     let fixture = Fixture::new();
     fixture
         .write("wrong.json", workflow(&[json!({"id": "a", "type": "skill", "skill": "ecko"})]).to_string());
-    fixture.define(&workflow(&[call("c", "wrong.json", json!({}))]));
+    fixture.define(&workflow(&[call("c", "wrong.json", &json!({}))]));
     let told = fixture.workflow(["validate", "workflow.json", "--json"]).exits(3).json();
     let codes: Vec<_> = told["files"]
         .as_array()
@@ -80,14 +80,14 @@ fn problems_are_told_with_the_name_of_their_file() {
     assert_eq!(codes, [("workflow.json", json!("E062")), ("wrong.json", json!("E040"))]);
     fixture.workflow(["run", "workflow.json"]).exits(3).says(&["wrong.json:", "E040", "did you mean `echo`"]);
 
-    fixture.define(&workflow(&[call("c", "wrnog.json", json!({}))]));
+    fixture.define(&workflow(&[call("c", "wrnog.json", &json!({}))]));
     fixture.workflow(["run", "workflow.json"]).exits(3).says(&["E061", "did you mean `wrong.json`"]);
-    fixture.define(&workflow(&[call("c", "./workflow.json", json!({}))]));
+    fixture.define(&workflow(&[call("c", "./workflow.json", &json!({}))]));
     fixture.workflow(["run", "workflow.json"]).exits(3).says(&["E063"]);
     // What is no file holds nothing up.
     let made = Command::new("mkfifo").arg(fixture.work().join("pipe.json")).status().expect("mkfifo starts");
     assert!(made.success(), "the directory is ours");
-    fixture.define(&workflow(&[call("c", "pipe.json", json!({}))]));
+    fixture.define(&workflow(&[call("c", "pipe.json", &json!({}))]));
     fixture.workflow(["run", "workflow.json"]).exits(3).says(&["E061"]);
 }
 
@@ -97,7 +97,7 @@ fn a_run_keeps_what_it_calls() {
     fixture.write("greet.json", greet().to_string());
     let called = with(workflow(&[gate("wait")]), json!({"name": "gate"}));
     fixture.write("gate.json", called.to_string());
-    let steps = [call("held", "gate.json", json!({})), call("c", "greet.json", json!({"who": "ann"}))];
+    let steps = [call("held", "gate.json", &json!({})), call("c", "greet.json", &json!({"who": "ann"}))];
     let top = with(workflow(&steps), json!({"outputs": {"l": "c.line"}}));
     let running = fixture.spawn_run(&top);
     fixture.wait_for("wait.started");
@@ -123,7 +123,7 @@ fn skills_beside_a_called_file_are_its_own() {
     let who = json!({"id": "ask", "type": "skill", "skill": "who"});
     let part = with(workflow(std::slice::from_ref(&who)), json!({"outputs": {"who": "ask.who"}}));
     fixture.write("parts/part.json", part.to_string());
-    let top = workflow(&[call("c", "parts/part.json", json!({})), who]);
+    let top = workflow(&[call("c", "parts/part.json", &json!({})), who]);
     let top = with(top, json!({"outputs": {"inner": "c.who", "own": "ask.who"}}));
     let view = fixture.run(&top).exits(0).json();
     assert_eq!(view["outputs"], json!({"inner": "part", "own": "top"}));
@@ -135,6 +135,6 @@ fn a_step_inside_knows_its_own_id() {
     let part =
         with(workflow(&[shell("say", "echo $WORKFLOW_STEP_ID")]), json!({"outputs": {"o": "say.stdout"}}));
     fixture.write("part.json", part.to_string());
-    let top = with(workflow(&[call("c", "part.json", json!({}))]), json!({"outputs": {"o": "c.o"}}));
+    let top = with(workflow(&[call("c", "part.json", &json!({}))]), json!({"outputs": {"o": "c.o"}}));
     assert_eq!(fixture.run(&top).exits(0).json()["outputs"]["o"], "say\n");
 }

@@ -6,7 +6,7 @@ mod request;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ipc::message::{BirthKind, Stage};
 use nix::errno::Errno;
@@ -19,7 +19,7 @@ use nix::unistd::{Gid, Uid};
 
 pub(crate) use request::{Builtin, Program, Request, Task};
 
-use crate::sandbox::capabilities::Bounding;
+use crate::sandbox::{capabilities::Bounding, seccomp::Filters};
 use crate::sys::{self, Cloned, Newborn, Which, errno_of};
 
 /// Where a birth failed, and the kernel's reason.
@@ -60,6 +60,12 @@ pub(crate) struct Launcher {
     pub(crate) gid: Gid,
     /// Its bounding set.
     pub(crate) bounding: Bounding,
+    /// Filters of system calls; `None` where the kernel has none.
+    pub(crate) filters: Option<Filters>,
+    /// What no child with mounts sees.
+    pub(crate) hidden: Vec<PathBuf>,
+    /// What no such child may replace.
+    pub(crate) guarded: Vec<PathBuf>,
 }
 
 /// The leaf that a child is to be born in, and how.

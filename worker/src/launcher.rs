@@ -8,6 +8,7 @@ mod probe;
 
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ipc::message::{Birth, BirthKind, Capabilities, FromLauncher, Stage, ToLauncher, VERSION};
@@ -98,8 +99,15 @@ impl Server {
         sys::default_signals()?;
         sys::close_range(FIRST_OWN, u32::MAX)?;
         let line = Line::new(sys::duplicate_from(&std::io::stdin(), 0)?)?;
-        let identity =
-            Launcher { pidfd: sys::own_pidfd()?, uid: geteuid(), gid: getegid(), bounding: Bounding::read() };
+        let identity = Launcher {
+            pidfd: sys::own_pidfd()?,
+            uid: geteuid(),
+            gid: getegid(),
+            bounding: Bounding::read(),
+            filters: None,
+            hidden: Vec::new(),
+            guarded: Vec::new(),
+        };
         let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
         sys::place(&null, libc::STDIN_FILENO)?;
         sys::place(&null, libc::STDOUT_FILENO)?;
@@ -165,16 +173,22 @@ impl Server {
 
     fn handle(&mut self, message: ToLauncher, descriptors: Vec<OwnedFd>) -> Result<(), Error> {
         match message {
-            ToLauncher::Setup { version: _, probe, capabilities } => {
+            ToLauncher::Setup { version: _, probe, capabilities, filtered, strict, hidden, guarded } => {
                 self.identity.bounding.lower(capabilities).map_err(Error::Start)?;
                 self.most = self.most.min(capabilities);
-                let found = probe::probe(probe.as_deref(), &self.identity);
+                self.identity.hidden = hidden.into_iter().map(PathBuf::from).collect();
+                self.identity.guarded = guarded.into_iter().map(PathBuf::from).collect();
+                self.identity.filters = probe::filters(filtered);
+                let found = probe::probe(probe.as_deref(), strict, &self.identity);
                 self.kind = found.birth;
                 self.tell(
                     &FromLauncher::Ready {
                         version: VERSION,
                         birth: found.birth,
                         namespaces: found.namespaces,
+                        strict: found.strict,
+                        network: found.network,
+                        seccomp: self.identity.filters.is_some(),
                         notes: found.notes,
                     },
                     Vec::new(),

@@ -2,14 +2,17 @@
 //! All `unsafe` of this crate is here.
 #![expect(unsafe_code, reason = "raw system calls; each block is one call")]
 
-use std::ffi::c_int;
+use std::ffi::{CString, c_int};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use ipc::message::{ProcessUsage, WaitStatus};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 /// clone3(2): the child is born in the cgroup of `clone_args.cgroup`. The libc crate's constant is a
 /// `c_int`, in which this bit does not fit: it is 0 there and isolates nothing, silently.
@@ -126,6 +129,59 @@ fn own(raw: RawFd) -> OwnedFd {
     // SAFETY: the kernel has just made this descriptor for the caller, and nobody else knows its number.
     unsafe { OwnedFd::from_raw_fd(raw) }
 }
+
+/// What is to become of a mount, and whether of all below it too.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MountFlags {
+    set: u64,
+    tree: bool,
+}
+
+impl MountFlags {
+    /// Nothing can be written by this mount.
+    pub(crate) const READ_ONLY: Self = Self { set: libc::MOUNT_ATTR_RDONLY, tree: false };
+    /// Nor by those below it.
+    pub(crate) const READ_ONLY_TREE: Self = Self { set: libc::MOUNT_ATTR_RDONLY, tree: true };
+    /// As it is, and all below it.
+    pub(crate) const TREE: Self = Self { set: 0, tree: true };
+
+    /// The same; and, if so, devices there are none, and set-user-ID bits mean nothing.
+    pub(crate) fn without_devices(self, so: bool) -> Self {
+        let more = if so { libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOSUID } else { 0 };
+        Self { set: self.set | more, ..self }
+    }
+}
+
+/// Changes a mount, in this namespace only: mount_setattr(2).
+pub(crate) fn set_mount_flags(path: &Path, flags: MountFlags) -> nix::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    let attributes = libc::mount_attr { attr_set: flags.set, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let at = libc::AT_SYMLINK_NOFOLLOW | if flags.tree { libc::AT_RECURSIVE } else { 0 };
+    let (here, size) = (libc::AT_FDCWD, size_of_val(&attributes));
+    // SAFETY: the path and the attributes outlive the call, which only reads them.
+    let result = unsafe {
+        libc::syscall(libc::SYS_mount_setattr, here, path.as_ptr(), at, &raw const attributes, size)
+    };
+    Errno::result(result).map(drop)
+}
+
+/// Brings up the loopback of this process's network namespace: netdevice(7).
+pub(crate) fn raise_loopback() -> nix::Result<()> {
+    let kind = SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, kind, None)?;
+    // SAFETY: an all-zero ifreq is valid: a name that is empty, and integers.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags = LOOPBACK_UP;
+    // SAFETY: the kernel reads the name and the flags, which outlive the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    Errno::result(result).map(drop)
+}
+
+/// `IFF_UP | IFF_RUNNING`.
+const LOOPBACK_UP: libc::c_short = 0x41;
 
 /// Which children to wait for.
 #[derive(Debug, Clone, Copy)]

@@ -15,8 +15,10 @@ mod order;
 mod outline;
 mod reference;
 mod resolve;
+mod sandbox;
 mod schema;
 mod secrets;
+mod skill;
 mod strategy;
 mod subworkflow;
 mod template;
@@ -35,8 +37,10 @@ pub use library::{Library, LibraryFile, Named};
 use names::Names;
 use order::Reader;
 use outline::Outline;
+pub use sandbox::sandbox_of_manifest;
 use schema::Schemas;
 pub use secrets::is_secret_name;
+pub use skill::check_skill;
 use subworkflow::{Calls, Standing};
 pub use text_skill::over_inputs;
 
@@ -44,7 +48,7 @@ use crate::{
     diagnostic::{Diagnostic, Problems, codes::BAD_EXPRESSION},
     expr::{Stack, on_big_stack},
     load::{Definition, Node},
-    plan::{InputDeclaration, InputType, Limits, Plan, Step, StepId},
+    plan::{InputDeclaration, InputType, Limits, Plan, Sandbox, Step, StepId},
     value::Template,
 };
 
@@ -87,6 +91,7 @@ fn judge<'a>(
         let outline = Outline::new(root, standing.base);
         calls.number(outline.count());
         unsupported::report(root, &outline, &mut problems);
+        skill::judge_inline(root, &mut problems);
         trigger::report(root, &mut problems);
         let mut check = Check {
             definition,
@@ -96,6 +101,7 @@ fn judge<'a>(
             schemas: Schemas::default(),
             inline: BTreeMap::new(),
             limits: None,
+            sandbox: None,
             outline: &outline,
             calls,
             standing,
@@ -127,6 +133,7 @@ struct Check<'a, 'p> {
     inline: BTreeMap<&'a str, AgentEntry>,
     /// Those of the step before.
     limits: Option<Arc<Limits>>,
+    sandbox: Option<Arc<Sandbox>>,
     problems: &'p mut Problems,
     /// The steps that each step holds, by its number: of a conditional those of `then`, and those of `else`.
     lists: (Vec<Vec<StepId>>, Vec<Vec<StepId>>),
@@ -142,6 +149,9 @@ impl<'a> Check<'a, '_> {
     /// The plan as far as it can be made; everything is looked at all the same.
     fn plan(&mut self, root: &'a Node) -> Option<Plan> {
         let outline = self.outline;
+        for node in outline.all().map(|step| step.node).chain([root]) {
+            node.get("sandbox").into_iter().for_each(|sandbox| sandbox::judge(sandbox, self.problems));
+        }
         self.inline_agents(root);
         for step in outline.beside() {
             self.skill_of(step.node);

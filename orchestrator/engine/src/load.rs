@@ -16,6 +16,8 @@ mod yaml;
 
 use std::{borrow::Cow, ops::Range};
 
+use schemas::definition::Shape;
+
 pub use node::{Member, Node, NodeKind, Span};
 pub use parse::{MAX_BYTES, MAX_DEPTH};
 pub(crate) use place::range_in;
@@ -93,6 +95,11 @@ impl Definition {
         self.root.to_json()
     }
 
+    /// Where the value stands to which a JSON pointer leads, as far down as there is one.
+    pub fn place_of(&self, pointer: &str) -> Range<usize> {
+        node_at(&self.root, pointer).span.range()
+    }
+
     /// JSON pointer to the innermost value or key at a place in the text.
     pub fn pointer_at(&self, place: &Range<usize>) -> String {
         pointer::pointer_at(&self.root, place)
@@ -102,6 +109,11 @@ impl Definition {
 /// Reads a text. It fails only where the text gives no tree; other problems are kept for `check`.
 pub fn load(text: &[u8], syntax: Syntax) -> Result<Definition, Vec<Diagnostic>> {
     read(text, syntax, shape::judge)
+}
+
+/// Reads the manifest of a skill as [`load`] reads a definition.
+pub fn load_skill(text: &[u8]) -> Result<Definition, Vec<Diagnostic>> {
+    read(text, Syntax::Json, shape::judge_skill)
 }
 
 fn read(
@@ -119,6 +131,15 @@ fn read(
         }
         Err(diagnostic) => Err(vec![*diagnostic]),
     }
+}
+
+/// Reads one value of another file by the shape that it has in a definition; the first problem, if there is one.
+pub(crate) fn fragment(text: &str, shape: &'static Shape) -> Result<Node, String> {
+    let mut problems = Problems::default();
+    let node = parse::parse(text, Syntax::Json, &mut problems).map_err(|refused| refused.message)?;
+    shape::judge_value(&node, shape, &mut problems);
+    let first = problems.finish(text, |_| String::new()).into_iter().next();
+    first.map_or(Ok(node), |first| Err(first.message))
 }
 
 /// Reads the file of an agent as [`load`] reads a definition.

@@ -2,6 +2,7 @@
 //! to ids, limits and defaults are merged. Whoever holds a plan never looks at the definition again.
 
 mod control;
+mod sandbox;
 mod strategy;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -15,6 +16,7 @@ use schemas::{
 
 pub use self::{
     control::{Branch, Conditional, Loop, Parallel, Subworkflow, Turns, WaitFor},
+    sandbox::{Endpoint, Network, Profile, Sandbox, SandboxChoice, Seccomp, User},
     strategy::{Act, Backoff, Final, Jitter, Retry, Scale, Strategy, Trigger, seed},
 };
 use crate::{expr::Program, units::Bytes, value::Template};
@@ -256,8 +258,8 @@ pub struct SkillCall {
     pub cwd: Option<Template>,
     /// Limits of one attempt: the tightest of step, manifest and run. Shared, since most steps have the same.
     pub limits: Arc<Limits>,
-    /// Profile of the sandbox.
-    pub sandbox: Profile,
+    /// What it can see and do. Shared, since most steps have the same.
+    pub sandbox: Arc<Sandbox>,
 }
 
 impl SkillCall {
@@ -331,8 +333,6 @@ pub struct ExternalSkill {
     pub outputs: Option<Json>,
     /// JSON Schema of its inputs.
     pub inputs: Option<Json>,
-    /// Names of variables of the engine's environment that pass through.
-    pub pass: Vec<String>,
     /// Variables of the program; with the protocol `text` their values are templates over `inputs`.
     pub env: Vec<(String, String)>,
     /// Whether it may run again after a crash.
@@ -376,16 +376,6 @@ pub enum Enforcement {
     BestEffort,
     /// The run is refused before anything starts.
     Required,
-}
-
-/// Sandbox profiles.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Profile {
-    /// Own leaf, session, closed descriptors, scrubbed environment; no namespaces.
-    None,
-    /// Namespaces, private `/tmp`, fresh `/proc`.
-    #[default]
-    Standard,
 }
 
 /// What to do with an attempt whose engine died.

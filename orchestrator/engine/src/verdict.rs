@@ -92,6 +92,8 @@ pub struct Facts<'a> {
     pub oom: Option<Oom>,
     /// Processes that the limit refused.
     pub pids_denied: u64,
+    /// Hosts that it asked the engine's proxy for and may not reach.
+    pub hosts_denied: Vec<String>,
     /// How it ended.
     pub death: Death,
     /// Its limits.
@@ -146,6 +148,7 @@ pub fn died(step: &str, reason: Option<StopReason>, bounds: Bounds) -> Outcome {
         protocol: None,
         oom: None,
         pids_denied: 0,
+        hosts_denied: Vec::new(),
         death: Death::Unknown,
         bounds,
         speaks: Speaks::Builtin,

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read as _, Seek as _},
+    net::TcpListener,
     os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
 };
 
@@ -25,6 +26,8 @@ pub(super) enum Heard {
         /// The kernel's error number.
         errno: i32,
     },
+    /// The sockets by which its network is bridged.
+    Listening(Vec<(u16, TcpListener)>),
     /// A result or an own error.
     Answer(SkillAnswer),
     /// The leader ended.
@@ -100,6 +103,9 @@ impl Control {
             FromWorker::Started { version: VERSION } => Heard::Started,
             FromWorker::Started { version } => self.broken(format!("the worker speaks version {version}")),
             FromWorker::SetupFailed { stage, errno } => Heard::SetupFailed { stage, errno },
+            FromWorker::Listening { ports } => Heard::Listening(
+                ports.into_iter().zip(descriptors.into_iter().map(TcpListener::from)).collect(),
+            ),
             FromWorker::Log { level, text } => Heard::Log { level, text },
             FromWorker::LeaderExited { status, leftovers, usage } => {
                 Heard::LeaderExited(Leader { status, leftovers, usage })

@@ -71,6 +71,7 @@ impl Attempt<'_> {
                 .filter(|kills| *kills > 0)
                 .map(|_| Oom { limit: self.prepared.bounds.memory, peak: stats.memory_peak }),
             pids_denied: stats.pids_denied.unwrap_or(0),
+            hosts_denied: self.prepared.egress.as_ref().map(|egress| egress.refused()).unwrap_or_default(),
             death: match status {
                 Some(WaitStatus::Exited(code)) => Death::Exited(code),
                 Some(WaitStatus::Signaled { signal, .. }) => Death::Signaled(signal),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use schemas::view::{Enforcer, FilesystemBy, Isolation, KillBy, NetworkBy};
-use workflow_engine::plan::Plan;
+use workflow_engine::plan::{Plan, Sandbox};
 
 use super::spare::Spares;
 use crate::{
@@ -32,6 +32,12 @@ pub struct Host {
     pub launcher: Launcher,
     /// Whether steps get namespaces.
     pub namespaces: bool,
+    /// Whether they can have a network of their own, where the plan asks for one.
+    pub network: bool,
+    /// Whether all that the profile `strict` takes is there, where the plan asks for it.
+    pub strict: bool,
+    /// Whether their system calls are filtered.
+    pub seccomp: bool,
     /// Whether that needs a user namespace.
     pub rootless: bool,
     /// Holds the leaves; `None` where no v2 tree is usable.
@@ -44,6 +50,10 @@ pub struct Host {
     pub plan: Arc<Plan>,
     /// Where relative paths start.
     pub base: PathBuf,
+    /// The folder of the definition's file.
+    pub definition_folder: Option<PathBuf>,
+    /// The sandbox of the run's first step: what most have.
+    pub usual: Arc<Sandbox>,
     /// `/dev/null`, for a program that reads nothing.
     pub null: OwnedFd,
     /// Environment that every step gets.
@@ -68,6 +78,7 @@ impl Host {
         run: RunDir,
         plan: Arc<Plan>,
         base: PathBuf,
+        definition_folder: Option<PathBuf>,
         null: OwnedFd,
         secrets: Rc<Secrets>,
     ) -> Self {
@@ -79,6 +90,11 @@ impl Host {
         Self {
             launcher,
             namespaces: ready.namespaces,
+            network: ready.network,
+            strict: ready.strict,
+            seccomp: ready.seccomp,
+            usual: usual(&plan),
+            definition_folder,
             rootless,
             tree,
             notes,
@@ -126,6 +142,11 @@ impl Host {
     }
 }
 
+fn usual(plan: &Plan) -> Arc<Sandbox> {
+    let first = plan.steps.iter().find_map(|step| step.kind.skill());
+    first.map(|call| Arc::clone(&call.sandbox)).unwrap_or_default()
+}
+
 fn passed(whole: &[(String, String)], run: &RunDir) -> Vec<(String, String)> {
     let passes = |name: &str| PASSED.contains(&name) || name.starts_with("LC_");
     let mut environment: Vec<_> = whole.iter().filter(|(name, _)| passes(name)).cloned().collect();
@@ -142,8 +163,14 @@ fn passed(whole: &[(String, String)], run: &RunDir) -> Vec<(String, String)> {
     environment
 }
 
-/// What this host gives to a step, with or without namespaces.
-pub fn isolation(tree: Option<Controllers>, namespaces: bool, notes: &[String]) -> Isolation {
+/// Who holds what, with these controllers.
+pub(super) fn enforcers(
+    tree: Option<Controllers>,
+    notes: Vec<String>,
+    kill: KillBy,
+    network: NetworkBy,
+    filesystem: FilesystemBy,
+) -> Isolation {
     let controllers = tree.unwrap_or_default();
     let by = |has: bool| if has { Enforcer::CgroupV2 } else { Enforcer::None };
     Isolation {
@@ -152,13 +179,9 @@ pub fn isolation(tree: Option<Controllers>, namespaces: bool, notes: &[String]) 
         pids: by(controllers.pids),
         // `io.max` is written by nobody yet.
         io: Enforcer::None,
-        kill: match (tree, namespaces) {
-            (Some(_), _) => KillBy::CgroupKill,
-            (None, true) => KillBy::PidNamespace,
-            (None, false) => KillBy::Walk,
-        },
-        network: NetworkBy::Host,
-        filesystem: if namespaces { FilesystemBy::Mount } else { FilesystemBy::None },
-        notes: notes.to_vec(),
+        kill,
+        network,
+        filesystem,
+        notes,
     }
 }

@@ -3,14 +3,14 @@
 use std::{borrow::Cow, sync::Arc};
 
 use ipc::limits::{Bytes, ProcessLimits};
-use schemas::view::{Enforcer, Isolation, Limit};
+use schemas::view::{Enforcer, Limit};
 use workflow_engine::{
-    plan::{Limits, Profile, SkillCall, Step},
+    plan::{Limits, SkillCall, Step},
     units,
     verdict::Bounds,
 };
 
-use super::host::{self, Host};
+use super::host::Host;
 use crate::cgroup;
 
 /// Cap on one step's whole output, unless its limits say otherwise.
@@ -109,14 +109,4 @@ pub(super) fn record(host: &Host, limits: &Limits) -> Vec<Limit> {
     let mut record = Vec::with_capacity(all.iter().flatten().count());
     record.extend(all.into_iter().flatten());
     record
-}
-
-/// Who enforces what, where it differs from the run's.
-pub(super) fn isolation(host: &Host, call: &SkillCall, namespaces: bool) -> Option<Isolation> {
-    let chosen_none = call.sandbox == Profile::None && host.namespaces;
-    chosen_none.then(|| {
-        let note = "profile `none`: the step sees the host's files and processes, and may read the environment \
-                    of other processes of the same user";
-        host::isolation(host.tree.as_ref().map(cgroup::Tree::controllers), namespaces, &[note.to_owned()])
-    })
 }

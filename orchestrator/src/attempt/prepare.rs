@@ -4,14 +4,12 @@ use std::{
     fs::File,
     io::{self, Write as _},
     os::{fd::OwnedFd, unix::net::UnixStream},
-    path::{Path, PathBuf},
+    path::PathBuf,
+    rc::Rc,
     time::Duration,
 };
 
-use ipc::{
-    limits::Bytes,
-    message::{Birth, Capabilities, Sandbox, Stage, Work},
-};
+use ipc::message::{Birth, Stage, Work};
 use nix::{errno::Errno, fcntl::OFlag, unistd::pipe2};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use schemas::{
@@ -19,7 +17,7 @@ use schemas::{
     view::{Isolation, Limit},
 };
 use workflow_engine::{
-    plan::{KillMode, Profile, SkillCall},
+    plan::{KillMode, Network, Profile, Sandbox, SkillCall},
     run::Spawn,
     verdict::{Bounds, SetupFailure, Speaks},
 };
@@ -28,12 +26,14 @@ use super::{
     control::Control,
     host::Host,
     ladder::Root,
-    limits, spare,
+    limits, sandbox, spare,
     streams::Streams,
     task::{Task, task},
 };
 use crate::{
+    bridge::{Service, Services},
     cgroup::{Controllers, Leaf},
+    egress::{self, Egress},
     store::capture::Capture,
 };
 
@@ -59,6 +59,10 @@ pub(super) struct Prepared {
     /// A program that replaces the worker: profile `none`.
     pub(super) bare_program: bool,
     pub(super) outputs_schema: Option<Json>,
+    /// What answers in its own network.
+    pub(super) services: Services,
+    /// The proxy among them.
+    pub(super) egress: Option<Rc<Egress>>,
     /// What a failed birth is about: the program's name.
     subject: String,
 }
@@ -109,15 +113,17 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
     let scaled = spawn.memory.map(|memory| limits::scaled(call, memory));
     let call = scaled.as_ref().unwrap_or(call);
     let task = task(host, spawn, call)?;
-    let namespaces = host.namespaces && call.sandbox == Profile::Standard;
+    let namespaces = sandbox::has_namespaces(host, &call.sandbox);
     let ticket = host.ticket();
     let leaf = spare::leaf(host, &call.limits)?;
-    let cwd = cwd(host, spawn);
+    let cwd = cwd(host, spawn)?;
+    let (services, egress) = services(&call.sandbox);
+    let shut_in = sandbox::of_attempt(host, call, &task, (&cwd, &services))?;
     let (descriptors, streams, control) = plumbing(host, spawn, call, &task)?;
     let birth = Birth {
         ticket,
         leaf: leaf.as_ref().map(|leaf| leaf.path().to_string_lossy().into_owned()),
-        sandbox: sandbox(host, call, &task, namespaces, &cwd),
+        sandbox: shut_in,
         limits: limits::of_process(&call.limits),
         env: environment(host, spawn, call, &task),
         cwd: cwd.to_string_lossy().into_owned(),
@@ -138,12 +144,23 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
         idle_timeout: step.idle_timeout,
         bounds: limits::bounds(step, &call.limits),
         limits: limits::record(host, &call.limits),
-        isolation: limits::isolation(host, call, namespaces),
+        isolation: sandbox::own_isolation(host, &call.sandbox),
         bare_program: !namespaces && matches!(birth.work, Work::Program { .. }),
         outputs_schema: task.outputs_schema,
+        services,
+        egress,
         subject,
     };
     Ok((prepared, Launch { birth, descriptors, streams, control }))
+}
+
+/// What answers in the network of a step.
+fn services(chosen: &Sandbox) -> (Services, Option<Rc<Egress>>) {
+    let mut services = Services::default();
+    let Network::Allow(allowed) = &chosen.network else { return (services, None) };
+    let egress = Rc::new(Egress::new(allowed.clone()));
+    services.add(egress::PORT, Rc::clone(&egress) as Rc<dyn Service>);
+    (services, Some(egress))
 }
 
 impl Prepared {
@@ -178,6 +195,10 @@ impl Prepared {
             | Stage::Limits
             | Stage::Mounts
             | Stage::Proc
+            | Stage::Network
+            | Stage::User
+            | Stage::Landlock
+            | Stage::Seccomp
             | Stage::Capabilities
             | Stage::Privileges
             | Stage::Fork => format!("the process could not be set up ({}): {why}", stage.as_str()),
@@ -186,10 +207,15 @@ impl Prepared {
     }
 }
 
-fn cwd(host: &Host, spawn: &Spawn) -> PathBuf {
+fn cwd(host: &Host, spawn: &Spawn) -> Result<PathBuf, Refused> {
     let cwd = spawn.cwd.as_deref().map_or_else(|| host.base.clone(), |cwd| host.absolute(cwd));
+    if cwd.starts_with("/proc") {
+        // What a link there leads to is the engine's own, not the step's: CVE-2024-21626.
+        let denied = io::Error::from_raw_os_error(Errno::EACCES as i32);
+        return Err(Refused::setup("cwd", "the working directory lies in /proc", &denied));
+    }
     // One that is not there fails at birth, with its own words.
-    cwd.canonicalize().unwrap_or(cwd)
+    Ok(cwd.canonicalize().unwrap_or(cwd))
 }
 
 fn plumbing(
@@ -239,34 +265,32 @@ fn memory_file(bytes: &[u8]) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-fn sandbox(host: &Host, call: &SkillCall, task: &Task, namespaces: bool, cwd: &Path) -> Sandbox {
-    let mounts = namespaces && task.mounts;
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    let mut keep_visible = Vec::new();
-    if mounts {
-        keep_visible.extend([text(cwd), text(&host.base)]);
-        keep_visible.extend(task.work_dir.as_deref().map(text));
-        keep_visible.extend(task.folder.clone());
-    }
-    Sandbox {
-        namespaces,
-        mounts,
-        user_namespace: namespaces && host.rootless,
-        capabilities: match (call.sandbox, task.mounts) {
-            (Profile::None, _) => Capabilities::Kept,
-            (Profile::Standard, true) => Capabilities::Standard,
-            (Profile::Standard, false) => Capabilities::Dropped,
-        },
-        tmp_size: Bytes(call.limits.scratch.map_or(limits::SCRATCH, |bytes| bytes.0)),
-        keep_visible,
-    }
-}
-
 fn environment(host: &Host, spawn: &Spawn, call: &SkillCall, task: &Task) -> Vec<(String, String)> {
     if matches!(task.work, Work::Builtin { .. }) && !task.mounts {
         return Vec::new();
     }
     let mut env = host.environment().to_vec();
+    let mut set = |name: &str, value: String| {
+        env.retain(|(known, _)| known != name);
+        env.push((name.to_owned(), value));
+    };
+    if let Some(account) = call.sandbox.user.as_ref().and_then(sandbox::account) {
+        set("USER", account.name);
+        set("HOME", account.dir.to_string_lossy().into_owned());
+    }
+    if let (Profile::Strict, Some(work_dir)) = (call.sandbox.profile, &task.work_dir) {
+        set("HOME", work_dir.to_string_lossy().into_owned());
+    }
+    if let Network::Allow(_) = call.sandbox.network {
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+            set(name, format!("http://127.0.0.1:{}", egress::PORT));
+        }
+    }
+    for name in &call.sandbox.env {
+        if let Some(value) = host.variable(name) {
+            set(name, value.to_owned());
+        }
+    }
     let own = [
         ("WORKFLOW_STEP_ID", Some(host.plan.steps[spawn.step.index()].id().to_owned())),
         ("WORKFLOW_ATTEMPT", Some(spawn.id.attempt.to_string())),

@@ -107,8 +107,7 @@ fn external(host: &Host, spawn: &Spawn, skill: &ExternalSkill) -> Result<Task, R
             (argv.collect::<Result<_, _>>()?, None, Speaks::Text { parse_json: skill.parse_json })
         }
     };
-    let passed = skill.pass.iter().filter_map(|name| Some((name.clone(), host.variable(name)?.to_owned())));
-    let mut env: Vec<_> = passed.collect();
+    let mut env = Vec::new();
     for (name, text) in &skill.env {
         let value =
             if skill.protocol == Protocol::Text { filled(text, &spawn.inputs)? } else { text.clone() };

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use schemas::{
     events::{EventType, RunEvent},
     exit_code::ExitCode,
+    json::member,
 };
+use serde_json::value::RawValue;
 use workflow_engine::run::Run;
 
 use crate::{
@@ -28,6 +30,8 @@ pub(super) enum Shape {
     Silent,
     /// Lines for people.
     Lines,
+    /// The same, and in the end this output alone, bare.
+    Output(&'static str),
     /// Every event as JSON.
     Events,
     /// The final view as JSON.
@@ -45,8 +49,12 @@ impl Progress {
         let text = match self.shape {
             Shape::Silent | Shape::Events => return Ok(()),
             Shape::View => serde_json::to_string_pretty(&view).map(|text| text + "\n"),
-            Shape::Lines if view.outputs.as_str() == "{}" => return Ok(()),
+            Shape::Lines | Shape::Output(_) if view.outputs.as_str() == "{}" => return Ok(()),
             Shape::Lines => serde_json::to_string_pretty(&view.outputs).map(|text| text + "\n"),
+            Shape::Output(name) => {
+                let output = member(view.outputs.as_str(), name).map_or("null", RawValue::get);
+                Ok(format!("{output}\n"))
+            }
         };
         let text = text.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
         ui::print(&text).map_err(|error| CommandError::from_error(ExitCode::Engine, &error))
@@ -63,7 +71,7 @@ impl Watcher for Progress {
                     let _reader_is_gone = ui::print(&(line + "\n"));
                 }
             }
-            Shape::Lines => {
+            Shape::Lines | Shape::Output(_) => {
                 if let Some(line) = line(event, &self.workflow) {
                     ui::say(&line);
                 }

@@ -32,12 +32,16 @@ fn command_line() {
     whole.build();
     let workflow = whole.find_subcommand("workflow").expect("it is there").clone();
     let mut text = String::from("The help of every command, as `--help` prints it.\n");
-    for command in std::iter::once(&workflow).chain(workflow.get_subcommands()) {
-        if command.get_name() != "help" {
-            text.push_str(&help(command.clone()));
-        }
-    }
+    helps(&workflow, &mut text);
     check_fresh("docs/reference/cli.md", &page("Command line", &text));
+}
+
+/// The help of a command, and of those below it.
+fn helps(command: &Command, text: &mut String) {
+    text.push_str(&help(command.clone()));
+    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+        helps(below, text);
+    }
 }
 
 fn help(command: Command) -> String {

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Run a workflow to its end.
-#[derive(Debug, clap::Parser)]
+#[derive(Debug, Default, clap::Parser)]
 #[command(after_help = "Examples:\n  \
     q workflow run examples/simple-test.json\n  \
     q workflow run deploy --input version=1.2.3 --json\n  \
@@ -47,10 +47,10 @@ pub(super) struct Arguments {
     detach: bool,
     /// Print the final run view as JSON.
     #[arg(long, conflicts_with = "events")]
-    json: bool,
+    pub(super) json: bool,
     /// Print every event as a line of JSON.
     #[arg(long)]
-    events: bool,
+    pub(super) events: bool,
     /// Show the resolved plan, its limits and who enforces them; start nothing.
     #[arg(long)]
     dry_run: bool,
@@ -59,16 +59,16 @@ pub(super) struct Arguments {
     max_concurrent_steps: Option<u32>,
     /// Limit on the whole run: seconds, or 250ms, 30s, 10m, 1h30m.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
-    timeout: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
     /// Place in the line when there is no free slot: the higher goes first, then who came first.
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     priority: i32,
     /// A cgroup v2 directory that is ours to use.
     #[arg(long, value_name = "PATH")]
-    cgroup_base: Option<PathBuf>,
+    pub(super) cgroup_base: Option<PathBuf>,
     /// A folder of skills that is searched first.
     #[arg(long, value_name = "DIR")]
-    skills_dir: Option<PathBuf>,
+    pub(super) skills_dir: Option<PathBuf>,
     /// The engine of a detached run: prints the id and lets go of the terminal.
     #[arg(long, hide = true)]
     detached: bool,
@@ -76,18 +76,35 @@ pub(super) struct Arguments {
     #[arg(long, hide = true)]
     run_id: Option<RunId>,
     /// What started it.
-    #[arg(long, hide = true, default_value = "manual")]
+    #[arg(long, hide = true, default_value = MANUAL)]
     trigger: String,
     /// The moment for which a schedule meant it.
     #[arg(long, hide = true)]
     scheduled_at: Option<Timestamp>,
+    /// The one output that is printed, bare: of a skill that is run by itself.
+    #[arg(skip)]
+    only: Option<&'static str>,
+}
+
+/// The trigger of a run that a person started.
+const MANUAL: &str = "manual";
+
+impl Arguments {
+    /// Those of a run of which one output is printed, bare.
+    pub(super) fn printing(only: &'static str) -> Self {
+        Self { only: Some(only), trigger: MANUAL.to_owned(), ..Self::default() }
+    }
 }
 
 pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     if arguments.detach {
         return detach::start();
     }
-    let source = definition::read(&arguments.definition, home)?;
+    execute(arguments, definition::read(&arguments.definition, home)?, home)
+}
+
+/// From the text of a definition to an ended run.
+pub(super) fn execute(arguments: &Arguments, source: Source, home: &Home) -> Result {
     let checked = definition::check_source(&source, home, arguments.skills_dir.as_deref());
     output::problems(&source, &checked);
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
@@ -121,7 +138,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         (true, _, _) => Shape::Silent,
         (false, true, _) => Shape::Events,
         (false, false, true) => Shape::View,
-        (false, false, false) => Shape::Lines,
+        (false, false, false) => arguments.only.map_or(Shape::Lines, Shape::Output),
     };
     drive(home, created, &order, shape)
 }
@@ -165,7 +182,7 @@ fn created(
     })
 }
 
-/// A duration of the command line.
+/// Reads a duration of the command line.
 pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     let number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
     let parsed = if number { units::duration_from_number(text) } else { units::duration_from_text(text) };

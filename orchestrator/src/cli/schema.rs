@@ -10,13 +10,15 @@ use schemas::{
     output::{
         agents::AgentListing,
         doctor::Doctor,
+        eval::Answer,
         list::Listing,
         log::LogLine,
+        plan::DryRun,
         schedules::{Fires, ScheduleListing},
+        skills::{ShownSkill, SkillList},
         validate::Validation,
     },
     schedule::Schedules,
-    skill::Manifest,
     view::RunView,
 };
 use serde_json::Value;
@@ -56,6 +58,10 @@ enum Name {
     Validate,
     /// list --json.
     List,
+    /// skills list --json.
+    Skills,
+    /// skills show --json.
+    SkillShow,
     /// schedules.json.
     Schedule,
     /// schedule list --json.
@@ -66,6 +72,10 @@ enum Name {
     Agents,
     /// doctor --json.
     Doctor,
+    /// eval --json.
+    Eval,
+    /// run --dry-run --json.
+    Plan,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result {
@@ -76,7 +86,9 @@ pub(super) fn run(arguments: &Arguments) -> Result {
 fn schema(name: Name) -> Value {
     match name {
         Name::Definition => definition::json_schema(),
-        Name::Skill => written::<Manifest>(),
+        Name::Skill => definition::json_schema_of(&definition::skill::MANIFEST),
+        Name::Skills => printed::<SkillList>(),
+        Name::SkillShow => printed::<ShownSkill>(),
         Name::Config => written::<Config>(),
         Name::Agent => definition::json_schema_of(&definition::agent::AGENT),
         Name::State => printed::<RunView>(),
@@ -89,6 +101,8 @@ fn schema(name: Name) -> Value {
         Name::Fires => printed::<Fires>(),
         Name::Agents => printed::<AgentListing>(),
         Name::Doctor => printed::<Doctor>(),
+        Name::Eval => printed::<Answer>(),
+        Name::Plan => printed::<DryRun<'_>>(),
     }
 }
 

@@ -61,9 +61,9 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
                 validation.files.push(described(called.name.clone(), &called.text, problems));
             }
         } else {
-            output::text(&drawn(&file, &source, &checked.diagnostics))?;
+            output::text(&drawn(&file, &source.text, &checked.diagnostics))?;
             for (called, problems) in checked.called_problems() {
-                output::text(&drawn(&called.name, called, problems))?;
+                output::text(&drawn(&called.name, &called.text, problems))?;
             }
         }
     }
@@ -85,8 +85,9 @@ fn file_name(name: &str, source: &Source) -> String {
     }
 }
 
-fn drawn(file: &str, source: &Source, problems: &[Diagnostic]) -> String {
-    let drawn = diagnostics::render(file, &load::display_text(&source.text), problems);
+/// The problems of a file for people, and how many there are.
+pub(super) fn drawn(file: &str, text: &[u8], problems: &[Diagnostic]) -> String {
+    let drawn = diagnostics::render(file, &load::display_text(text), problems);
     let found = diagnostics::count(problems).unwrap_or_else(|| "no problems".to_owned());
     format!("{drawn}{}: {found}\n", ui::text::escape(file))
 }

@@ -14,14 +14,14 @@ use schemas::{
     view::{Isolation, Limit},
 };
 use tokio::task::JoinHandle;
-use workflow_engine::plan::{Enforcement, Profile, Step};
+use workflow_engine::plan::{Enforcement, Network, Profile, Sandbox, Step};
 
-use super::Order;
+use super::{Order, hidden};
 use crate::{
     attempt::{self, Host},
     cgroup::{self, Tree},
     errors::{CommandError, Result},
-    launcher,
+    launcher::{self, Setup},
     store::{
         home::{Home, RunDir},
         names::RunId,
@@ -48,8 +48,8 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)
     });
     let probe = tree.as_ref().and_then(|tree| tree.leaf("probe").ok());
     let launcher_error = |error: launcher::Error| CommandError::from_error(ExitCode::Engine, &error);
-    let starting = launcher::start(probe.as_ref().map(cgroup::Leaf::path), capabilities(order));
-    let starting = starting.map_err(launcher_error)?;
+    let probe_path = probe.as_ref().map(|probe| probe.path().to_owned());
+    let starting = launcher::start(&setup(order, dir, probe_path)).map_err(launcher_error)?;
     let (launcher, ready, line) = starting.ready().map_err(launcher_error)?;
     if let Some(probe) = probe {
         // One that is still busy goes with the tree.
@@ -62,6 +62,9 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)
                 .to_owned(),
         );
     }
+    if !ready.seccomp {
+        notes.push("system calls are not filtered: the kernel takes no filters".to_owned());
+    }
     let null = File::options().read(true).open("/dev/null");
     let null = null.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
     let host = Host::new(
@@ -73,21 +76,34 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)
         dir.clone(),
         Arc::clone(&order.plan),
         Path::new(&order.created.base).to_owned(),
+        Path::new(&order.created.source).parent().and_then(|folder| folder.canonicalize().ok()),
         null.into(),
         Rc::clone(&order.secrets),
     );
     Ok((host, line))
 }
 
-/// What this host gives to a step with the default sandbox.
+/// What this host gives to the first step; others that get less say so.
 pub(super) fn isolation(host: &Host) -> Isolation {
-    attempt::isolation(host.tree.as_ref().map(Tree::controllers), host.namespaces, &host.notes)
+    attempt::isolation(host, &host.usual)
 }
 
-/// The most that a step of the plan keeps of the engine's capabilities.
-fn capabilities(order: &Order) -> Capabilities {
-    let bare = |step: &Step| step.kind.skill().is_some_and(|call| call.sandbox == Profile::None);
-    if order.plan.steps.iter().any(bare) { Capabilities::Kept } else { Capabilities::Standard }
+/// What the launcher must know of the plan.
+fn setup(order: &Order, dir: &RunDir, probe: Option<PathBuf>) -> Setup {
+    let mut sandboxes =
+        order.plan.steps.iter().filter_map(|step| step.kind.skill()).map(|call| &*call.sandbox);
+    let any = |fits: fn(&Sandbox) -> bool| sandboxes.clone().any(fits);
+    let bare = any(|sandbox| sandbox.profile == Profile::None);
+    let home = dir.path().ancestors().nth(2).map(Path::to_owned).unwrap_or_default();
+    Setup {
+        probe,
+        // The most that a step of the plan keeps of the engine's.
+        capabilities: if bare { Capabilities::Kept } else { Capabilities::Standard },
+        filtered: !bare,
+        strict: sandboxes
+            .any(|sandbox| sandbox.profile == Profile::Strict || sandbox.network != Network::Host),
+        hidden: hidden::hidden(&home, |name| std::env::var_os(name)),
+    }
 }
 
 /// What this host would give to a run.
@@ -97,6 +113,8 @@ pub struct Survey {
     pub isolation: Isolation,
     /// The limits of each step of the plan, by index.
     pub limits: Vec<Vec<Limit>>,
+    /// Parts of its sandbox that each step must have and that are missing here.
+    missing: Vec<Vec<String>>,
 }
 
 /// Looks at what this host would enforce; starts no step and writes nothing.
@@ -108,22 +126,30 @@ pub fn survey(order: &Order) -> Result<Survey> {
     local.block_on(&runtime, async {
         let (host, launcher) = open(order, &nowhere)?;
         let limits = order.plan.steps.iter().map(|step| attempt::limits_of(&host, step)).collect();
-        let survey = Survey { isolation: isolation(&host), limits };
+        let missing = |step: &Step| {
+            step.kind.skill().map_or_else(Vec::new, |call| attempt::missing_parts(&host, &call.sandbox))
+        };
+        let missing = order.plan.steps.iter().map(missing).collect();
+        let survey = Survey { isolation: isolation(&host), limits, missing };
         close(Rc::new(host), launcher).await;
         Ok(survey)
     })
 }
 
-/// Refuses a run that requires limits which this host cannot hold; nothing of it exists yet.
+/// Refuses a run that requires limits or parts of a sandbox which this host cannot hold; nothing of it exists yet.
 pub fn refuse_unheld(order: &Order) -> Result<()> {
     // The limits of the whole run are in those of each step.
     let requires =
         |step: &Step| step.kind.skill().is_some_and(|call| call.limits.enforcement == Enforcement::Required);
-    if !order.plan.steps.iter().any(requires) {
+    let may_lack = |step: &Step| step.kind.skill().is_some_and(|call| may_be_refused(&call.sandbox));
+    if !order.plan.steps.iter().any(|step| requires(step) || may_lack(step)) {
         return Ok(());
     }
     let survey = survey(order)?;
     let mut unheld = Vec::new();
+    for (step, missing) in order.plan.steps.iter().zip(&survey.missing) {
+        unheld.extend(missing.iter().map(|part| format!("{part} for step `{}`", step.name)));
+    }
     for (step, limits) in order.plan.steps.iter().zip(&survey.limits).filter(|(step, _)| requires(step)) {
         let Some(call) = step.kind.skill() else { continue };
         // The default on processes was not asked for.
@@ -135,10 +161,17 @@ pub fn refuse_unheld(order: &Order) -> Result<()> {
     if unheld.is_empty() {
         return Ok(());
     }
-    let message = format!("limits are required that this host cannot hold: {}", unheld.join(", "));
+    let message = format!("isolation is required that this host cannot hold: {}", unheld.join(", "));
     Err(CommandError::new(ExitCode::Isolation, message).hint(
         "`q workflow doctor` shows what is missing and how to mend it; `best_effort` runs without them",
     ))
+}
+
+/// Whether a part that is missing may refuse the run.
+fn may_be_refused(sandbox: &Sandbox) -> bool {
+    sandbox.profile == Profile::Strict
+        || sandbox.enforcement == Enforcement::Required
+        || sandbox.user.is_some()
 }
 
 /// Lets the launcher go and removes the tree. Every attempt has ended and dropped its share of the host.

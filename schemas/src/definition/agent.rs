@@ -1,10 +1,6 @@
-//! Inline agents and skills, and the guardrails of agents.
+//! Inline agents, and their guardrails.
 
-use super::{
-    COUNT, Key, ObjectShape, Shape, TIMEOUT, key, list,
-    policy::{LIMITS, NETWORK, SANDBOX_CHOICE},
-    required,
-};
+use super::{COUNT, Key, ObjectShape, Shape, TIMEOUT, key, list, policy::NETWORK, required};
 
 const TEXTS: Shape = list(&Shape::Text);
 
@@ -79,27 +75,5 @@ static PRICE: ObjectShape = ObjectShape {
     keys: &[
         required("input", Shape::Positive, "Tokens of prompts."),
         required("output", Shape::Positive, "Tokens of answers."),
-    ],
-};
-
-/// A skill, as in `skill.json`.
-pub static SKILL: ObjectShape = ObjectShape {
-    title: "Skill",
-    about: "An inline skill.",
-    keys: &[
-        key("name", Shape::Text, "Its name."),
-        key("version", Shape::Version, "Its version."),
-        key("description", Shape::Text, "What it does."),
-        required("command", Shape::List { of: &Shape::Text, least: 1 }, "The program and its arguments."),
-        key("protocol", Shape::Word(&["json-stdio@1", "text"]), "How it speaks."),
-        key("parse", Shape::Word(&["json"]), "How the text of a `text` skill is read."),
-        key("events", Shape::Boolean, "Whether descriptor 3 takes events."),
-        key("inputs", Shape::Any, "JSON Schema of its inputs."),
-        key("outputs", Shape::Any, "JSON Schema of its outputs."),
-        key("env", Shape::Map(&Shape::Text), "Additional environment variables."),
-        key("timeout", TIMEOUT, "Wall-clock limit."),
-        key("limits", Shape::Object(&LIMITS), "Its limits."),
-        key("sandbox", SANDBOX_CHOICE, "What it can see and do."),
-        key("idempotent", Shape::Boolean, "Whether it may run again after a crash; default true."),
     ],
 };

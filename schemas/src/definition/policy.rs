@@ -103,7 +103,8 @@ const LIMIT_KEYS: &[Key] = &[
     key("enforcement", Shape::Word(ENFORCEMENT), "Whether a limit that cannot be held refuses the run."),
 ];
 
-const ENFORCEMENT: &[&str] = &["required", "best_effort"];
+/// Words of `enforcement`.
+pub const ENFORCEMENT: &[&str] = &["required", "best_effort"];
 const PROFILES: &[&str] = &["none", "standard", "strict"];
 
 /// A sandbox: the name of a profile, or an object.

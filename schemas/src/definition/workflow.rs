@@ -2,10 +2,11 @@
 
 use super::{
     Key, KindShape, ObjectShape, Shape, TaggedShape,
-    agent::{AGENT, SKILL},
+    agent::AGENT,
     key, list,
     policy::{ERROR_HANDLING, LIMITS, SANDBOX_CHOICE},
     required,
+    skill::SKILL,
     step::STEP,
 };
 

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
 use ipc::limits::ProcessLimits;
-use ipc::message::{Birth, Sandbox, Stage, Work};
+use ipc::message::{Birth, Network, Sandbox, Stage, UserNamespace, Work};
 use nix::errno::Errno;
 use schemas::json::Json;
 
@@ -72,7 +72,12 @@ impl Request {
         let leaf = leaf.map(PathBuf::from);
         check_sandbox(&sandbox, &task).at(Stage::Request)?;
         let paths = leaf.iter().map(PathBuf::as_path).chain([Path::new(&cwd)]);
-        for path in paths.chain(sandbox.keep_visible.iter().map(Path::new)) {
+        let root = sandbox
+            .root
+            .iter()
+            .flat_map(|root| [&root.read, &root.write, &root.hidden, &root.empty])
+            .flatten();
+        for path in paths.chain(sandbox.keep_visible.iter().chain(root).map(Path::new)) {
             check_path(path).at(Stage::Request)?;
         }
         Ok(Self {
@@ -87,10 +92,12 @@ impl Request {
 }
 
 fn check_sandbox(sandbox: &Sandbox, task: &Task) -> nix::Result<()> {
-    let asks_inside = sandbox.mounts || sandbox.user_namespace;
+    let asks_inside =
+        sandbox.mounts || sandbox.user_namespace != UserNamespace::None || sandbox.network != Network::Host;
+    let lacks_mounts = (sandbox.root.is_some() || sandbox.delegate) && !sandbox.mounts;
     // The init counts what a program leaves behind in the namespace's own /proc.
     let lacks_proc = matches!(task, Task::Program(_)) && sandbox.namespaces && !sandbox.mounts;
-    if asks_inside && !sandbox.namespaces || lacks_proc { Err(Errno::EINVAL) } else { Ok(()) }
+    if asks_inside && !sandbox.namespaces || lacks_proc || lacks_mounts { Err(Errno::EINVAL) } else { Ok(()) }
 }
 
 fn check_path(path: &Path) -> nix::Result<()> {

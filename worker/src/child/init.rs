@@ -10,14 +10,17 @@ use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 
 use crate::birth::{AtStage, Failure, Program};
-use crate::sandbox::descriptors;
+use crate::sandbox::{descriptors, seccomp::Filters};
 use crate::sys::{self, Reaped, Which};
 
 /// Runs the program to its end. An error means that it never began.
-pub(super) fn run(program: &Program, control: &OwnedFd) -> Result<(), Failure> {
+pub(super) fn run(program: &Program, no_fork: Option<&Filters>, control: &OwnedFd) -> Result<(), Failure> {
     // Whatever is sent to all processes of the leaf is meant for the program. SIGKILL still ends this one.
     SigSet::all().thread_set_mask().at(Stage::Signals)?;
-    let leader = program.spawn().at(Stage::Exec)?;
+    let leader = match no_fork {
+        None => program.spawn().at(Stage::Exec)?,
+        Some(filters) => program.spawn_alone(filters)?,
+    };
     descriptors::release_streams().at(Stage::Descriptors)?;
     tell(control, &FromWorker::Started { version: VERSION });
     let leader = wait_for(leader).at(Stage::Fork)?;

@@ -3,13 +3,21 @@
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io::{Read, Write};
 
+use ipc::message::Stage;
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sched::CloneFlags;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::SigSet;
-use nix::unistd::{AccessFlags, access, execve};
+use nix::unistd::{AccessFlags, access, execve, pipe2, setsid};
 
-use crate::birth::Program;
+use super::EXIT_FAILED;
+use crate::birth::{AtStage, Failure, Program};
+use crate::sandbox::seccomp::Filters;
+use crate::sys::{self, Cloned};
 
 /// Where to look when the environment has no `PATH`: what execvp(3) takes.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -30,6 +38,37 @@ impl Program {
         let actions = PosixSpawnFileActions::init()?;
         self.look_up(|path| posix_spawn(path, &actions, &attributes, &self.argv, &self.env))
             .map(nix::unistd::Pid::as_raw)
+    }
+
+    /// The same of a child that can start no other: what forbids that cannot be asked of posix_spawn(3), so that
+    /// it takes a fork of this small process.
+    pub(super) fn spawn_alone(&self, filters: &Filters) -> Result<i32, Failure> {
+        let (news, told) = pipe2(OFlag::O_CLOEXEC).at(Stage::Fork)?;
+        let leader = match sys::clone_in_place(CloneFlags::empty()).at(Stage::Fork)? {
+            Cloned::Parent(leader) => leader,
+            Cloned::Child => {
+                let errno = match self.become_alone(filters) {
+                    Ok(never) => match never {},
+                    Err(errno) => errno,
+                };
+                let _unheard = File::from(told).write_all(&(errno as i32).to_ne_bytes());
+                sys::exit_now(EXIT_FAILED)
+            }
+        };
+        drop(told);
+        let mut errno = [0; 4];
+        // The pipe closes with the exec: then nothing comes.
+        match File::from(news).read(&mut errno).at(Stage::Fork)? {
+            0 => Ok(leader.pid),
+            _ => Err(Failure { stage: Stage::Exec, errno: Errno::from_raw(i32::from_ne_bytes(errno)) }),
+        }
+    }
+
+    fn become_alone(&self, filters: &Filters) -> nix::Result<Infallible> {
+        setsid()?;
+        SigSet::empty().thread_set_mask()?;
+        filters.forbid_processes()?;
+        self.exec()
     }
 
     /// Tries the program's name, or each place of `PATH`, until one does not fail for lack of a file.

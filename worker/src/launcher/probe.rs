@@ -1,17 +1,18 @@
 //! What births can do on this host, tried once with real ones. One child is enough where all is well.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use ipc::message::{BirthKind, Stage, WaitStatus};
+use ipc::message::{BirthKind, Network, Root, Seccomp, Stage, WaitStatus};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::birth::{self, AtStage, Failure, Launcher, Place, is_member};
-use crate::sandbox::{mounts, namespaces};
+use crate::sandbox::seccomp::Filters;
+use crate::sandbox::{landlock, mounts, namespaces};
 use crate::sys::{self, Which};
 
 /// What was found.
@@ -21,24 +22,49 @@ pub(super) struct Found {
     pub(super) birth: BirthKind,
     /// Whether they can have namespaces.
     pub(super) namespaces: bool,
+    /// Whether they can have all that `strict` takes, if that was asked.
+    pub(super) strict: Option<bool>,
+    /// Whether they can have a network namespace, if that was asked.
+    pub(super) network: Option<bool>,
     /// What is missing, and why.
     pub(super) notes: Vec<String>,
 }
 
-/// Whether a trial child makes namespaces.
+/// What a trial child makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trial {
     Bare,
     Namespaces,
+    Network,
+    Strict,
 }
 
-/// Tries births in a fresh and empty leaf.
-pub(super) fn probe(leaf: Option<&str>, launcher: &Launcher) -> Found {
+/// Tries births in a fresh and empty leaf, and, if so, what only `strict` needs.
+pub(super) fn probe(leaf: Option<&str>, strict: bool, launcher: &Launcher) -> Found {
     let leaf = leaf.map(Path::new);
+    let mut found = standard(leaf, launcher);
+    if strict {
+        let tried = [(Trial::Network, "a network namespace"), (Trial::Strict, "the profile `strict`")];
+        let mut outcomes = tried.into_iter().map(|(trial, what)| {
+            let outcome = attempt(Place::Anywhere, trial, launcher);
+            if let Err(failure) = outcome {
+                found.notes.push(format!("{what} cannot be had: {}", describe(failure)));
+            }
+            outcome.is_ok()
+        });
+        let (network, strict) = (outcomes.next(), outcomes.next());
+        drop(outcomes);
+        (found.network, found.strict) = (network, strict);
+    }
+    found
+}
+
+fn standard(leaf: Option<&Path>, launcher: &Launcher) -> Found {
+    let found = |birth, namespaces, notes| Found { birth, namespaces, strict: None, network: None, notes };
     if let Some(leaf) = leaf
         && attempt(Place::Inside(leaf), Trial::Namespaces, launcher).is_ok()
     {
-        return Found { birth: BirthKind::IntoCgroup, namespaces: true, notes: Vec::new() };
+        return found(BirthKind::IntoCgroup, true, Vec::new());
     }
     let mut notes = Vec::new();
     let birth = leaf.map_or(BirthKind::Plain, |leaf| find_birth(leaf, launcher, &mut notes));
@@ -46,7 +72,16 @@ pub(super) fn probe(leaf: Option<&str>, launcher: &Launcher) -> Found {
     if let Err(failure) = namespaces {
         notes.push(format!("namespaces cannot be made: {}", describe(failure)));
     }
-    Found { birth, namespaces: namespaces.is_ok(), notes }
+    found(birth, namespaces.is_ok(), notes)
+}
+
+/// The filters of system calls, if the kernel takes them: seccomp(2). Where every birth is to be filtered, the
+/// launcher takes its part at once.
+pub(super) fn filters(filtered: bool) -> Option<Filters> {
+    let actions = fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").unwrap_or_default();
+    let known = actions.split_ascii_whitespace().any(|action| action == "errno");
+    let mut filters = Filters::new().ok().filter(|_| known)?;
+    (!filtered || filters.take_inherited().is_ok()).then_some(filters)
 }
 
 fn find_birth(leaf: &Path, launcher: &Launcher, notes: &mut Vec<String>) -> BirthKind {
@@ -106,10 +141,11 @@ fn attempt(place: Place<'_>, trial: Trial, launcher: &Launcher) -> Result<(), Fa
 
 /// Root needs no user namespace.
 fn flags(trial: Trial, launcher: &Launcher) -> CloneFlags {
+    let own = if launcher.uid.is_root() { CloneFlags::empty() } else { CloneFlags::CLONE_NEWUSER };
     match trial {
         Trial::Bare => CloneFlags::empty(),
-        Trial::Namespaces if launcher.uid.is_root() => namespaces::STANDARD,
-        Trial::Namespaces => namespaces::STANDARD | CloneFlags::CLONE_NEWUSER,
+        Trial::Namespaces => namespaces::STANDARD | own,
+        Trial::Network | Trial::Strict => namespaces::STANDARD | CloneFlags::CLONE_NEWNET | own,
     }
 }
 
@@ -117,9 +153,26 @@ fn try_sandbox(trial: Trial, launcher: &Launcher) -> Result<(), Failure> {
     if trial == Trial::Bare {
         return Ok(());
     }
-    if !launcher.uid.is_root() {
-        namespaces::map_to_itself(launcher.uid, launcher.gid).at(Stage::UserNamespace)?;
+    let (uid, gid) = (launcher.uid, launcher.gid);
+    if !uid.is_root() {
+        namespaces::map_to_itself(uid, gid).at(Stage::UserNamespace)?;
     }
+    namespaces::own_cgroup_root().at(Stage::Mounts)?;
     mounts::make_private().at(Stage::Mounts)?;
-    mounts::fresh_proc().at(Stage::Proc)
+    mounts::protect_sys().at(Stage::Mounts)?;
+    mounts::fresh_proc(Path::new("/proc")).at(Stage::Proc)?;
+    match trial {
+        Trial::Bare | Trial::Namespaces => Ok(()),
+        Trial::Network => sys::raise_loopback().at(Stage::Network),
+        Trial::Strict => {
+            if uid.is_root() {
+                namespaces::own_user_namespace(uid, gid).at(Stage::UserNamespace)?;
+            }
+            nix::sys::prctl::set_no_new_privs().at(Stage::Privileges)?;
+            let root = Root { read: Vec::new(), write: Vec::new(), hidden: Vec::new(), empty: Vec::new() };
+            landlock::restrict(&root, &Network::None).at(Stage::Landlock)?;
+            let filters = launcher.filters.as_ref().ok_or(Errno::ENOSYS).at(Stage::Seccomp)?;
+            filters.confine(Seccomp::Default).at(Stage::Seccomp)
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Lowering capabilities(7). Nothing here ever raises one.
 
 use caps::{CapSet, Capability};
-use ipc::message::{Capabilities, Sandbox};
+use ipc::message::{Capabilities, Sandbox, UserNamespace};
 use nix::errno::Errno;
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
@@ -53,7 +53,10 @@ impl Bounding {
 
     /// The bounding set of a child, new in a user namespace or not.
     fn of_child(&self, sandbox: &Sandbox) -> &[Capability] {
-        if sandbox.user_namespace { &self.known } else { &self.held }
+        match sandbox.user_namespace {
+            UserNamespace::None => &self.held,
+            UserNamespace::First | UserNamespace::Last => &self.known,
+        }
     }
 }
 

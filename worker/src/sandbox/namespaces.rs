@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use ipc::message::Sandbox;
-use nix::sched::CloneFlags;
+use ipc::message::{Network, Sandbox, UserNamespace};
+use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid};
 
 /// All that a program has of its own under the profile `standard`.
@@ -22,10 +22,28 @@ pub(crate) fn flags(sandbox: &Sandbox) -> CloneFlags {
     if sandbox.mounts {
         flags |= CloneFlags::CLONE_NEWNS;
     }
-    if sandbox.user_namespace {
-        flags |= CloneFlags::CLONE_NEWUSER;
+    match sandbox.user_namespace {
+        UserNamespace::First => flags |= CloneFlags::CLONE_NEWUSER,
+        UserNamespace::None | UserNamespace::Last => {}
+    }
+    match sandbox.network {
+        Network::Host => {}
+        Network::None | Network::Loopback | Network::Bridge(_) => flags |= CloneFlags::CLONE_NEWNET,
     }
     flags
+}
+
+/// A view of the cgroups that begins at this process's own: cgroup_namespaces(7). Not by a flag of the clone: then
+/// it would begin at that of the launcher.
+pub(crate) fn own_cgroup_root() -> nix::Result<()> {
+    unshare(CloneFlags::CLONE_NEWCGROUP)
+}
+
+/// Moves this process into a user namespace in which it is the same user, and to which nothing belongs that was
+/// made before.
+pub(crate) fn own_user_namespace(uid: Uid, gid: Gid) -> io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWUSER)?;
+    map_to_itself(uid, gid)
 }
 
 /// Maps a uid and a gid of outside to themselves: user_namespaces(7). A process may do so for itself, when

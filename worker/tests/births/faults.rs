@@ -150,11 +150,11 @@ fn gated_birth(engine: &mut Engine) {
     assert_eq!((ready.birth, ready.namespaces, ready.notes.len()), (BirthKind::Gated, true, 1), "{ready:?}");
     fs::remove_dir(leaf).expect("the probe leaves nothing");
 
-    let order = engine.program(&["cat", "/proc/self/cgroup"]);
+    let order = engine.program(&["cat", "/proc/self/cgroup"]).unconfined();
     let name = order.0.leaf.clone().expect("a leaf").rsplit_once("births-test-").expect("ours").1.to_owned();
     let outcome = engine.run(order);
     assert!(
-        outcome.output().lines().any(|line| line.starts_with("0::") && line.ends_with(&name)),
+        outcome.stdout.lines().any(|line| line.starts_with("0::") && line.ends_with(&name)),
         "{outcome:?}"
     );
     let order = engine.program(&["true"]).with(|birth| birth.leaf = Some("/no/such/leaf".into()));

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use ipc::limits::{Bytes, ProcessLimits};
 use ipc::message::{
-    Birth, BirthKind, Capabilities, FromLauncher, FromWorker, ProcessUsage, Sandbox, Stage, ToLauncher,
-    VERSION, WaitStatus, Work,
+    Birth, BirthKind, Capabilities, FromLauncher, FromWorker, Network, ProcessUsage, Sandbox, Seccomp, Stage,
+    ToLauncher, UserNamespace, VERSION, WaitStatus, Work,
 };
 use ipc::socket::{self, Receiver};
 use libtest_mimic::{Failed, Trial};
@@ -134,6 +134,8 @@ pub(crate) struct Engine {
 pub(crate) struct Ready {
     pub(crate) birth: BirthKind,
     pub(crate) namespaces: bool,
+    pub(crate) strict: Option<bool>,
+    pub(crate) seccomp: bool,
     pub(crate) notes: Vec<String>,
 }
 
@@ -169,11 +171,30 @@ impl Engine {
 
     /// The same with a bound on capabilities.
     pub(crate) fn set_up_with(&mut self, probe: Option<&Path>, capabilities: Capabilities) -> Ready {
-        let probe = probe.map(|path| path.to_str().expect("text").to_owned());
-        self.send(&ToLauncher::Setup { version: VERSION, probe, capabilities }, Vec::new());
+        self.set_up_hiding(probe, capabilities, &[])
+    }
+
+    /// The same with paths that are hidden.
+    pub(crate) fn set_up_hiding(
+        &mut self,
+        probe: Option<&Path>,
+        capabilities: Capabilities,
+        hidden: &[&Path],
+    ) -> Ready {
+        let text = |path: &Path| path.to_str().expect("text").to_owned();
+        let setup = ToLauncher::Setup {
+            version: VERSION,
+            probe: probe.map(text),
+            capabilities,
+            filtered: capabilities != Capabilities::Kept,
+            strict: true,
+            hidden: hidden.iter().map(|path| text(path)).collect(),
+            guarded: Vec::new(),
+        };
+        self.send(&setup, Vec::new());
         match self.receive().0 {
-            FromLauncher::Ready { version: VERSION, birth, namespaces, notes } => {
-                Ready { birth, namespaces, notes }
+            FromLauncher::Ready { version: VERSION, birth, namespaces, strict, seccomp, notes, .. } => {
+                Ready { birth, namespaces, strict, seccomp, notes }
             }
             other @ (FromLauncher::Ready { .. }
             | FromLauncher::Born { .. }
@@ -319,7 +340,15 @@ impl Engine {
     pub(crate) fn builtin(&self, skill: &str, inputs: &str) -> Order {
         let inputs = Some(Json::parse(inputs).expect("json"));
         let work = Work::Builtin { skill: skill.to_owned(), inputs, work_dir: "/".to_owned() };
-        self.order(work, Sandbox { mounts: false, capabilities: Capabilities::Dropped, ..standard() })
+        self.order(
+            work,
+            Sandbox {
+                mounts: false,
+                capabilities: Capabilities::Dropped,
+                seccomp: Seccomp::Memory,
+                ..standard()
+            },
+        )
     }
 
     fn order(&self, work: Work, sandbox: Sandbox) -> Order {
@@ -375,8 +404,9 @@ impl Order {
         self.with(|birth| {
             birth.sandbox.namespaces = false;
             birth.sandbox.mounts = false;
-            birth.sandbox.user_namespace = false;
+            birth.sandbox.user_namespace = UserNamespace::None;
             birth.sandbox.capabilities = Capabilities::Kept;
+            birth.sandbox.seccomp = Seccomp::None;
         })
     }
 }
@@ -385,10 +415,20 @@ fn standard() -> Sandbox {
     Sandbox {
         namespaces: true,
         mounts: true,
-        user_namespace: !nix::unistd::geteuid().is_root(),
+        user_namespace: if nix::unistd::geteuid().is_root() {
+            UserNamespace::None
+        } else {
+            UserNamespace::First
+        },
+        network: Network::Host,
         capabilities: Capabilities::Standard,
         tmp_size: Bytes(16 << 20),
         keep_visible: Vec::new(),
+        root: None,
+        seccomp: Seccomp::Default,
+        no_fork: false,
+        user: None,
+        delegate: false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Real births in real cgroups. This executable is its own launcher, as `q` is: a hidden first argument
 //! makes it one, before any thread is started.
 
+mod confinement;
 mod deaths;
 mod faults;
 mod harness;
@@ -23,7 +24,13 @@ fn main() -> ExitCode {
         Some(LAUNCHER) => worker::launcher::main(),
         Some(LIST_DESCRIPTORS) => list_descriptors(),
         _ => {
-            let areas = [sandbox::trials(), lives::trials(), faults::trials(), deaths::trials()];
+            let areas = [
+                sandbox::trials(),
+                confinement::trials(),
+                lives::trials(),
+                faults::trials(),
+                deaths::trials(),
+            ];
             libtest_mimic::run(&Arguments::from_args(), areas.into_iter().flatten().collect()).exit_code()
         }
     }

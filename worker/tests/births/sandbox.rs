@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 
 use ipc::limits::{Bytes, ProcessLimits};
-use ipc::message::{Capabilities, Stage, WaitStatus};
+use ipc::message::{Capabilities, Stage, UserNamespace, WaitStatus};
 use libtest_mimic::Trial;
 
 use crate::LIST_DESCRIPTORS;
@@ -43,14 +43,20 @@ fn status(engine: &mut Engine, change: impl FnOnce(Order) -> Order) -> BTreeMap<
 
 /// Guards the clone3 flag that the libc crate has as 0.
 fn child_is_in_its_leaf(engine: &mut Engine) {
-    for change in [|order| order, Order::unconfined] {
-        let order = change(engine.program(&["cat", "/proc/self/cgroup"]));
-        let leaf = order.0.leaf.clone().expect("a leaf");
-        let name = leaf.rsplit_once("births-test-").expect("ours").1.to_owned();
-        let outcome = engine.run(order);
-        let line = outcome.stdout.lines().find(|line| line.starts_with("0::")).expect("v2").to_owned();
-        assert!(line.ends_with(&name), "{line} is not {name}");
-    }
+    let order = engine.program(&["cat", "/proc/self/cgroup"]).unconfined();
+    let leaf = order.0.leaf.clone().expect("a leaf");
+    let name = leaf.rsplit_once("births-test-").expect("ours").1.to_owned();
+    let outcome = engine.run(order);
+    let line = outcome.stdout.lines().find(|line| line.starts_with("0::")).expect("v2").to_owned();
+    assert!(line.ends_with(&name), "{line} is not {name}");
+
+    // In a namespace of its own it is at the root, and sees no path of ours.
+    let mut attempt = engine.birth(engine.shell("echo started; read line; cat /proc/self/cgroup"));
+    let mut started = [0; 8];
+    attempt.stdout.read_exact(&mut started).expect("it starts");
+    assert_eq!(pids(attempt.leaf.as_deref().expect("a leaf")).len(), 2, "its init and the shell");
+    let outcome = engine.finish(attempt);
+    assert!(outcome.stdout.lines().any(|line| line == "0::/"), "{}", outcome.stdout);
 }
 
 fn namespaces_are_own(engine: &mut Engine) {
@@ -69,7 +75,7 @@ fn namespaces_are_own(engine: &mut Engine) {
 fn user_namespace_maps_the_caller_to_itself(engine: &mut Engine) {
     let order =
         engine.shell("cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups; id -u; id -g; cd /tmp");
-    let outcome = engine.run(order.with(|birth| birth.sandbox.user_namespace = true));
+    let outcome = engine.run(order.with(|birth| birth.sandbox.user_namespace = UserNamespace::First));
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
     let words: Vec<&str> = outcome.output().split_whitespace().collect();
     let (uid, gid) = (uid.to_string(), gid.to_string());

@@ -9,13 +9,13 @@ use schemas::agent::{AgentFile, GuardrailsFile};
 
 pub use self::read::read_agent;
 use self::read::report_incomplete;
-use super::{AgentEntry, Check, call::profile, limits, order::Reader};
+use super::{AgentEntry, Check, limits, order::Reader, sandbox::Trust};
 use crate::{
     diagnostic::codes::{
         ALL_TOOLS, BAD_AGENT, BAD_OUTPUT_SCHEMA, BAD_STEP_ID, HIDDEN_AGENT, MISSING_PRICE, UNKNOWN_AGENT,
     },
     load::{Node, nearest, shortened},
-    plan::{AgentTarget, Limits, SkillCall, SkillTarget},
+    plan::{AgentTarget, Limits, SandboxChoice, SkillCall, SkillTarget},
     value::Template,
 };
 
@@ -100,8 +100,8 @@ impl<'a> Check<'a, '_> {
         let guardrails = self.guardrails(node, &file);
         let whole = root.get("resource_limits").map(limits::read).unwrap_or_default();
         let own = node.get("resource_limits").map(limits::read).unwrap_or_default();
+        let own = limits::tightest(&own, &Trust::of(node).limits());
         let limits = Limits { max_concurrent_steps: None, ..limits::tightest(&own, &whole) };
-        let sandbox = |node: &Node| node.get("sandbox").and_then(profile);
         let nothing = || Template::Literal(schemas::json::Json::null());
         let members = [
             ("prompt".to_owned(), prompt.unwrap_or_else(nothing)),
@@ -120,7 +120,7 @@ impl<'a> Check<'a, '_> {
             secrets,
             cwd,
             limits: self.shared(limits),
-            sandbox: sandbox(node).or_else(|| sandbox(root)).unwrap_or_default(),
+            sandbox: self.sandbox(root, node, &SandboxChoice::default()),
         })
     }
 

@@ -2,12 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Check, SkillEntry, duration, limits, order::Reader, outline::Spot};
+use super::{
+    Check, SkillEntry, duration, limits,
+    order::Reader,
+    outline::Spot,
+    sandbox::{self, Trust},
+};
 use crate::{
     diagnostic::codes::{BAD_MANIFEST, BAD_VALUE, HIDDEN_SKILL, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
     expr::Program,
     load::{Node, nearest},
-    plan::{KillMode, Limits, OnCrash, Profile, SkillCall, Step, StepKind},
+    plan::{KillMode, Limits, OnCrash, Sandbox, SandboxChoice, SkillCall, Step, StepKind},
     value::Template,
 };
 
@@ -56,8 +61,11 @@ impl<'a> Check<'a, '_> {
             env,
             secrets,
             cwd,
-            limits: self.shared(limits::tightest(&self.limits_around(root, node, spot), &entry.limits)),
-            sandbox: sandbox(root, node, entry),
+            limits: self.shared(limits::tightest(
+                &limits::tightest(&self.limits_around(root, node, spot), &Trust::of(node).limits()),
+                &entry.limits,
+            )),
+            sandbox: self.sandbox(root, node, &entry.sandbox),
         };
         let kind = StepKind::Skill(Box::new(call));
         self.planned(node, spot, Made { kind, when: when.flatten(), assign }, Some(entry))
@@ -84,7 +92,10 @@ impl<'a> Check<'a, '_> {
             kind: made.kind,
             when: made.when,
             outputs: outputs.iter().filter_map(Node::as_text).map(str::to_owned).collect(),
-            timeout: limits::least(own_timeout, entry.and_then(|entry| entry.timeout)),
+            timeout: limits::least(
+                limits::least(own_timeout, Trust::of(node).timeout()),
+                entry.and_then(|entry| entry.timeout),
+            ),
             idle_timeout: limits::least(
                 duration(node, "idle_timeout"),
                 entry.and_then(|entry| entry.idle_timeout),
@@ -107,6 +118,15 @@ impl<'a> Check<'a, '_> {
         self.limits.get_or_insert_default().clone()
     }
 
+    /// A sandbox that is that of the step before is kept once.
+    pub(super) fn sandbox(&mut self, root: &Node, node: &Node, manifest: &SandboxChoice) -> Arc<Sandbox> {
+        let sandbox = sandbox::of_step(root, node, manifest, self.problems);
+        if self.sandbox.as_deref() != Some(&sandbox) {
+            self.sandbox = Some(Arc::new(sandbox));
+        }
+        self.sandbox.get_or_insert_default().clone()
+    }
+
     /// The skill that a step names; one that does not exist is reported.
     pub(super) fn skill_of(&mut self, step: &'a Node) -> Option<&'a SkillEntry> {
         if step.get("type").and_then(Node::as_text) != Some("skill") {
@@ -119,7 +139,7 @@ impl<'a> Check<'a, '_> {
         if let Some(why) = catalog.broken.get(name) {
             let message = format!("the manifest of the skill `{name}` cannot be used: {why}");
             self.problems.report(BAD_MANIFEST, node.span.range(), message);
-        } else if entry.is_none() {
+        } else if entry.is_none() && !self.is_inline(name) {
             self.unknown_skill(node, name);
         }
         if let Some(which) = catalog.hidden.get(name) {
@@ -128,8 +148,20 @@ impl<'a> Check<'a, '_> {
         entry
     }
 
+    /// Whether the definition holds a skill of that name; what is wrong with it was reported there.
+    fn is_inline(&self, name: &str) -> bool {
+        self.definition.root.get("skills").is_some_and(|skills| skills.get(name).is_some())
+    }
+
     fn unknown_skill(&mut self, node: &Node, name: &str) {
         let span = node.span.range();
+        if let Some(folder) = self.catalog.only_text.get(name) {
+            let message = format!("the skill `{name}` cannot be called: {folder} has only a SKILL.md");
+            self.problems
+                .report(UNKNOWN_SKILL, span, message)
+                .hint("a SKILL.md is a text for models; a skill that steps can call has a skill.json");
+            return;
+        }
         let near = nearest(name, self.catalog.skills.keys().map(String::as_str));
         let mut hint = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
         hint.push_str("searched: ");
@@ -184,21 +216,6 @@ impl Check<'_, '_> {
                 .report(UNKNOWN_OUTPUT, output.span.range(), format!("the step gives no `{name}`"))
                 .hint("leave `outputs` out to take all that it gives");
         }
-    }
-}
-
-/// Step before manifest before definition before default.
-fn sandbox(root: &Node, step: &Node, entry: &SkillEntry) -> Profile {
-    let chosen = |node: &Node| node.get("sandbox").and_then(profile);
-    chosen(step).or(entry.sandbox).or_else(|| chosen(root)).unwrap_or_default()
-}
-
-pub(super) fn profile(sandbox: &Node) -> Option<Profile> {
-    let word = sandbox.as_text().or_else(|| sandbox.get("profile").and_then(Node::as_text))?;
-    match word {
-        "none" => Some(Profile::None),
-        "standard" => Some(Profile::Standard),
-        _ => None,
     }
 }
 

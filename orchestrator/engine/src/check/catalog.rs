@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use schemas::{agent::AgentFile, json::Json};
 
-use crate::plan::{Limits, Profile, SkillTarget};
+use crate::plan::{Limits, SandboxChoice, SkillTarget};
 
 /// The skills that a definition may call.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,8 @@ pub struct Catalog {
     pub broken: BTreeMap<String, String>,
     /// Skills that stand in two places: name to the sentence that says which is taken.
     pub hidden: BTreeMap<String, String>,
+    /// Folders that have a text for models and no manifest: name to the folder.
+    pub only_text: BTreeMap<String, String>,
     /// The agents.
     pub agents: Agents,
 }
@@ -61,8 +63,8 @@ pub struct SkillEntry {
     pub idle_timeout: Option<Duration>,
     /// Time between SIGTERM and kill, where the step gives none.
     pub grace: Option<Duration>,
-    /// The sandbox that it chose.
-    pub sandbox: Option<Profile>,
+    /// What of a sandbox it chose.
+    pub sandbox: SandboxChoice,
     /// Whether it may run again after a crash.
     pub idempotent: bool,
 }
@@ -78,7 +80,7 @@ impl SkillEntry {
             timeout: None,
             idle_timeout: None,
             grace: None,
-            sandbox: None,
+            sandbox: SandboxChoice::default(),
             idempotent: true,
         }
     }

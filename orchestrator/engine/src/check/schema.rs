@@ -53,12 +53,12 @@ impl<'a> Schemas<'a> {
         match inputs {
             Template::Literal(value) => {
                 if let (Some(validator), Ok(value)) = (&schema.whole, serde_json::from_str(value.as_str())) {
-                    report(validator, &value, node, problems);
+                    report(validator, &value, (skill, node), problems);
                 }
             }
             Template::Object(members) => {
                 for (name, value) in members {
-                    schema.member(name, value, node, problems);
+                    schema.member(name, value, (skill, node), problems);
                 }
             }
             Template::Reference(_) | Template::Expression(_) | Template::Text(_) | Template::Array(_) => {}
@@ -120,12 +120,12 @@ impl InputSchema {
         }
     }
 
-    fn member(&self, name: &str, value: &Template, inputs: &Node, problems: &mut Problems) {
+    fn member(&self, name: &str, value: &Template, (skill, inputs): (&str, &Node), problems: &mut Problems) {
         let Some(Some(validator)) = self.properties.get(name) else { return };
         let Template::Literal(value) = value else { return };
         let Some(node) = inputs.get(name) else { return };
         if let Ok(value) = serde_json::from_str(value.as_str()) {
-            report(validator, &value, node.get("$literal").unwrap_or(node), problems);
+            report(validator, &value, (skill, node.get("$literal").unwrap_or(node)), problems);
         }
     }
 }
@@ -143,7 +143,7 @@ fn compile(member: &Value, root: &Map<String, Value>) -> Option<Validator> {
     jsonschema::validator_for(&member).ok()
 }
 
-fn report(validator: &Validator, value: &Value, node: &Node, problems: &mut Problems) {
+fn report(validator: &Validator, value: &Value, (skill, node): (&str, &Node), problems: &mut Problems) {
     for error in validator.iter_errors(value) {
         let pointer = error.instance_path().as_str();
         if pointer.is_empty() && node.is_object() && is_about_keys(&error) {
@@ -152,7 +152,7 @@ fn report(validator: &Validator, value: &Value, node: &Node, problems: &mut Prob
         let place = node_at(node, pointer).span.range();
         problems
             .report(BAD_SKILL_INPUT, place, format!("does not fit the skill: {}", words(&error)))
-            .hint("the reference of the skills has the schema of its inputs");
+            .hint(format!("`q workflow skills show {}` shows the schema of its inputs", shortened(skill)));
     }
 }
 

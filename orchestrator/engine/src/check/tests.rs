@@ -11,6 +11,7 @@ mod pages;
 mod places;
 mod plans;
 mod secrets;
+mod skills;
 mod spec;
 mod strategies;
 mod workflows;
@@ -63,6 +64,7 @@ fn catalog() -> Catalog {
         searched: vec!["./skills".to_owned(), "built in".to_owned()],
         broken: [("build", "./skills/build/skill.json: missing field `command`")].map(owned).into(),
         hidden: [("deploy", "./skills/deploy/skill.json is taken, and hides another")].map(owned).into(),
+        only_text: [("review", "./skills/review")].map(owned).into(),
         agents: agents(),
     }
 }
@@ -89,13 +91,19 @@ fn owned((name, text): (&str, &str)) -> (String, String) {
     (name.to_owned(), text.to_owned())
 }
 
-/// Loads and checks.
+/// Loads and checks. The skills that the definition holds itself take and give anything.
 fn checked(text: &[u8], syntax: Syntax) -> (Option<Plan>, Vec<Diagnostic>) {
     match load(text, syntax) {
         Ok(definition) => {
+            let mut catalog = catalog();
+            let inline = definition.inline_skills().into_iter().filter(|(_, manifest)| manifest.is_some());
+            catalog.skills.extend(inline.map(|(name, _)| {
+                let entry = SkillEntry::new(SkillTarget::Builtin { needs: Needs::Nothing });
+                (name.to_owned(), entry)
+            }));
             let greet = include_str!("tests/greet.json");
             let library = library(&[("greet.json", greet), ("broken.json", r#"{"name":"x"}"#)]);
-            let checked = check_with(&definition, &catalog(), &library);
+            let checked = check_with(&definition, &catalog, &library);
             (checked.plan, checked.diagnostics)
         }
         Err(diagnostics) => (None, diagnostics),

@@ -11,15 +11,13 @@ use crate::{
 const KINDS: &[&str] = &[];
 
 /// Keys at the top, each with the values (compact JSON) that ask for nothing.
-const TOP_KEYS: &[(&str, &[&str])] =
-    &[("sandbox", PROFILES), ("skills", &["{}"]), ("handlers", &["[]"]), ("finally", &["[]"])];
+const TOP_KEYS: &[(&str, &[&str])] = &[("handlers", &["[]"]), ("finally", &["[]"])];
 
 /// Keys of `error_handling`, likewise.
 const HANDLING_KEYS: &[(&str, &[&str])] = &[("rollback", &[])];
 
 /// Keys of steps, likewise.
-const STEP_KEYS: &[(&str, &[&str])] =
-    &[("rollback", &["[]"]), ("sandbox", PROFILES), ("trust", &[r#""trusted""#])];
+const STEP_KEYS: &[(&str, &[&str])] = &[("rollback", &["[]"])];
 
 /// Keys of steps that hold others, likewise: they belong to what runs as processes.
 const GROUP_KEYS: &[(&str, &[&str])] = &[
@@ -31,19 +29,18 @@ const GROUP_KEYS: &[(&str, &[&str])] = &[
     ("cwd", &[]),
     ("kill_mode", &[]),
     ("on_crash", &[]),
+    ("sandbox", &[]),
+    ("trust", &[r#""trusted""#]),
 ];
 
 /// The limits that such steps may have.
 const GROUP_LIMITS: &[&str] = &["max_concurrent_steps"];
 
-/// The sandboxes that there are.
-const PROFILES: &[&str] =
-    &[r#""none""#, r#""standard""#, r#"{"profile":"none"}"#, r#"{"profile":"standard"}"#, "{}"];
-
 /// Reports everything in the table that a definition uses. Of what stands inside a step of an unsupported kind
 /// only the kind is reported.
 pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems) {
     keys(root, TOP_KEYS, problems);
+    sandbox(root, problems);
     if let Some(handling) = root.get("error_handling") {
         keys(handling, HANDLING_KEYS, problems);
     }
@@ -58,6 +55,7 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
             );
         } else if step.spot.is_some() {
             keys(step.node, STEP_KEYS, problems);
+            sandbox(step.node, problems);
             if !matches!(word, "skill" | "agent") {
                 // A workflow has inputs.
                 let table = if word == "workflow" { &GROUP_KEYS[1..] } else { GROUP_KEYS };
@@ -66,6 +64,13 @@ pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems
             }
         }
     }
+}
+
+/// Parts of a sandbox.
+fn sandbox(node: &Node, problems: &mut Problems) {
+    let parts = node.get("sandbox").map_or(&[][..], Node::members);
+    let delegates = |member: &&Member| &*member.key == "delegate" && member.value.as_bool() == Some(true);
+    parts.iter().filter(delegates).for_each(|member| one(member, problems));
 }
 
 fn group_limits(step: &Node, problems: &mut Problems) {

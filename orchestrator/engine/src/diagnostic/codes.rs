@@ -53,6 +53,9 @@ codes! {
     BAD_DEFAULT = "E023", "a default does not fit its type";
     MISPLACED_KEY = "E024", "a key has no meaning here";
     DUPLICATE_OUTPUT = "E025", "an output is named twice";
+    BAD_SKILL_SCHEMA = "E026", "a schema of a skill is not valid";
+    BAD_SKILL_TEMPLATE = "E027", "a template of a skill is not valid";
+    BAD_PROGRAM = "E028", "the program of a skill cannot be executed";
     UNKNOWN_STEP = "E030", "a reference names no step";
     FORWARD_REFERENCE = "E031", "a reference names a step that comes later";
     SELF_REFERENCE = "E032", "a step refers to itself";
@@ -71,6 +74,8 @@ codes! {
     BAD_ZONE = "E045", "a time zone does not exist";
     BAD_TRIGGER_INPUT = "E046", "the inputs of a trigger do not fit";
     BAD_EXPRESSION = "E050", "an expression is not valid";
+    BAD_ENDPOINT = "E051", "a host that may be reached is not valid";
+    UNHELD_SANDBOX = "E052", "a profile cannot hold a part of the sandbox";
     BAD_SECRET = "E056", "a secret cannot have this name";
     SECRET_INPUT = "E057", "a secret input is not only handed on";
     READONLY_CONTEXT = "E060", "a step writes to a readonly key of the context";
@@ -96,5 +101,6 @@ codes! {
     LOOSER_GUARDRAIL = "W036", "a step would loosen a guardrail of its agent";
     UNKNOWN_TOOL = "W037", "a tool is not known";
     ALL_TOOLS = "W038", "an agent may use every tool";
+    OTHER_NAME = "W045", "a skill is called by another name";
     TOO_MANY = "W099", "there are too many problems";
 }

@@ -6,7 +6,8 @@ mod values;
 use std::collections::{BTreeSet, HashMap};
 
 use schemas::definition::{
-    Key, KindShape, ObjectShape, Shape, TaggedShape, WORKFLOW, agent::AGENT, is_extension, step::STEP,
+    Key, KindShape, ObjectShape, Shape, TaggedShape, WORKFLOW, agent::AGENT, is_extension, skill::MANIFEST,
+    step::STEP,
 };
 
 use super::{Member, Node, NodeKind, Span, in_words, nearest, shortened};
@@ -23,6 +24,21 @@ pub(super) fn judge(root: &Node, problems: &mut Problems) {
         return;
     }
     Judge { problems, ids: HashMap::new() }.object(root, &WORKFLOW);
+}
+
+/// Reports everything that is wrong with the shape of a skill's manifest.
+pub(super) fn judge_skill(root: &Node, problems: &mut Problems) {
+    if !root.is_object() {
+        let message = format!("a manifest is an object, this is {}", root.type_name());
+        problems.report(WRONG_TYPE, root.span.range(), message);
+        return;
+    }
+    Judge { problems, ids: HashMap::new() }.object(root, &MANIFEST);
+}
+
+/// The same of one value, which is named by what holds it.
+pub(super) fn judge_value(node: &Node, shape: &'static Shape, problems: &mut Problems) {
+    Judge { problems, ids: HashMap::new() }.value(node, shape, "sandbox");
 }
 
 /// Reports everything that is wrong with the shape of an agent's file.

@@ -208,8 +208,15 @@ fn own_error(facts: &Facts<'_>, error: &OwnError) -> Failure {
 }
 
 fn exit_failure(facts: &Facts<'_>, code: i32) -> Box<Failure> {
-    let mut failure =
-        unless_refused(facts, Code::ExitCode, format!("the program ended with exit code {code}"));
+    let ended = format!("the program ended with exit code {code}");
+    let mut failure = match facts.hosts_denied.first() {
+        Some(host) if code != TEMPORARY => {
+            let message =
+                format!("{ended}; it was refused {host}, which `sandbox.network.allow` does not name");
+            Box::new(super::failure(facts, Code::SandboxDenied, message))
+        }
+        Some(_) | None => unless_refused(facts, Code::ExitCode, ended),
+    };
     failure.details.exit_code = Some(code);
     if code == TEMPORARY {
         failure.retryable = true;

@@ -22,6 +22,7 @@ fn facts() -> Facts<'static> {
         protocol: None,
         oom: None,
         pids_denied: 0,
+        hosts_denied: Vec::new(),
         death: Death::Exited(0),
         bounds: Bounds {
             timeout_ms: Some(1),

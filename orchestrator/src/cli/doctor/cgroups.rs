@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use ipc::message::Capabilities;
 use schemas::{
     exit_code::ExitCode,
     output::doctor::{Cgroup, CgroupMode},
@@ -17,7 +16,7 @@ use crate::{
     cgroup::{self, Base, Controllers, Leaf, Limits, Tree},
     cli::output::engine_error,
     errors::{CommandError, Result},
-    launcher::{self, Ready},
+    launcher::{self, Ready, Setup},
 };
 
 /// How long the launcher may take to end.
@@ -126,7 +125,7 @@ fn births(leaf: Option<&Leaf>) -> Result<Vec<String>> {
 }
 
 async fn ask(probe: Option<PathBuf>) -> std::result::Result<Ready, launcher::Error> {
-    let (requests, ready, line) = launcher::start(probe.as_deref(), Capabilities::Standard)?.ready()?;
+    let (requests, ready, line) = launcher::start(&Setup::standard(probe))?.ready()?;
     drop(requests);
     // It ends when its socket closes; one that does not is no reason to wait for ever.
     let _bounded = tokio::time::timeout(LAUNCHER_GOES, line).await;

@@ -449,24 +449,24 @@ fn skills() {
       hint: did you mean `url`?
       suggestion: 4:56 ulr -> url
     E042 4:75-4:77 "/steps/1/inputs/timeout" does not fit the skill: the value is not of types "integer", "string"
-      hint: the reference of the skills has the schema of its inputs
+      hint: `q workflow skills show http-get` shows the schema of its inputs
     E042 4:88-4:90 "/steps/1/inputs/headers" does not fit the skill: the value is not of type "object"
-      hint: the reference of the skills has the schema of its inputs
+      hint: `q workflow skills show http-get` shows the schema of its inputs
     E042 4:91-4:99 "/steps/1/inputs/banana" the skill `http-get` has no input `banana`
       hint: its inputs: `headers`, `timeout`, `url`
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"http-get","inputs":{"url":"first.data","timeout":{},"headers":{"a":"${first.text}"}}}"#), @r#"
     E042 4:84-4:86 "/steps/1/inputs/timeout" does not fit the skill: the value is not of types "integer", "string"
-      hint: the reference of the skills has the schema of its inputs
+      hint: `q workflow skills show http-get` shows the schema of its inputs
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"http-get","inputs":{"$literal":{"url":5}}},
 {"id":"t","type":"skill","skill":"echo","inputs":{"$literal":5}},
 {"id":"u","type":"skill","skill":"http-get","inputs":{"url":{"$literal":1}}}"#), @r#"
     E042 4:73-4:74 "/steps/1/inputs/$literal/url" does not fit the skill: the value is not of type "string"
-      hint: the reference of the skills has the schema of its inputs
+      hint: `q workflow skills show http-get` shows the schema of its inputs
     E013 5:50-5:64 "/steps/2/inputs" the inputs of a skill are an object
     E042 6:73-6:74 "/steps/3/inputs/url/$literal" does not fit the skill: the value is not of type "string"
-      hint: the reference of the skills has the schema of its inputs
+      hint: `q workflow skills show http-get` shows the schema of its inputs
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"http-get","inputs":{"url":"u"},"outputs":["response","body"]},
 {"id":"t","type":"skill","skill":"http-get","inputs":{"url":"u"},"outputs":["body"]}"#), @r#"
@@ -483,25 +483,37 @@ fn skills() {
 }
 
 #[test]
+fn sandboxes_that_cannot_be() {
+    assert_snapshot!(steps(r#"{"id":"a","type":"skill","skill":"echo","sandbox":{"network":{"allow":["a.com:443","a.com","*:1"]}}},
+{"id":"b","type":"skill","skill":"echo","sandbox":{"profile":"none","network":"none"}},
+{"id":"c","type":"parallel","trust":"untrusted","sandbox":"none","steps":[{"id":"d","type":"skill","skill":"echo"},{"id":"e","type":"skill","skill":"echo"}]}"#), @r#"
+    E051 4:84-4:91 "/steps/1/sandbox/network/allow/1" `a.com` is no host with a port
+      hint: `api.example.com:443`, `*.example.com:443` or `[::1]:8080`
+    E051 4:92-4:97 "/steps/1/sandbox/network/allow/2" `*:1` is no host with a port
+      hint: `api.example.com:443`, `*.example.com:443` or `[::1]:8080`
+    E052 5:41-5:50 "/steps/2/sandbox" `network` cannot be held under the profile `none`
+      hint: the profiles `standard` and `strict` can hold it
+    E090 6:29-6:36 "/steps/3/trust" `trust: untrusted` is not supported by this version
+      hint: it is part of the language, and refused rather than ignored
+    E090 6:49-6:58 "/steps/3/sandbox" `sandbox: none` is not supported by this version
+      hint: it is part of the language, and refused rather than ignored
+    "#);
+}
+
+#[test]
 fn not_supported() {
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","async":true,"description":"","rollback":{"id":"u","type":"skill","skill":"echo"},"error_handling":{"strategy":"retry"},"secrets":["A"],"sandbox":"strict","trust":"untrusted"}"#), @r#"
     E090 4:71-4:81 "/steps/1/rollback" `rollback` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
-    E090 4:177-4:186 "/steps/1/sandbox" `sandbox: strict` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
-    E090 4:196-4:203 "/steps/1/trust" `trust: untrusted` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
     "#);
-    assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"skill","skill":"echo"}],"handlers":[{"id":"h","type":"skill","skill":"echo"}],"finally":[{"id":"f","type":"agent","agent":"x"}],"agents":{"a":{}},"skills":{"s":{"command":["x"]}},"sandbox":{"network":"none"},"inputs":{"s":{"secret":true}},"error_handling":{"default":"skip"}}"#), @r#"
+    assert_snapshot!(strict(r#"{"name":"x","version":"1.0.0","steps":[{"id":"a","type":"skill","skill":"echo"}],"handlers":[{"id":"h","type":"skill","skill":"echo"}],"finally":[{"id":"f","type":"agent","agent":"x"}],"agents":{"a":{}},"sandbox":{"network":"none"},"inputs":{"s":{"secret":true}},"error_handling":{"default":"skip"}}"#), @r#"
     E090 1:82-1:92 "/handlers" `handlers` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E090 1:136-1:145 "/finally" `finally` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     E080 1:180-1:183 "/finally/0/agent" the agent `x` does not exist
       hint: searched: `agents` of the definition, ./agents, built in
-    E090 1:204-1:212 "/skills" `skills` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
-    E090 1:237-1:246 "/sandbox" `sandbox` is not supported by this version
+    E090 1:204-1:213 "/sandbox" `sandbox` is not supported by this version
       hint: it is part of the language, and refused rather than ignored
     "#);
     assert_snapshot!(steps(r#"{"id":"q","type":"sequence","steps":[{"id":"c","type":"skill","skill":"echo"}]},

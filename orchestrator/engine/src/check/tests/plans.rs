@@ -138,7 +138,7 @@ fn a_step_has_its_defaults() {
     let step = second(r#"{"id":"s","type":"skill","skill":"echo"}"#);
     assert_eq!((step.timeout, step.idle_timeout, step.grace), (None, None, Duration::from_secs(5)));
     assert_eq!((step.on_crash, step.kill_mode), (OnCrash::Rerun, KillMode::Group));
-    assert_eq!(call(&step).sandbox, Profile::Standard);
+    assert_eq!(call(&step).sandbox.profile, Profile::Standard);
     assert_eq!(call(&step).inputs, Template::Object(Vec::new()));
 }
 
@@ -161,7 +161,7 @@ fn the_keys_of_a_step_are_read() {
     assert_eq!((step.idle_timeout, step.grace), (Some(Duration::from_secs(5)), Duration::ZERO));
     assert_eq!((step.on_crash, step.kill_mode), (OnCrash::Fail, KillMode::Leader));
     let call = call(&step);
-    assert_eq!(call.sandbox, Profile::None);
+    assert_eq!(call.sandbox.profile, Profile::None);
     assert_eq!(call.env.len(), 2);
     assert!(matches!(call.cwd, Some(Template::Text(_))));
     let limits = &call.limits;
@@ -208,7 +208,7 @@ fn the_top_level_is_read() {
     assert_eq!((plan.limits.memory, plan.limits.cpu_millis), (Some(Bytes(1 << 30)), Some(1500)));
     assert_eq!(plan.limits.max_concurrent_steps, Some(3));
     assert_eq!(plan.timeout, Some(Duration::from_hours(1)));
-    assert_eq!(call(&plan.steps[0]).sandbox, Profile::None);
+    assert_eq!(call(&plan.steps[0]).sandbox.profile, Profile::None);
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn the_tightest_of_step_and_manifest_wins() {
     entry.timeout = Some(Duration::from_secs(10));
     entry.idle_timeout = Some(Duration::from_secs(3));
     entry.grace = Some(Duration::from_secs(2));
-    entry.sandbox = Some(Profile::None);
+    entry.sandbox.profile = Some(Profile::None);
     entry.idempotent = false;
     let text = with_steps(
         r#"{"id":"s","type":"skill","skill":"echo","timeout":"20s","idle_timeout":"4s","resource_limits":{"memory":200,"pids":3}},
@@ -239,7 +239,7 @@ fn the_tightest_of_step_and_manifest_wins() {
         (Duration::from_secs(2), Duration::from_secs(9)),
         "the step's own, if any"
     );
-    assert_eq!((call(s).sandbox, call(t).sandbox), (Profile::None, Profile::Standard));
+    assert_eq!((call(s).sandbox.profile, call(t).sandbox.profile), (Profile::None, Profile::Standard));
     assert_eq!((s.on_crash, t.on_crash), (OnCrash::Fail, OnCrash::Rerun));
 }
 

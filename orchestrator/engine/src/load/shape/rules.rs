@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 
-use schemas::definition::{ObjectShape, policy::LIMITS, workflow::INPUT};
+use schemas::definition::{ObjectShape, policy::LIMITS, skill, workflow::INPUT};
 
 use super::super::{Node, NodeKind};
 use crate::{
     diagnostic::{
         Problems,
         codes::{
-            BAD_DEFAULT, BAD_VALUE, BAD_VARIABLE, CONFLICTING_KEYS, DUPLICATE_OUTPUT, MISPLACED_KEY,
-            MISSING_KEY, SINGLE_CHILD,
+            BAD_DEFAULT, BAD_PROGRAM, BAD_VALUE, BAD_VARIABLE, CONFLICTING_KEYS, DUPLICATE_OUTPUT,
+            MISPLACED_KEY, MISSING_KEY, SINGLE_CHILD,
         },
     },
     units,
@@ -18,10 +18,13 @@ use crate::{
 
 /// Rules of objects without kinds.
 pub(super) fn object(node: &Node, shape: &'static ObjectShape, problems: &mut Problems) {
-    if std::ptr::eq(shape, &raw const LIMITS) {
+    let is = |other: *const ObjectShape| std::ptr::eq(shape, other);
+    if is(&raw const LIMITS) || is(&raw const skill::LIMITS) {
         limits(node, problems);
-    } else if std::ptr::eq(shape, &raw const INPUT) {
+    } else if is(&raw const INPUT) {
         input(node, problems);
+    } else if is(&raw const skill::MANIFEST) || is(&raw const skill::SKILL) {
+        manifest(node, problems);
     }
 }
 
@@ -50,6 +53,31 @@ fn limits(node: &Node, problems: &mut Problems) {
         let Some(value) = node.get(key) else { continue };
         if value.as_number().is_some_and(|number| read(number) == Err(units::Error::TooLarge)) {
             problems.report(BAD_VALUE, value.span.range(), format!("`{key}` is more than 1000 cores"));
+        }
+    }
+}
+
+fn manifest(node: &Node, problems: &mut Problems) {
+    if let Some(env) = node.get("env") {
+        environment(env, problems);
+    }
+    let speaks_text = node.get("protocol").and_then(Node::as_text) == Some("text");
+    if let Some(parse) = node.member("parse").filter(|_| !speaks_text) {
+        problems
+            .report(
+                MISPLACED_KEY,
+                parse.key_span.range(),
+                "`parse` has no meaning with the protocol `json-stdio@1`",
+            )
+            .hint("what such a program prints is JSON; `parse` belongs to `\"protocol\": \"text\"`");
+    }
+    let command = node.get("command").map_or(&[][..], Node::elements);
+    for (index, word) in command.iter().enumerate() {
+        let Some(text) = word.as_text() else { continue };
+        if index == 0 && text.is_empty() {
+            problems.report(BAD_PROGRAM, word.span.range(), "the program has no name");
+        } else if text.contains('\0') {
+            problems.report(BAD_PROGRAM, word.span.range(), "no argument can hold a NUL character");
         }
     }
 }

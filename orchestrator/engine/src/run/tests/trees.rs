@@ -122,7 +122,7 @@ fn planned(trees: &[Tree], references: &[(usize, usize)]) -> Option<Plan> {
         timeout: None,
         idle_timeout: None,
         grace: None,
-        sandbox: None,
+        sandbox: crate::plan::SandboxChoice::default(),
         idempotent: true,
     };
     let catalog = Catalog { skills: BTreeMap::from([("echo".to_owned(), entry)]), ..Catalog::default() };

@@ -42,6 +42,20 @@ fn speakers() -> Vec<Facts<'static>> {
 }
 
 #[test]
+fn a_refused_host_explains_an_exit_code_and_nothing_else() {
+    let hosts_denied = vec!["b.com:443".to_owned()];
+    let denied = |death| Facts { hosts_denied: hosts_denied.clone(), death, ..facts() };
+    assert_eq!(
+        told(judge(&denied(Death::Exited(1)))),
+        "sandbox_denied: the program ended with exit code 1; it was refused b.com:443, which \
+         `sandbox.network.allow` does not name {\"exit_code\":1}"
+    );
+    assert_eq!(told(judge(&denied(Death::Exited(0)))), "ok 7");
+    assert_eq!(failure(&denied(Death::Exited(75))).code, Code::ExitCode);
+    assert_eq!(failure(&denied(Death::Signaled(11))).code, Code::Signal);
+}
+
+#[test]
 fn the_strongest_fact_decides() {
     for speaker in speakers() {
         for mixture in 0..1_u32 << ORDER.len() {
