@@ -1,9 +1,11 @@
-//! What the reading commands print with `--json`: one document each, but for log lines.
+//! What the reading commands print with `--json`: one document each, but for lines of logs and answers.
 
 pub mod agents;
 pub mod doctor;
+pub mod eval;
 pub mod list;
 pub mod log;
+pub mod plan;
 pub mod schedules;
 pub mod skills;
 pub mod validate;

@@ -332,6 +332,12 @@ fn what_is_printed_fits_its_schema() {
     let report = fixture.workflow(["validate", "bad.json", "workflow.json", "--json"]).exits(3).json();
     assert_fits(&fixture, "validate", &report);
     assert_fits(&fixture, "doctor", &fixture.workflow(["doctor", "--json"]).exits(0).json());
+    let plan = fixture.workflow(["run", "workflow.json", "--dry-run", "--json"]).exits(0).json();
+    assert_fits(&fixture, "plan", &plan);
+    for (expression, code) in [("[1, 'a']", 0), ("1 +", 3), ("1 / 0", 3)] {
+        let answer = fixture.workflow(["eval", expression, "--json"]).exits(code).json();
+        assert_fits(&fixture, "eval", &answer);
+    }
     let manifest = json!({"name": "mine", "version": "1.0.0", "description": "", "command": ["./run.sh"]});
     assert_fits(&fixture, "skill", &manifest);
 }

@@ -8,8 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use schemas::{exit_code::ExitCode, failure::Code, json::Json};
-use serde::{Deserialize, Serialize};
+use schemas::{
+    exit_code::ExitCode,
+    failure::Code,
+    json::Json,
+    output::eval::{ANSWER_VERSION, Answer, AnswerLine, Wrong},
+};
+use serde::Deserialize;
 use workflow_engine::{
     expr::{self, Bound, Names, Program},
     load::nearest,
@@ -25,8 +30,6 @@ use crate::{
 
 /// Longest file of variables, and longest line of `--batch`.
 const MAX_BYTES: u64 = 16 << 20;
-/// Version of the shape of an answer of `--batch`.
-const ANSWER_VERSION: u32 = 1;
 
 /// Evaluate an expression.
 #[derive(Debug, clap::Parser)]
@@ -49,27 +52,6 @@ pub(super) struct Arguments {
     batch: bool,
 }
 
-/// What comes of an expression.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Answer {
-    /// It has a value.
-    Value(Json),
-    /// It is wrong.
-    Error(Wrong),
-}
-
-/// What is wrong with an expression.
-#[derive(Debug, Serialize)]
-struct Wrong {
-    /// `expression_error` or `missing_reference`.
-    code: Code,
-    /// What is wrong.
-    message: String,
-    /// The character at which it is, from 1; `null` where it is the whole.
-    column: Option<usize>,
-}
-
 /// One line of `--batch`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,14 +59,6 @@ struct Request {
     expr: String,
     #[serde(default)]
     vars: Option<Json>,
-}
-
-/// One answer of `--batch`.
-#[derive(Debug, Serialize)]
-struct Line {
-    v: u32,
-    #[serde(flatten)]
-    answer: Answer,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result {
@@ -130,7 +104,7 @@ fn batch() -> Result {
             exit = ExitCode::Invalid;
             Answer::Error(Wrong { code: Code::BadInput, message, column: None })
         });
-        let line = Line { v: ANSWER_VERSION, answer };
+        let line = AnswerLine { v: ANSWER_VERSION, answer };
         let mut text = serde_json::to_string(&line).map_err(|error| output::engine_error(&error))?;
         text.push('\n');
         match ui::write(&text) {

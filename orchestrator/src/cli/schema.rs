@@ -10,8 +10,10 @@ use schemas::{
     output::{
         agents::AgentListing,
         doctor::Doctor,
+        eval::Answer,
         list::Listing,
         log::LogLine,
+        plan::DryRun,
         schedules::{Fires, ScheduleListing},
         skills::{ShownSkill, SkillList},
         validate::Validation,
@@ -70,6 +72,10 @@ enum Name {
     Agents,
     /// doctor --json.
     Doctor,
+    /// eval --json.
+    Eval,
+    /// run --dry-run --json.
+    Plan,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result {
@@ -95,6 +101,8 @@ fn schema(name: Name) -> Value {
         Name::Fires => printed::<Fires>(),
         Name::Agents => printed::<AgentListing>(),
         Name::Doctor => printed::<Doctor>(),
+        Name::Eval => printed::<Answer>(),
+        Name::Plan => printed::<DryRun<'_>>(),
     }
 }
 

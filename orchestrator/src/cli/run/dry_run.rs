@@ -1,14 +1,16 @@
 //! `run --dry-run`: the resolved plan with its limits and who would enforce them. No step starts and nothing is
 //! written.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use schemas::{
     exit_code::ExitCode,
     json::Json,
-    view::{Isolation, Limit},
+    output::{
+        SCHEMA_VERSION,
+        plan::{DryRun, PlannedStep},
+    },
 };
-use serde::Serialize;
 use workflow_engine::{
     expr::Program,
     plan::Step,
@@ -21,33 +23,6 @@ use crate::{
     owner::{self, Order, Survey},
     ui,
 };
-
-#[derive(Serialize)]
-struct DryRun<'a> {
-    schema_version: u32,
-    workflow: &'a str,
-    version: &'a str,
-    isolation: &'a Isolation,
-    steps: Vec<PlannedStep<'a>>,
-}
-
-#[derive(Serialize)]
-struct PlannedStep<'a> {
-    id: &'a str,
-    #[serde(rename = "type")]
-    kind: &'a str,
-    /// The step that holds it.
-    parent: Option<&'a str>,
-    /// How many steps hold it.
-    #[serde(skip)]
-    depth: usize,
-    skill: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    when: Option<&'a str>,
-    inputs: Option<Json>,
-    timeout_ms: Option<u64>,
-    limits: &'a [Limit],
-}
 
 pub(super) fn show(order: &Order, json: bool) -> Result {
     let survey = owner::survey(order)?;
@@ -71,7 +46,6 @@ fn describe<'a>(order: &'a Order, survey: &'a Survey) -> DryRun<'a> {
             id: &step.name,
             kind: step.kind.name(),
             parent: parent(step).map(|parent| parent.name.as_str()),
-            depth: std::iter::successors(parent(step), |step| parent(step)).count(),
             skill: call.map(|call| call.skill.as_str()),
             when: step.when.as_ref().map(Program::source),
             inputs: call.map(|call| inputs(&call.inputs)),
@@ -80,7 +54,7 @@ fn describe<'a>(order: &'a Order, survey: &'a Survey) -> DryRun<'a> {
         }
     });
     DryRun {
-        schema_version: 1,
+        schema_version: SCHEMA_VERSION,
         workflow: &order.plan.name,
         version: &order.plan.version,
         isolation: &survey.isolation,
@@ -125,8 +99,12 @@ fn table(plan: &DryRun<'_>) -> String {
         let _infallible = text.write_fmt(line);
     };
     write(format_args!("{} {}\n", plan.workflow, plan.version));
+    // A step comes after the one that holds it.
+    let mut depths: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, step) in plan.steps.iter().enumerate() {
-        let indent = "  ".repeat(step.depth);
+        let depth = step.parent.map_or(0, |parent| depths.get(parent).map_or(0, |depth| depth + 1));
+        depths.insert(step.id, depth);
+        let indent = "  ".repeat(depth);
         let skill = step.skill.map(|skill| format!(" {skill}")).unwrap_or_default();
         write(format_args!("{:>3}. {indent}{} ({}{skill})\n", index + 1, step.id, step.kind));
         if let Some(when) = step.when {

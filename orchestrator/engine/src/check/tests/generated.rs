@@ -2,10 +2,10 @@
 //! and ones in which something was changed.
 //!
 //! What the schema cannot say, and the program alone refuses: that ids, keys, outputs are unique; every rule about
-//! what a reference or an expression means; the exact words of durations and sizes, and those that are too large;
-//! shares of more than 1000 cores; an output or an item without a proper name; `1.0` where a whole number belongs (to the schema it is
-//! one); names of variables; defaults that do not fit their type; that a `$literal` stands alone; keys whose meaning
-//! depends on the kind of the step around them; and what this version cannot run.
+//! what a reference, an expression or a strategy means; the exact words of durations and sizes, and those that are
+//! too large; shares of more than 1000 cores; an output or an item without a proper name; `1.0` where a whole number
+//! belongs (to the schema it is one); names of variables; defaults that do not fit their type; that a `$literal`
+//! stands alone; keys whose meaning depends on the kind of the step around them; and what this version cannot run.
 
 use std::sync::OnceLock;
 
@@ -14,16 +14,17 @@ use proptest::prelude::*;
 use schemas::definition::{Key, Shape, TaggedShape, WORKFLOW, json_schema, step::STEP};
 use serde_json::{Map, Value, json};
 
-use super::checked;
-use crate::{diagnostic::Diagnostic, load::Syntax};
+use crate::{
+    diagnostic::Diagnostic,
+    load::{Syntax, load},
+};
 
 /// What follows from the shape of one value.
 const SHAPE_CODES: [&str; 10] =
     ["E010", "E011", "E012", "E013", "E014", "E015", "E016", "E018", "E019", "E020"];
 
 /// Problems with these codes that the schema cannot see.
-const BEYOND_SCHEMA: [&str; 4] =
-    ["more than 1000 cores", "is too large", "the name of an output", "cannot be the name of an item"];
+const BEYOND_SCHEMA: [&str; 3] = ["more than 1000 cores", "is too large", "the name of an output"];
 
 /// Choices, one after the other; at its end the first is taken.
 struct Tape<'a> {
@@ -164,8 +165,12 @@ impl Tape<'_> {
     }
 }
 
+/// What the pass over shapes says. What only the check can see is beyond every schema.
 fn wrong_in_shape(value: &Value) -> Vec<Diagnostic> {
-    let (_, diagnostics) = checked(value.to_string().as_bytes(), Syntax::Json);
+    let diagnostics = match load(value.to_string().as_bytes(), Syntax::Json) {
+        Ok(definition) => definition.problems.finish(&definition.text, |_| String::new()),
+        Err(diagnostics) => diagnostics,
+    };
     let seen = |found: &Diagnostic| {
         SHAPE_CODES.contains(&found.code) && !BEYOND_SCHEMA.iter().any(|part| found.message.contains(part))
     };
