@@ -37,7 +37,7 @@ fn without_a_known_limit_the_reason_is_told_all_the_same() {
         let facts = Facts { reason: Some(*reason), bounds: Bounds::default(), ..facts() };
         writeln!(table, "{reason} -> {}", told(judge(&facts))).unwrap();
     }
-    insta::assert_snapshot!(table, @"
+    insta::assert_snapshot!(table, @r#"
     timeout -> timeout!: the step took longer than its timeout of ? ms {}
     run_timeout -> cancelled
     idle_timeout -> idle_timeout!: the step was silent for ? ms {}
@@ -49,7 +49,7 @@ fn without_a_known_limit_the_reason_is_told_all_the_same() {
     stop -> cancelled
     sibling -> cancelled
     shutdown -> cancelled
-    ");
+    "#);
 }
 
 #[test]
