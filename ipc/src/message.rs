@@ -3,7 +3,7 @@
 //! The enums are tagged from outside (`{"born": {…}}`): a tag inside would make serde gather each frame
 //! into a tree first, which amplifies memory and cannot carry [`Json`] as raw text.
 
-use schemas::json::Json;
+use schemas::{agent::ToolCall, json::Json};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{Bytes, ProcessLimits};
@@ -205,6 +205,8 @@ pub enum Work {
         /// The private directory of the attempt, absolute: what the skill is told of it.
         work_dir: String,
     },
+    /// Runs an agent: its task ([`schemas::agent::AgentTask`], as JSON) is the whole content of stdin.
+    Agent,
     /// Executes a program, looked up in `PATH` when its name has no slash.
     Program {
         /// The program and its arguments; at least one.
@@ -353,7 +355,11 @@ pub enum FromWorker {
         /// The line.
         text: String,
     },
-    /// The result of a built-in skill; exactly one.
+    /// An agent called a tool.
+    Tool(ToolCall),
+    /// A line for the transcript of an agent: a JSON object.
+    Transcript(Json),
+    /// The result of a built-in skill or an agent; exactly one.
     Result(SkillResult),
     /// The program's leader ended ([`Work::Program`] in namespaces), or a built-in skill has said its result
     /// and only its process is left to end; exactly one, the last frame.
@@ -373,11 +379,16 @@ impl Message for FromWorker {
             Self::Result(SkillResult::Value { value: None }) => 1,
             Self::Listening { ports } => ports.len(),
             Self::Result(
-                SkillResult::Value { value: Some(_) } | SkillResult::Error(_) | SkillResult::BadInput { .. },
+                SkillResult::Value { value: Some(_) }
+                | SkillResult::Error(_)
+                | SkillResult::BadInput { .. }
+                | SkillResult::Agent(_),
             )
             | Self::Started { .. }
             | Self::SetupFailed { .. }
             | Self::Log { .. }
+            | Self::Tool(_)
+            | Self::Transcript(_)
             | Self::LeaderExited { .. } => 0,
         }
     }
@@ -401,6 +412,34 @@ pub enum SkillResult {
         /// What is wrong.
         message: String,
     },
+    /// An agent came to no result.
+    Agent(AgentFailure),
+}
+
+/// Why an agent came to no result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentFailure {
+    /// What happened.
+    pub message: String,
+    /// Whether another try may help.
+    pub retryable: bool,
+    /// What kind of failure it is.
+    pub kind: AgentFailureKind,
+}
+
+/// What can become of an agent in place of a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentFailureKind {
+    /// The model or the program failed.
+    Agent,
+    /// The result does not fit its schema.
+    Output {
+        /// JSON pointer into the result.
+        pointer: String,
+    },
+    /// A guardrail was reached, by its name.
+    Guardrail(String),
 }
 
 /// A skill's own error: `{"error": …}`.

@@ -4,6 +4,7 @@
 //! It decides nothing about the run: what it wants (a stop because time is up) it asks for, and the
 //! dispatcher makes the reason durable before the order comes back.
 
+mod agent;
 mod control;
 mod ending;
 mod host;
@@ -24,9 +25,10 @@ use std::{
 
 use ipc::message::{ProcessUsage, WaitStatus};
 use schemas::{
+    agent::ToolCall,
     journal::{AttemptEnded, AttemptId},
     json::Json,
-    view::StopReason,
+    view::{AgentView, StopReason},
 };
 use tokio::{
     sync::mpsc,
@@ -38,6 +40,7 @@ use workflow_engine::{
 };
 
 use self::{
+    agent::AgentWatch,
     control::{Control, Leader},
     ladder::{Ladder, Members},
     prepare::{Launch, Prepared},
@@ -90,6 +93,28 @@ pub enum Said {
     },
     /// How far it is, in its own words: a JSON object.
     Progress(Json),
+    /// What an agent did and used so far.
+    Agent(Box<AgentView>),
+    /// An agent called a tool.
+    Tool(Box<ToolCall>),
+    /// An agent reached a guardrail, by its name.
+    Guardrail(String),
+}
+
+impl Said {
+    /// Without secrets.
+    fn masked(self, masker: &Masker) -> Self {
+        match self {
+            Self::Log { level, text } => Self::Log { level, text: masker.text(&text).into_owned() },
+            Self::Progress(progress) => Self::Progress(masker.json(&progress)),
+            Self::Tool(call) => {
+                let error = call.error.as_deref().map(|error| masker.text(error).into_owned());
+                Self::Tool(Box::new(ToolCall { error, ..*call }))
+            }
+            // Names and numbers of ours.
+            what @ (Self::Agent(_) | Self::Guardrail(_)) => what,
+        }
+    }
 }
 
 /// An order to a running attempt.
@@ -214,6 +239,9 @@ impl<'a> Attempt<'a> {
 
     async fn live(mut self, launch: Launch, mut orders: mpsc::UnboundedReceiver<Terminate>) -> AttemptEnded {
         let Launch { birth, descriptors, mut streams, mut control } = launch;
+        if let Some(socket) = self.prepared.agent.as_mut().and_then(AgentWatch::take_socket) {
+            self.bridge = self.prepared.services.open(vec![socket]).ok();
+        }
         let mut births = self.host.launcher.birth(birth, descriptors);
         spare::refill_later(self.host);
         let mut silent_since = self.began;
@@ -223,10 +251,19 @@ impl<'a> Attempt<'a> {
             tokio::select! {
                 news = births.recv() => self.birth_news(news),
                 order = orders.recv() => if let Some(order) = order { self.order(order) },
-                heard = control.hear(), if control.is_open() => self.heard(heard),
+                heard = control.hear(), if control.is_open() => {
+                    if heard.is_of_agent() {
+                        silent_since = Instant::now();
+                    }
+                    self.heard(heard);
+                }
                 read = streams.read(), if streams.is_open() => {
                     silent_since = Instant::now();
                     self.read(&streams, read, &mut closed_at);
+                }
+                () = agent::changed(self.prepared.agent.as_ref()), if self.prepared.agent.is_some() => {
+                    silent_since = Instant::now();
+                    self.agent_news();
                 }
                 () = sleep_until(wake.unwrap_or(self.began)), if wake.is_some() => {
                     self.woken(silent_since, closed_at);
@@ -286,12 +323,9 @@ impl<'a> Attempt<'a> {
     }
 
     fn say(&self, what: Said) {
-        let what = match (self.host.secrets.masker(), what) {
-            (None, what) => what,
-            (Some(masker), Said::Log { level, text }) => {
-                Said::Log { level, text: masker.text(&text).into_owned() }
-            }
-            (Some(masker), Said::Progress(progress)) => Said::Progress(masker.json(&progress)),
+        let what = match self.host.secrets.masker() {
+            Some(masker) => what.masked(masker),
+            None => what,
         };
         let _dispatcher_is_gone = self.news.send(News::Said { id: self.spawn.id.clone(), what });
     }
@@ -306,7 +340,8 @@ impl<'a> Attempt<'a> {
         let timeout = self.prepared.timeout.map(|after| self.began + after);
         let idle = self.prepared.idle_timeout.map(|after| silent_since + after);
         let close = closed_at.map(|at| at + AFTER_CLOSE);
-        [timeout, idle, close, self.cpu_check].into_iter().flatten().min()
+        let guardrail = self.prepared.agent.as_ref().and_then(|agent| agent.wake(self.began, silent_since));
+        [timeout, idle, close, self.cpu_check, guardrail].into_iter().flatten().min()
     }
 
     fn woken(&mut self, silent_since: Instant, closed_at: Option<Instant>) {
@@ -316,7 +351,9 @@ impl<'a> Attempt<'a> {
             return;
         }
         let past = |since: Instant, after: Option<Duration>| after.is_some_and(|after| since + after <= now);
-        if past(self.began, self.prepared.timeout) {
+        if self.prepared.agent.as_mut().is_some_and(|agent| agent.is_late(self.began, silent_since, now)) {
+            self.agent_news();
+        } else if past(self.began, self.prepared.timeout) {
             self.want_stop(StopReason::Timeout);
         } else if past(silent_since, self.prepared.idle_timeout) {
             self.want_stop(StopReason::IdleTimeout);
@@ -327,6 +364,20 @@ impl<'a> Attempt<'a> {
                 Some(left) if !left.is_zero() => self.cpu_check = Some(now + left),
                 Some(_) | None => self.want_stop(StopReason::CpuTime),
             }
+        }
+    }
+
+    /// What was counted of an agent has changed: a guardrail that was reached ends it.
+    fn agent_news(&mut self) {
+        let Some(agent) = &self.prepared.agent else { return };
+        let guardrail = agent.guardrail().map(|guardrail| guardrail.name);
+        let view = agent.view();
+        self.say(Said::Agent(Box::new(view)));
+        if let Some(name) = guardrail
+            && !self.asked
+        {
+            self.say(Said::Guardrail(name));
+            self.want_stop(StopReason::Guardrail);
         }
     }
 
@@ -369,6 +420,21 @@ impl<'a> Attempt<'a> {
                 }
             }
             control::Heard::LeaderExited(leader) => self.leader = Some(leader),
+            control::Heard::Tool(call) => {
+                if let Some(agent) = &mut self.prepared.agent {
+                    agent.called(&call);
+                }
+                self.say(Said::Tool(Box::new(call)));
+            }
+            control::Heard::Transcript(line) => {
+                let line = match self.host.secrets.masker() {
+                    Some(masker) => masker.json(&line),
+                    None => line,
+                };
+                if let Some(agent) = &mut self.prepared.agent {
+                    agent.note(&line);
+                }
+            }
             control::Heard::Log { level, text } => self.say(Said::Log { level, text }),
             control::Heard::Broken(what) => self.break_protocol(what),
             // A program without namespaces has replaced the worker: that is how its exec is seen.

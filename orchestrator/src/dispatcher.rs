@@ -268,6 +268,17 @@ impl<'a> Dispatcher<'a> {
                 event.level = Some(level);
                 event.text = Some(text);
             }),
+            Said::Agent(view) => {
+                self.notice(now, EventType::AgentRequest, Some(id), |event| event.agent = Some(view));
+            }
+            Said::Tool(call) => {
+                self.notice(now, EventType::ToolCalled, Some(id), |event| event.tool = Some(call));
+            }
+            Said::Guardrail(name) => {
+                self.notice(now, EventType::GuardrailExceeded, Some(id), |event| {
+                    event.guardrail = Some(name);
+                });
+            }
             Said::Progress(progress) => {
                 self.notice(now, EventType::StepProgress, Some(id), |event| event.progress = Some(progress));
             }
@@ -361,6 +372,9 @@ pub fn run_event(run: &Run, seq: u64, now: Now, kind: EventType) -> RunEvent {
         level: None,
         text: None,
         progress: None,
+        agent: None,
+        tool: None,
+        guardrail: None,
     }
 }
 

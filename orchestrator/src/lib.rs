@@ -21,6 +21,7 @@ pub mod launcher;
 pub mod library;
 pub mod mask;
 pub mod owner;
+pub mod proxy;
 pub mod prune;
 pub mod schema;
 pub mod secrets;

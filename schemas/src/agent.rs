@@ -246,6 +246,72 @@ pub struct Guardrails {
     pub write: Option<Vec<String>>,
 }
 
+/// What the worker of an agent gets: everything is decided, and nothing of it is looked up again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AgentTask {
+    /// How it runs.
+    pub kind: Kind,
+    /// Whose protocol the model speaks.
+    pub provider: Provider,
+    /// The model.
+    pub model: String,
+    /// Where the engine's proxy to the model is: `http://host:port`.
+    pub model_url: String,
+    /// What the proxy wants to see in place of a key.
+    pub token: String,
+    /// The system prompt.
+    pub system: String,
+    /// What it is asked to do.
+    pub prompt: String,
+    /// What holds for it.
+    pub guardrails: Guardrails,
+    /// Settings of tools by name.
+    pub tools_settings: BTreeMap<String, ToolSettings>,
+    /// MCP servers by name.
+    pub servers: BTreeMap<String, McpServer>,
+    /// JSON Schema of its result.
+    pub output_schema: Option<Json>,
+    /// Where relative paths start, absolute.
+    pub cwd: String,
+    /// Directories and files that it may read, absolute.
+    pub read: Vec<String>,
+    /// Directories and files that it may write, absolute.
+    pub write: Vec<String>,
+    /// The program of an `acp` or `command` agent.
+    pub command: Vec<String>,
+    /// How that gets its prompt.
+    pub prompt_via: PromptVia,
+    /// What it prints.
+    pub output: OutputForm,
+}
+
+words! {
+    /// What became of a call of a tool.
+    ToolDecision {
+        /// It was allowed, and ran.
+        Allowed = "allowed",
+        /// It was refused.
+        Denied = "denied",
+    }
+}
+
+/// One call of a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ToolCall {
+    /// Its name: `fs_read`, `@server/tool`, `skill:name`.
+    pub tool: String,
+    /// SHA-256 of its arguments.
+    pub arguments_sha256: String,
+    /// What became of it.
+    pub decision: ToolDecision,
+    /// The key that decided.
+    pub rule: String,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// What the model was told, where it failed.
+    pub error: Option<String>,
+}
+
 /// Which tools an agent may use: what `allowed` names, within all lists of `within`, and none of `denied`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolRules {

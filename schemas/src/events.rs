@@ -4,7 +4,13 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{failure::Failure, json::Json, view::RunStatus, words};
+use crate::{
+    agent::ToolCall,
+    failure::Failure,
+    json::Json,
+    view::{AgentView, RunStatus},
+    words,
+};
 
 /// Version of the shape of [`RunEvent`].
 pub const EVENT_VERSION: u32 = 1;
@@ -40,6 +46,12 @@ words! {
         StepCancelled = "step.cancelled",
         /// The step failed and will be tried again.
         StepRetrying = "step.retrying",
+        /// An agent sent a request to its model, or got its answer.
+        AgentRequest = "agent.request",
+        /// An agent called a tool.
+        ToolCalled = "tool.called",
+        /// An agent reached a guardrail.
+        GuardrailExceeded = "guardrail.exceeded",
     }
 }
 
@@ -84,4 +96,13 @@ pub struct RunEvent {
     /// What the step says of its progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Json>,
+    /// What an agent did and used so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Box<AgentView>>,
+    /// The call of a tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<Box<ToolCall>>,
+    /// The name of a guardrail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guardrail: Option<String>,
 }

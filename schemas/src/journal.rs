@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     failure::Failure,
     json::Json,
-    view::{Isolation, Limit, StopReason, Usage},
+    view::{AgentView, Isolation, Limit, StopReason, Usage},
 };
 
 /// Version of the format; the first line of a journal holds it.
@@ -213,6 +213,9 @@ pub struct AttemptEnded {
     /// Who enforced what, where it differs from the run's (`RunStarted`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation: Option<Isolation>,
+    /// Of an agent: what it did and used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Box<AgentView>>,
 }
 
 impl AttemptEnded {
@@ -231,6 +234,7 @@ impl AttemptEnded {
             usage: Usage::default(),
             limits: Vec::new(),
             isolation: None,
+            agent: None,
         }
     }
 }

@@ -89,6 +89,8 @@ words! {
         Memory = "memory",
         /// The worker broke its protocol.
         Protocol = "protocol",
+        /// An agent reached a guardrail.
+        Guardrail = "guardrail",
         /// Somebody asked for the run to stop.
         Stop = "stop",
         /// Another step ended the run or won.
@@ -208,6 +210,84 @@ pub struct Usage {
     pub throttled_us: Option<u64>,
 }
 
+/// US dollars, to the millionth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dollars {
+    /// Millionths.
+    pub micros: u64,
+}
+
+impl Serialize for Dollars {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[expect(clippy::cast_precision_loss, reason = "no agent spends nine billion dollars")]
+        serializer.serialize_f64(self.micros as f64 / 1e6)
+    }
+}
+
+impl<'de> Deserialize<'de> for Dollars {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        f64::deserialize(deserializer).map(Self::new)
+    }
+}
+
+impl Dollars {
+    /// From a number of dollars; what is none is nothing.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, which is what is wanted"
+    )]
+    pub fn new(dollars: f64) -> Self {
+        Self { micros: (dollars * 1e6).round() as u64 }
+    }
+}
+
+impl JsonSchema for Dollars {
+    fn schema_name() -> Cow<'static, str> {
+        "Dollars".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "number", "minimum": 0})
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+/// What an agent did and used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentView {
+    /// Requests to the model, retries included.
+    pub requests: u32,
+    /// Tokens of prompts.
+    pub input_tokens: u64,
+    /// Tokens of answers.
+    pub output_tokens: u64,
+    /// Whether some tokens are estimated, since the model did not say.
+    pub estimated: bool,
+    /// What they cost; `null` without a price.
+    pub cost_usd: Option<Dollars>,
+    /// Calls of tools, those that were refused included.
+    pub tool_calls: u32,
+    /// Tools that were refused, each once.
+    pub denied: Vec<DeniedTool>,
+    /// The guardrail that was reached.
+    pub guardrail: Option<String>,
+    /// The transcript, relative to the run's directory.
+    pub transcript: Option<String>,
+}
+
+/// A tool that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeniedTool {
+    /// Its name.
+    pub tool: String,
+    /// The key that refused it.
+    pub rule: String,
+}
+
 /// One attempt of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptView {
@@ -273,6 +353,9 @@ pub struct StepView {
     /// The moment of its next try, while it waits for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
+    /// Of an agent: what it did and used in its last attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentView>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptView>,
 }

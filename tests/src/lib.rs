@@ -5,6 +5,7 @@ pub mod cgroups;
 pub mod definition;
 pub mod fixture;
 pub mod hostile;
+pub mod model;
 pub mod processes;
 pub mod program;
 pub mod running;

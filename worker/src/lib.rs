@@ -2,6 +2,7 @@
 
 pub mod launcher;
 
+mod agent;
 mod birth;
 mod child;
 mod sandbox;

@@ -58,6 +58,15 @@ pub struct SetupFailure {
     pub message: String,
 }
 
+/// A guardrail that was reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guardrail {
+    /// Its name.
+    pub name: String,
+    /// What happened.
+    pub message: String,
+}
+
 /// Limits of the engine that may be the reason of a stop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bounds {
@@ -90,6 +99,8 @@ pub struct Facts<'a> {
     pub protocol: Option<String>,
     /// Local OOM.
     pub oom: Option<Oom>,
+    /// The guardrail that an agent reached, whether or not it was ended for that.
+    pub guardrail: Option<Guardrail>,
     /// Processes that the limit refused.
     pub pids_denied: u64,
     /// Hosts that it asked the engine's proxy for and may not reach.
@@ -127,6 +138,10 @@ pub fn judge(facts: &Facts<'_>) -> Outcome {
         failure.details.signal = signal_of(facts.death);
         return Outcome::Failed(failure.into());
     }
+    // An agent that went beyond a guardrail has no success, however it ended.
+    if let Some(guardrail) = &facts.guardrail {
+        return Outcome::Failed(guardrail_failure(facts, guardrail).into());
+    }
     match facts.death {
         Death::Unknown => {
             Outcome::Failed(failure(facts, Code::EngineCrash, "the launcher died while it ran".into()).into())
@@ -147,6 +162,7 @@ pub fn died(step: &str, reason: Option<StopReason>, bounds: Bounds) -> Outcome {
         reason,
         protocol: None,
         oom: None,
+        guardrail: None,
         pids_denied: 0,
         hosts_denied: Vec::new(),
         death: Death::Unknown,
@@ -184,11 +200,26 @@ fn setup_failure(facts: &Facts<'_>, setup: &SetupFailure) -> Failure {
     failure
 }
 
+fn guardrail_failure(facts: &Facts<'_>, guardrail: &Guardrail) -> Failure {
+    let mut failure = failure(facts, Code::GuardrailExceeded, guardrail.message.clone());
+    failure.details.guardrail = Some(guardrail.name.clone());
+    failure.details.signal = signal_of(facts.death);
+    failure
+}
+
 fn stopped(facts: &Facts<'_>, reason: StopReason) -> Outcome {
     let bounds = &facts.bounds;
     let (code, limit, message) = match reason {
         StopReason::RunTimeout | StopReason::Stop | StopReason::Sibling | StopReason::Shutdown => {
             return Outcome::Cancelled;
+        }
+        StopReason::Guardrail => {
+            let unknown = || Guardrail {
+                name: "unknown".to_owned(),
+                message: "the agent reached a guardrail".to_owned(),
+            };
+            let guardrail = facts.guardrail.clone().unwrap_or_else(unknown);
+            return Outcome::Failed(guardrail_failure(facts, &guardrail).into());
         }
         StopReason::Timeout => (Code::Timeout, bounds.timeout_ms, "took longer than its timeout of {} ms"),
         StopReason::IdleTimeout => (Code::IdleTimeout, bounds.idle_timeout_ms, "was silent for {} ms"),

@@ -8,9 +8,12 @@ use std::{
 };
 
 use ipc::{
-    message::{FromWorker, ProcessUsage, SkillResult, Stage, VERSION, WaitStatus},
+    message::{
+        AgentFailure, AgentFailureKind, FromWorker, ProcessUsage, SkillResult, Stage, VERSION, WaitStatus,
+    },
     socket::Receiver,
 };
+use schemas::{agent::ToolCall, failure::Code, json::Json};
 use tokio::{io::Interest, net::UnixStream};
 use workflow_engine::verdict::{OwnError, SkillAnswer, parse_output};
 
@@ -39,10 +42,21 @@ pub(super) enum Heard {
         /// The line.
         text: String,
     },
+    /// An agent called a tool.
+    Tool(ToolCall),
+    /// A line for the transcript of an agent.
+    Transcript(Json),
     /// It broke the protocol; nothing more is heard.
     Broken(String),
     /// The other end closed it.
     Closed,
+}
+
+impl Heard {
+    /// Whether it is a sign of life of an agent.
+    pub(super) fn is_of_agent(&self) -> bool {
+        matches!(self, Self::Tool(_) | Self::Transcript(_))
+    }
 }
 
 /// How the leader of a step ended.
@@ -106,6 +120,8 @@ impl Control {
             FromWorker::Listening { ports } => Heard::Listening(
                 ports.into_iter().zip(descriptors.into_iter().map(TcpListener::from)).collect(),
             ),
+            FromWorker::Tool(call) => Heard::Tool(call),
+            FromWorker::Transcript(line) => Heard::Transcript(line),
             FromWorker::Log { level, text } => Heard::Log { level, text },
             FromWorker::LeaderExited { status, leftovers, usage } => {
                 Heard::LeaderExited(Leader { status, leftovers, usage })
@@ -131,6 +147,7 @@ impl Control {
                 details: error.details,
             }),
             SkillResult::BadInput { pointer, message } => SkillAnswer::BadInput { pointer, message },
+            SkillResult::Agent(failure) => of_agent(failure),
         };
         Heard::Answer(answer)
     }
@@ -147,6 +164,16 @@ impl Control {
         self.socket = None;
         Heard::Broken(what)
     }
+}
+
+fn of_agent(failure: AgentFailure) -> SkillAnswer {
+    let AgentFailure { message, retryable, kind } = failure;
+    let (code, pointer, guardrail) = match kind {
+        AgentFailureKind::Agent => (Code::AgentError, None, None),
+        AgentFailureKind::Output { pointer } => (Code::BadOutput, Some(pointer), None),
+        AgentFailureKind::Guardrail(name) => (Code::GuardrailExceeded, None, Some(name)),
+    };
+    SkillAnswer::Failed { code, message, retryable, pointer, guardrail }
 }
 
 /// A value in a memory file, read no further than just over the cap.

@@ -14,7 +14,7 @@ use workflow_engine::{
     verdict::{Death, Facts, Oom, judge},
 };
 
-use super::{Attempt, prepare::Refused, streams::Streams};
+use super::{Attempt, agent::AgentWatch, prepare::Refused, streams::Streams};
 use crate::{
     cgroup::{Leaf, Stats},
     launcher::News,
@@ -57,6 +57,7 @@ impl Attempt<'_> {
             usage: self.usage(&stats),
             limits: std::mem::take(&mut self.prepared.limits),
             isolation: self.prepared.isolation.take(),
+            agent: self.prepared.agent.as_ref().map(|agent| Box::new(agent.view())),
         }
     }
 
@@ -70,6 +71,7 @@ impl Attempt<'_> {
                 .oom_kills
                 .filter(|kills| *kills > 0)
                 .map(|_| Oom { limit: self.prepared.bounds.memory, peak: stats.memory_peak }),
+            guardrail: self.prepared.agent.as_ref().and_then(AgentWatch::guardrail),
             pids_denied: stats.pids_denied.unwrap_or(0),
             hosts_denied: self.prepared.egress.as_ref().map(|egress| egress.refused()).unwrap_or_default(),
             death: match status {
@@ -128,6 +130,7 @@ pub(super) fn refused(spawn: &Spawn, refused: Refused) -> AttemptEnded {
         Refused::BadInput { pointer, message } => {
             (Code::BadInput, message, Details { pointer: Some(pointer), ..Details::default() })
         }
+        Refused::Agent(message) => (Code::AgentError, message, Details::default()),
         Refused::Setup(setup) => {
             let (stage, errno) = (Some(setup.stage), Some(setup.errno));
             (Code::SandboxError, setup.message, Details { stage, errno, ..Details::default() })
@@ -137,7 +140,8 @@ pub(super) fn refused(spawn: &Spawn, refused: Refused) -> AttemptEnded {
         step: Some(spawn.id.step.clone()),
         code,
         message,
-        retryable: code.retryable(),
+        // What was refused before it began would be refused again.
+        retryable: false,
         details: Details { started: Some(false), ..details },
     };
     AttemptEnded::new(spawn.id.clone(), Outcome::Failed(Box::new(failure)))

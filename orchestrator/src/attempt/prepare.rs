@@ -23,6 +23,7 @@ use workflow_engine::{
 };
 
 use super::{
+    agent::AgentWatch,
     control::Control,
     host::Host,
     ladder::Root,
@@ -63,6 +64,8 @@ pub(super) struct Prepared {
     pub(super) services: Services,
     /// The proxy among them.
     pub(super) egress: Option<Rc<Egress>>,
+    /// What is watched of an agent.
+    pub(super) agent: Option<AgentWatch>,
     /// What a failed birth is about: the program's name.
     subject: String,
 }
@@ -86,6 +89,8 @@ pub(super) enum Refused {
         /// What is wrong.
         message: String,
     },
+    /// An agent lacks what it needs.
+    Agent(String),
     /// Something could not be made.
     Setup(SetupFailure),
 }
@@ -112,12 +117,16 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
     };
     let scaled = spawn.memory.map(|memory| limits::scaled(call, memory));
     let call = scaled.as_ref().unwrap_or(call);
-    let task = task(host, spawn, call)?;
+    let mut task = task(host, spawn, call)?;
     let namespaces = sandbox::has_namespaces(host, &call.sandbox);
     let ticket = host.ticket();
     let leaf = spare::leaf(host, &call.limits)?;
     let cwd = cwd(host, spawn)?;
-    let (services, egress) = services(&call.sandbox);
+    let (mut services, egress) = services(&call.sandbox);
+    let agent = task.agent.take();
+    if let Some(agent) = &agent {
+        services.add(agent.port, Rc::clone(&agent.proxy) as Rc<dyn Service>);
+    }
     let shut_in = sandbox::of_attempt(host, call, &task, (&cwd, &services))?;
     let (descriptors, streams, control) = plumbing(host, spawn, call, &task)?;
     let birth = Birth {
@@ -133,6 +142,7 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
     let subject = match &birth.work {
         Work::Program { argv } => format!("`{}`", argv.first().map_or("", String::as_str)),
         Work::Builtin { skill, .. } => format!("skill `{skill}`"),
+        Work::Agent => format!("agent `{}`", call.skill),
     };
     let prepared = Prepared {
         leaf,
@@ -149,6 +159,7 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
         outputs_schema: task.outputs_schema,
         services,
         egress,
+        agent,
         subject,
     };
     Ok((prepared, Launch { birth, descriptors, streams, control }))
@@ -207,7 +218,7 @@ impl Prepared {
     }
 }
 
-fn cwd(host: &Host, spawn: &Spawn) -> Result<PathBuf, Refused> {
+pub(super) fn cwd(host: &Host, spawn: &Spawn) -> Result<PathBuf, Refused> {
     let cwd = spawn.cwd.as_deref().map_or_else(|| host.base.clone(), |cwd| host.absolute(cwd));
     if cwd.starts_with("/proc") {
         // What a link there leads to is the engine's own, not the step's: CVE-2024-21626.

@@ -10,10 +10,15 @@ use workflow_engine::{
     plan::{ExternalSkill, Needs, SkillCall, SkillTarget},
     run::Spawn,
     value::{self, Root, Scope, Segment},
-    verdict::{SetupFailure, Speaks},
+    verdict::Speaks,
 };
 
-use super::{host::Host, prepare::Refused, spare};
+use super::{
+    agent::{self, AgentWatch},
+    host::Host,
+    prepare::Refused,
+    spare,
+};
 
 /// Largest inputs that travel inside the birth's frame.
 const INLINE: usize = 256 * 1024;
@@ -32,6 +37,8 @@ pub(super) struct Task {
     /// More environment.
     pub(super) env: Vec<(String, String)>,
     pub(super) outputs_schema: Option<Json>,
+    /// What is watched of an agent.
+    pub(super) agent: Option<AgentWatch>,
 }
 
 /// Makes it.
@@ -58,6 +65,7 @@ pub(super) fn task(host: &Host, spawn: &Spawn, call: &SkillCall) -> Result<Task,
                 folder: None,
                 env: Vec::new(),
                 outputs_schema: None,
+                agent: None,
             })
         }
         SkillTarget::Program { shell } => {
@@ -77,14 +85,11 @@ pub(super) fn task(host: &Host, spawn: &Spawn, call: &SkillCall) -> Result<Task,
                 folder: None,
                 env: Vec::new(),
                 outputs_schema: None,
+                agent: None,
             })
         }
         SkillTarget::External(skill) => external(host, spawn, skill),
-        SkillTarget::Agent(_) => Err(Refused::Setup(SetupFailure {
-            stage: "agent".to_owned(),
-            errno: 0,
-            message: "agents are checked, and not run, by this version".to_owned(),
-        })),
+        SkillTarget::Agent(agent) => agent::task(host, spawn, call, agent),
     }
 }
 
@@ -123,6 +128,7 @@ fn external(host: &Host, spawn: &Spawn, skill: &ExternalSkill) -> Result<Task, R
         folder: Some(skill.folder.clone()),
         env,
         outputs_schema: skill.outputs.clone(),
+        agent: None,
     })
 }
 

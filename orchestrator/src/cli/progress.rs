@@ -115,6 +115,23 @@ fn line(event: &RunEvent, workflow: &str) -> Option<String> {
             format!("  {step}: {}\n", ui::text::escape(event.text.as_deref().unwrap_or_default()))
         }
         EventType::RunQueued => "queued\n".to_owned(),
+        EventType::ToolCalled => {
+            let call = event.tool.as_deref()?;
+            let (tool, ms) = (ui::text::escape(&call.tool), ui::quantity::millis(call.duration_ms));
+            format!("  {step}: {tool} {} ({ms})\n", call.decision)
+        }
+        EventType::AgentRequest => {
+            let agent = event.agent.as_deref()?;
+            let tokens = agent.input_tokens.saturating_add(agent.output_tokens);
+            let cost = agent
+                .cost_usd
+                .map(|cost| format!(", ${}.{:06}", cost.micros / 1_000_000, cost.micros % 1_000_000));
+            format!("  {step}: request {}, {tokens} tokens{}\n", agent.requests, cost.unwrap_or_default())
+        }
+        EventType::GuardrailExceeded => {
+            let name = event.guardrail.as_deref().unwrap_or_default();
+            format!("  {step}: guardrail {} reached\n", ui::text::escape(name))
+        }
         EventType::RunStarted | EventType::StepWaiting | EventType::StepStarted | EventType::StepProgress => {
             return None;
         }

@@ -233,6 +233,11 @@ impl AttemptDir {
         &self.relative
     }
 
+    /// `transcript.jsonl`: what an agent said and did.
+    pub fn transcript(&self) -> PathBuf {
+        self.path.join("transcript.jsonl")
+    }
+
     /// `stdout.log`.
     pub fn stdout(&self) -> PathBuf {
         self.path.join("stdout.log")

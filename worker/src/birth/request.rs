@@ -35,8 +35,17 @@ pub(crate) struct Request {
 pub(crate) enum Task {
     /// Runs a skill.
     Builtin(Builtin),
+    /// Runs an agent.
+    Agent(Agent),
     /// Executes a program.
     Program(Program),
+}
+
+/// An agent; its task is all of stdin.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    /// What its programs see.
+    pub(crate) env: Vec<(String, String)>,
 }
 
 /// A skill of this program.
@@ -67,6 +76,7 @@ impl Request {
         let Birth { ticket: _, leaf, sandbox, limits, env, cwd, events: _, work } = birth;
         let task = match work {
             Work::Builtin { skill, inputs, work_dir } => Task::Builtin(Builtin { skill, inputs, work_dir }),
+            Work::Agent => Task::Agent(Agent { env }),
             Work::Program { argv } => Task::Program(program(argv, env).at(Stage::Request)?),
         };
         let leaf = leaf.map(PathBuf::from);

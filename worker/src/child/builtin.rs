@@ -27,12 +27,16 @@ const MAX_INLINE: usize = frame::MAX_FRAME - 1024;
 
 /// Runs a skill as process 1 of a pid namespace.
 pub(super) fn run_as_init(builtin: &Builtin, control: &OwnedFd) -> Result<(), Failure> {
-    // The kernel keeps signals without a handler from process 1: pid_namespaces(7). Any other process ends
-    // by default.
+    exit_at_sigterm()?;
+    run(builtin, control)
+}
+
+/// The kernel keeps signals without a handler from process 1: pid_namespaces(7). Any other process ends by default.
+pub(super) fn exit_at_sigterm() -> Result<(), Failure> {
     let at_once = Arc::new(AtomicBool::new(true));
     signal_hook::flag::register_conditional_shutdown(libc::SIGTERM, EXIT_TERMINATED, at_once)
-        .at(Stage::Signals)?;
-    run(builtin, control)
+        .at(Stage::Signals)
+        .map(drop)
 }
 
 /// Runs a skill and sends its result. An error means that it never began.
@@ -49,9 +53,14 @@ pub(super) fn run(builtin: &Builtin, control: &OwnedFd) -> Result<(), Failure> {
     tell(control, skills::run(&builtin.skill, inputs, &context))?;
     // Nothing of the step is left but this process, which only ends: the engine need not wait for that.
     descriptors::release_streams().at(Stage::Descriptors)?;
-    let usage = getrusage(UsageWho::RUSAGE_SELF).map(|usage| own_usage(&usage)).unwrap_or_default();
-    let ended = FromWorker::LeaderExited { status: WaitStatus::Exited(0), leftovers: 0, usage };
+    let ended =
+        FromWorker::LeaderExited { status: WaitStatus::Exited(0), leftovers: 0, usage: own_usage_now() };
     send(control, &ended, Vec::new())
+}
+
+/// What this process used so far.
+pub(super) fn own_usage_now() -> ProcessUsage {
+    getrusage(UsageWho::RUSAGE_SELF).map(|usage| own_usage(&usage)).unwrap_or_default()
 }
 
 fn own_usage(usage: &Usage) -> ProcessUsage {
@@ -65,7 +74,7 @@ fn own_usage(usage: &Usage) -> ProcessUsage {
 }
 
 /// Sends the result, whatever its size.
-fn tell(control: &OwnedFd, result: SkillResult) -> Result<(), Failure> {
+pub(super) fn tell(control: &OwnedFd, result: SkillResult) -> Result<(), Failure> {
     let (result, descriptors) = portable(result);
     match socket::send(control, &FromWorker::Result(result), descriptors) {
         Err(socket::Error::Frame(_)) => send(control, &FromWorker::Result(too_large()), Vec::new()),
@@ -74,7 +83,11 @@ fn tell(control: &OwnedFd, result: SkillResult) -> Result<(), Failure> {
     }
 }
 
-fn send(control: &OwnedFd, message: &FromWorker, descriptors: Vec<OwnedFd>) -> Result<(), Failure> {
+pub(super) fn send(
+    control: &OwnedFd,
+    message: &FromWorker,
+    descriptors: Vec<OwnedFd>,
+) -> Result<(), Failure> {
     socket::send(control, message, descriptors)
         .map_err(|_| Failure { stage: Stage::Exec, errno: Errno::EPIPE })
 }
@@ -88,9 +101,10 @@ fn portable(result: SkillResult) -> (SkillResult, Vec<OwnedFd>) {
                 (SkillResult::Error(internal(format!("failed to keep the result: {error}"))), Vec::new())
             }
         },
-        other @ (SkillResult::Value { .. } | SkillResult::Error(_) | SkillResult::BadInput { .. }) => {
-            (other, Vec::new())
-        }
+        other @ (SkillResult::Value { .. }
+        | SkillResult::Error(_)
+        | SkillResult::BadInput { .. }
+        | SkillResult::Agent(_)) => (other, Vec::new()),
     }
 }
 

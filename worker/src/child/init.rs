@@ -45,7 +45,7 @@ fn wait_for(leader: i32) -> nix::Result<Reaped> {
 }
 
 /// Processes of the namespace that live on without their leader. Zombies are none of them.
-fn count_leftovers() -> u64 {
+pub(super) fn count_leftovers() -> u64 {
     loop {
         match sys::wait(Which::EndedOfAll) {
             Ok(Some(_)) => {}

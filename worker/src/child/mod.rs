@@ -1,6 +1,7 @@
 //! What a new child does, in the order of birth, until its task takes over. It is a copy of the launcher
 //! with one thread; whatever happens, it ends in `_exit` or exec and never returns into the launcher's code.
 
+mod agent;
 mod builtin;
 mod init;
 mod program;
@@ -133,6 +134,7 @@ fn work(request: &Request, launcher: &Launcher, control: &OwnedFd) -> Result<(),
     match &request.task {
         Task::Builtin(builtin) if request.sandbox.namespaces => builtin::run_as_init(builtin, control),
         Task::Builtin(builtin) => builtin::run(builtin, control),
+        Task::Agent(agent) => agent::run(agent, control, request.sandbox.namespaces),
         Task::Program(program) if request.sandbox.namespaces => init::run(program, filters, control),
         Task::Program(program) => {
             filters.map_or(Ok(()), Filters::forbid_processes).at(Stage::Seccomp)?;

@@ -25,7 +25,10 @@ pub(super) fn some_value(name: &str, inputs: &str) -> String {
             fits(builtin.outputs, value.as_str());
             value.as_str().to_owned()
         }
-        other @ (SkillResult::Value { .. } | SkillResult::Error(_) | SkillResult::BadInput { .. }) => {
+        other @ (SkillResult::Value { .. }
+        | SkillResult::Error(_)
+        | SkillResult::BadInput { .. }
+        | SkillResult::Agent(_)) => {
             panic!("{name} {inputs}: {other:?}")
         }
     }
@@ -39,7 +42,7 @@ pub(super) fn error(name: &str, inputs: &str, code: &str) -> SkillError {
             assert_eq!(error.code, code, "{name} {inputs}: {error:?}");
             error
         }
-        other @ (SkillResult::Value { .. } | SkillResult::BadInput { .. }) => {
+        other @ (SkillResult::Value { .. } | SkillResult::BadInput { .. } | SkillResult::Agent(_)) => {
             panic!("{name} {inputs}: {other:?}")
         }
     }
@@ -56,7 +59,9 @@ pub(super) fn bad_input(name: &str, inputs: &str, expected_pointer: &str, expect
                 "{name} {inputs}"
             );
         }
-        other @ (SkillResult::Value { .. } | SkillResult::Error(_)) => panic!("{name} {inputs}: {other:?}"),
+        other @ (SkillResult::Value { .. } | SkillResult::Error(_) | SkillResult::Agent(_)) => {
+            panic!("{name} {inputs}: {other:?}")
+        }
     }
 }
 

@@ -5,7 +5,7 @@ mod read;
 
 use std::sync::Arc;
 
-use schemas::agent::{AgentFile, GuardrailsFile};
+use schemas::agent::{AgentFile, Guardrails, GuardrailsFile, Kind};
 
 pub use self::read::read_agent;
 use self::read::report_incomplete;
@@ -15,7 +15,7 @@ use crate::{
         ALL_TOOLS, BAD_AGENT, BAD_OUTPUT_SCHEMA, BAD_STEP_ID, HIDDEN_AGENT, MISSING_PRICE, UNKNOWN_AGENT,
     },
     load::{Node, nearest, shortened},
-    plan::{AgentTarget, Limits, SandboxChoice, SkillCall, SkillTarget},
+    plan::{AgentTarget, Endpoint, Limits, Network, Profile, SandboxChoice, Seccomp, SkillCall, SkillTarget},
     value::Template,
 };
 
@@ -98,6 +98,7 @@ impl<'a> Check<'a, '_> {
         }
         let AgentEntry { file, folder } = entry?;
         let guardrails = self.guardrails(node, &file);
+        let choice = sandbox_choice(&file, &guardrails);
         let whole = root.get("resource_limits").map(limits::read).unwrap_or_default();
         let own = node.get("resource_limits").map(limits::read).unwrap_or_default();
         let own = limits::tightest(&own, &Trust::of(node).limits());
@@ -120,7 +121,7 @@ impl<'a> Check<'a, '_> {
             secrets,
             cwd,
             limits: self.shared(limits),
-            sandbox: self.sandbox(root, node, &SandboxChoice::default()),
+            sandbox: self.sandbox(root, node, &choice),
         })
     }
 
@@ -133,7 +134,7 @@ impl<'a> Check<'a, '_> {
     }
 
     /// What holds for the step; what it asks for in vain is reported.
-    fn guardrails(&mut self, step: &'a Node, file: &AgentFile) -> schemas::agent::Guardrails {
+    fn guardrails(&mut self, step: &'a Node, file: &AgentFile) -> Guardrails {
         let node = step.get("guardrails");
         let own: GuardrailsFile =
             node.and_then(|node| serde_json::from_str(node.to_json().as_str()).ok()).unwrap_or_default();
@@ -157,6 +158,21 @@ impl<'a> Check<'a, '_> {
                 .hint("name the tools that it needs");
         }
         held
+    }
+}
+
+/// What an agent can see and do where the step says nothing: its files, and no network but its model.
+fn sandbox_choice(file: &AgentFile, guardrails: &Guardrails) -> SandboxChoice {
+    let hosts: Vec<_> = guardrails.network.iter().filter_map(|text| Endpoint::parse(text)).collect();
+    let is_program = matches!(file.kind, Some(Kind::Acp | Kind::Command));
+    SandboxChoice {
+        profile: Some(Profile::Strict),
+        network: Some(if hosts.is_empty() { Network::None } else { Network::Allow(hosts) }),
+        read: guardrails.read.clone(),
+        write: guardrails.write.clone().filter(|_| is_program || guardrails.tools.can_write()),
+        // Agent programs bring sandboxes of their own, which need user namespaces.
+        seccomp: is_program.then_some(Seccomp::AllowUserns),
+        ..SandboxChoice::default()
     }
 }
 

@@ -102,6 +102,7 @@ impl Run {
             }),
             skip_reason: run.and_then(StepRun::skip_reason).map(str::to_owned),
             retry_at: run.and_then(StepRun::retry_at),
+            agent: run.and_then(|run| run.attempts().last()?.agent.as_deref().cloned()),
             attempts: run.map(|run| self.attempt_views(run)).unwrap_or_default(),
         }
     }

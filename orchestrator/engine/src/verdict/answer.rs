@@ -60,6 +60,19 @@ pub enum SkillAnswer {
         /// What is wrong.
         message: String,
     },
+    /// An agent came to no result.
+    Failed {
+        /// The kind of failure.
+        code: Code,
+        /// What happened.
+        message: String,
+        /// Whether another try may help.
+        retryable: bool,
+        /// JSON pointer into its result.
+        pointer: Option<String>,
+        /// The guardrail that it reached.
+        guardrail: Option<String>,
+    },
 }
 
 /// A skill's own error: `{"error": …}`.
@@ -112,6 +125,13 @@ fn builtin(facts: &Facts<'_>, code: i32) -> Result<Json, Box<Failure>> {
         Some(SkillAnswer::BadInput { pointer, message }) => {
             let mut failure = failure(facts, Code::BadInput, message.clone());
             failure.details.pointer = Some(pointer.clone());
+            Err(failure.into())
+        }
+        Some(SkillAnswer::Failed { code, message, retryable, pointer, guardrail }) => {
+            let mut failure = failure(facts, *code, message.chars().take(MESSAGE_MAX).collect());
+            failure.retryable = *retryable;
+            failure.details.pointer.clone_from(pointer);
+            failure.details.guardrail.clone_from(guardrail);
             Err(failure.into())
         }
         Some(SkillAnswer::Value(_)) | None if code != 0 => Err(exit_failure(facts, code)),

@@ -21,6 +21,7 @@ fn facts() -> Facts<'static> {
         reason: None,
         protocol: None,
         oom: None,
+        guardrail: None,
         pids_denied: 0,
         hosts_denied: Vec::new(),
         death: Death::Exited(0),

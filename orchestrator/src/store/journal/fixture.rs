@@ -108,6 +108,7 @@ pub(super) fn one_of_each() -> Vec<(Now, Event)> {
             why: None,
         }],
         isolation: Some(isolation.clone()),
+        agent: None,
     };
     vec![
         created(),

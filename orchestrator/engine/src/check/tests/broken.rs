@@ -513,8 +513,6 @@ fn not_supported() {
       hint: it is part of the language, and refused rather than ignored
     E080 1:180-1:183 "/finally/0/agent" the agent `x` does not exist
       hint: searched: `agents` of the definition, ./agents, built in
-    E090 1:204-1:213 "/sandbox" `sandbox` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
     "#);
     assert_snapshot!(steps(r#"{"id":"q","type":"sequence","steps":[{"id":"c","type":"skill","skill":"echo"}]},
 {"id":"l","type":"loop","for_each":"x","condition":"y"},

@@ -23,6 +23,7 @@ fn every_reason_has_its_verdict() {
     output -> output_too_large: the step wrote more than 4 bytes on stdout {"limit":4,"signal":9}
     memory -> oom!: the step used more than 5 bytes of memory {"limit":5,"signal":9}
     protocol -> protocol_error!: it broke its protocol {}
+    guardrail -> guardrail_exceeded: the agent reached a guardrail {"signal":9,"guardrail":"unknown"}
     stop -> cancelled
     sibling -> cancelled
     shutdown -> cancelled
@@ -36,7 +37,7 @@ fn without_a_known_limit_the_reason_is_told_all_the_same() {
         let facts = Facts { reason: Some(*reason), bounds: Bounds::default(), ..facts() };
         writeln!(table, "{reason} -> {}", told(judge(&facts))).unwrap();
     }
-    insta::assert_snapshot!(table, @"
+    insta::assert_snapshot!(table, @r#"
     timeout -> timeout!: the step took longer than its timeout of ? ms {}
     run_timeout -> cancelled
     idle_timeout -> idle_timeout!: the step was silent for ? ms {}
@@ -44,10 +45,11 @@ fn without_a_known_limit_the_reason_is_told_all_the_same() {
     output -> output_too_large: the step wrote more than ? bytes on stdout {}
     memory -> oom!: the step used more than ? bytes of memory {}
     protocol -> protocol_error!: it broke its protocol {}
+    guardrail -> guardrail_exceeded: the agent reached a guardrail {"guardrail":"unknown"}
     stop -> cancelled
     sibling -> cancelled
     shutdown -> cancelled
-    ");
+    "#);
 }
 
 #[test]

@@ -78,6 +78,7 @@ pub(super) fn step(id: &str, kind: &str, status: StepStatus) -> StepView {
         error: None,
         skip_reason: None,
         retry_at: None,
+        agent: None,
         attempts: Vec::new(),
     }
 }

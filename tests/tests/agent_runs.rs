@@ -1,0 +1,340 @@
+//! Agents at work, with a scripted model: what they do, what they use, and what they try in vain.
+
+use std::time::Duration;
+
+use integration_tests::{
+    Finished, Fixture,
+    definition::with,
+    model::{Model, Turn},
+    view::{outputs, step},
+    wait,
+};
+use serde_json::{Value, json};
+
+/// A workflow of one agent of its own, with the model as its model.
+fn workflow(model: &Model, agent: Value, step: Value) -> Value {
+    let agent = with(json!({"model": "scripted", "base_url": model.url(), "provider": "openai"}), agent);
+    let step = with(json!({"id": "a", "type": "agent", "agent": "mine", "prompt": "do it"}), step);
+    json!({"name": "t", "version": "1.0.0", "agents": {"mine": agent}, "steps": [step]})
+}
+
+/// Runs it.
+#[track_caller]
+fn run(fixture: &Fixture, turns: Vec<Turn>, agent: Value, step: Value) -> (Finished, Model) {
+    let model = Model::start(turns);
+    let finished = fixture.run(&workflow(&model, agent, step));
+    (finished, model)
+}
+
+fn finish(result: &Value) -> Turn {
+    Turn::Call("finish", json!({"result": result}))
+}
+
+fn tools(names: &[&str]) -> Value {
+    json!({"guardrails": {"allowed_tools": names}})
+}
+
+#[track_caller]
+fn check_three_calls(provider: &str, base: impl Fn(&Model) -> String) {
+    let fixture = Fixture::new();
+    fixture.write("notes.txt", "the answer is 42\n");
+    let model = Model::start(vec![
+        Turn::Call("glob", json!({"pattern": "*.txt"})),
+        Turn::Call("grep", json!({"pattern": "answer"})),
+        Turn::Call("fs_read", json!({"path": "notes.txt"})),
+        finish(&json!({"answer": 42})),
+    ]);
+    let agent = json!({"provider": provider, "base_url": base(&model), "price": {"input": 1, "output": 2}});
+    let definition = workflow(&model, agent, tools(&["fs_read", "glob", "grep"]));
+    let view = fixture.run(&definition).exits(0).json();
+    assert_eq!(outputs(&view, "a"), &json!({"answer": 42}));
+    let agent = &step(&view, "a")["agent"];
+    assert_eq!((&agent["requests"], &agent["tool_calls"]), (&json!(4), &json!(3)), "{agent:#}");
+    assert_eq!((&agent["input_tokens"], &agent["output_tokens"]), (&json!(40), &json!(20)));
+    assert_eq!((&agent["cost_usd"], &agent["estimated"]), (&json!(0.00008), &json!(false)));
+    assert_eq!((&agent["denied"], &agent["guardrail"]), (&json!([]), &Value::Null));
+    let asked = model.asked();
+    assert_eq!(asked.len(), 4);
+    assert!(asked[3].body.to_string().contains("the answer is 42"), "{:#}", asked[3].body);
+    let transcript = agent["transcript"].as_str().expect("there is one");
+    let run_dir = fixture.run_dir(view["run_id"].as_str().expect("an id"));
+    let transcript = integration_tests::fixture::read_file(&run_dir.join(transcript));
+    assert!(transcript.contains("the answer is 42") && transcript.contains("do it"), "{transcript}");
+}
+
+#[test]
+fn an_agent_calls_tools_and_finishes() {
+    check_three_calls("openai", Model::url);
+}
+
+#[test]
+fn the_other_protocol_does_the_same() {
+    check_three_calls("anthropic", Model::url);
+}
+
+#[test]
+fn a_model_that_never_stops_sends_exactly_as_many_requests_as_it_may() {
+    let fixture = Fixture::new();
+    let guardrails = json!({"guardrails": {"max_iterations": 3, "allowed_tools": ["glob"]}});
+    let (finished, model) =
+        run(&fixture, vec![Turn::Call("glob", json!({"pattern": "*"}))], json!({}), guardrails);
+    let view = finished.exits(1).json();
+    assert_eq!(model.asked().len(), 3);
+    let error = &view["error"];
+    assert_eq!((&error["code"], &error["retryable"]), (&json!("guardrail_exceeded"), &json!(false)));
+    assert_eq!(error["details"]["guardrail"], "max_iterations");
+    let agent = &step(&view, "a")["agent"];
+    assert_eq!((&agent["requests"], &agent["guardrail"]), (&json!(3), &json!("max_iterations")));
+}
+
+#[track_caller]
+fn check_guardrail(name: &str, agent: Value, guardrails: Value, turns: Vec<Turn>) {
+    let fixture = Fixture::new();
+    let guardrails = with(json!({"allowed_tools": ["glob"]}), guardrails);
+    let (finished, _model) = run(&fixture, turns, agent, json!({"guardrails": guardrails}));
+    let view = finished.exits(1).json();
+    assert_eq!(view["error"]["code"], "guardrail_exceeded", "{:#}", view["error"]);
+    assert_eq!(view["error"]["details"]["guardrail"], name, "{:#}", view["error"]);
+    fixture.assert_nothing_left();
+}
+
+#[test]
+fn every_guardrail_ends_the_agent_by_its_name() {
+    let endless = || vec![Turn::Call("glob", json!({"pattern": "*"}))];
+    check_guardrail("max_tool_calls", json!({}), json!({"max_tool_calls": 2}), endless());
+    check_guardrail("max_tokens", json!({}), json!({"max_tokens": 20}), endless());
+    let priced = json!({"price": {"input": 1_000_000, "output": 1_000_000}});
+    check_guardrail("max_cost_usd", priced, json!({"max_cost_usd": 20}), endless());
+    check_guardrail("timeout", json!({}), json!({"timeout": "300ms"}), vec![Turn::Hang]);
+    check_guardrail("idle_timeout", json!({}), json!({"idle_timeout": "300ms"}), vec![Turn::Hang]);
+}
+
+#[test]
+fn a_tool_that_is_not_allowed_is_not_offered_and_refused() {
+    let fixture = Fixture::new();
+    let turns = vec![
+        Turn::Call("execute_bash", json!({"command": "touch broken-out"})),
+        Turn::Call("fs_write", json!({"path": "broken-out", "content": "x"})),
+        Turn::Call("git__push", json!({})),
+        finish(&json!("gave up")),
+    ];
+    let (finished, model) = run(&fixture, turns, json!({}), tools(&["fs_read"]));
+    let view = finished.exits(0).json();
+    let asked = model.asked();
+    let offered: Vec<_> = asked[0].body["tools"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|tool| tool["function"]["name"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(offered, ["fs_read", "finish"]);
+    let agent = &step(&view, "a")["agent"];
+    let denied = json!([
+        {"tool": "execute_bash", "rule": "allowed_tools"},
+        {"tool": "fs_write", "rule": "allowed_tools"},
+        {"tool": "@git/push", "rule": "allowed_tools"},
+    ]);
+    assert_eq!(agent["denied"], denied);
+    assert!(!fixture.has("broken-out"));
+    assert!(asked[1].body.to_string().contains("is not allowed"));
+}
+
+#[test]
+fn without_a_right_to_write_the_file_system_is_read_only_and_the_network_empty() {
+    // The shell is allowed here, so that it can try what no tool would: its only place is the work directory.
+    let fixture = Fixture::new();
+    fixture.write("mine.txt", "mine");
+    let script = "touch here.txt; echo x >> mine.txt; touch /usr/here; cat /etc/shadow; touch $WORKFLOW_WORK_DIR/ok && echo written; \
+                  cat /proc/net/route | wc -l; env | grep -c hunter2; cat /proc/*/environ | tr '\\0' '\\n' | grep -c hunter2";
+    let model = Model::start(vec![Turn::Call("execute_bash", json!({"command": script})), finish(&json!(1))]);
+    let agent = json!({"api_key_env": "MODEL_KEY"});
+    fixture.define(&workflow(&model, agent, tools(&["execute_bash"])));
+    let mut command = fixture.q(["run", "workflow.json", "--json"]);
+    command.env("MODEL_KEY", "hunter2-secret").env("OTHER_SECRET", "hunter2-too");
+    let view = fixture.start(command).finish().exits(0).json();
+    let asked = model.asked();
+    assert!(asked[0].head.contains("Bearer hunter2-secret"), "the proxy has the key: {}", asked[0].head);
+    let told = asked[1].body["messages"].as_array().expect("a list").last().expect("one")["content"].clone();
+    let told = told.as_str().expect("text");
+    assert!(told.starts_with("written\n1\n0\n0\n"), "{told}");
+    assert!(!fixture.has("here.txt"));
+    assert_eq!(fixture.read("mine.txt"), "mine");
+    let run_dir = fixture.run_dir(view["run_id"].as_str().expect("an id"));
+    let transcript = run_dir.join(step(&view, "a")["agent"]["transcript"].as_str().expect("a path"));
+    assert!(!integration_tests::fixture::read_file(&transcript).contains("hunter2-"));
+}
+
+#[track_caller]
+fn check_trouble(turn: &Turn, requests: usize, code: &str) {
+    let fixture = Fixture::new();
+    let (finished, model) = run(&fixture, vec![turn.clone()], json!({}), tools(&[]));
+    let view = finished.exits(1).json();
+    assert_eq!(view["error"]["code"], code, "{turn:?} {:#}", view["error"]);
+    assert_eq!(model.asked().len(), requests, "{turn:?}");
+    assert_eq!(step(&view, "a")["agent"]["requests"], requests, "{turn:?}: retries count");
+}
+
+#[test]
+fn a_model_in_trouble_is_an_agent_error_after_a_few_tries() {
+    check_trouble(&Turn::Status(500), 3, "agent_error");
+    check_trouble(&Turn::Status(401), 1, "agent_error");
+    check_trouble(&Turn::Reset, 3, "agent_error");
+    check_trouble(&Turn::Half, 3, "agent_error");
+    check_trouble(&Turn::Nonsense, 3, "agent_error");
+    check_trouble(&Turn::Flood(50 << 20), 3, "agent_error");
+}
+
+#[test]
+fn a_passing_trouble_is_no_failure() {
+    let fixture = Fixture::new();
+    let turns = vec![Turn::Status(429), Turn::Half, finish(&json!("done"))];
+    let (finished, _model) = run(&fixture, turns, json!({}), json!({}));
+    let view = finished.exits(0).json();
+    assert_eq!(outputs(&view, "a")["data"].as_str().or(outputs(&view, "a").as_str()), Some("done"));
+}
+
+#[test]
+fn a_result_that_does_not_fit_is_repaired_once() {
+    let schema = json!({"output_schema": {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}});
+    let fixture = Fixture::new();
+    let turns = vec![finish(&json!({"n": "x"})), finish(&json!({"n": 1}))];
+    let (finished, model) = run(&fixture, turns, json!({}), schema.clone());
+    assert_eq!(outputs(&finished.exits(0).json(), "a"), &json!({"n": 1}));
+    assert!(model.asked()[1].body.to_string().contains("does not fit its schema at `/n`"));
+
+    let fixture = Fixture::new();
+    let (finished, _model) = run(&fixture, vec![finish(&json!({"n": "x"}))], json!({}), schema);
+    let view = finished.exits(1).json();
+    assert_eq!(view["error"]["code"], "bad_output");
+    assert_eq!(view["error"]["details"]["pointer"], "/n");
+}
+
+#[test]
+fn text_and_data_go_to_the_agent_and_its_words_are_its_result() {
+    let fixture = Fixture::new();
+    let (finished, model) =
+        run(&fixture, vec![Turn::Text("so be it")], json!({}), json!({"inputs": {"path": "./src", "n": 1}}));
+    let view = finished.exits(0).json();
+    let text = outputs(&view, "a").to_string();
+    assert!(text.contains("so be it"), "{text}");
+    let prompt = model.asked()[0].body["messages"][1]["content"].as_str().expect("text").to_owned();
+    assert!(prompt.starts_with("do it\n\nThe inputs of this task"), "{prompt}");
+    assert!(prompt.contains(r#"{"n":1,"path":"./src"}"#), "{prompt}");
+}
+
+#[test]
+fn an_mcp_server_is_started_in_the_sandbox_and_its_tools_are_called() {
+    let server = r#"
+import json, sys
+for line in sys.stdin:
+    m = json.loads(line)
+    if "id" not in m: continue
+    r = {"initialize": {"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": {"name": "t", "version": "1"}},
+         "tools/list": {"tools": [{"name": "add", "inputSchema": {"type": "object"}}, {"name": "drop", "inputSchema": {"type": "object"}}]},
+         "tools/call": {"content": [{"type": "text", "text": "sum " + str(sum(m.get("params", {}).get("arguments", {}).values()))}]}}[m["method"]]
+    print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": r}), flush=True)
+"#;
+    let fixture = Fixture::new();
+    fixture.write("server.py", server);
+    let agent = json!({"mcpServers": {"math": {"command": "python3", "args": ["server.py"]}}});
+    let turns = vec![
+        Turn::Call("math__add", json!({"a": 2, "b": 3})),
+        Turn::Call("math__drop", json!({})),
+        finish(&json!(1)),
+    ];
+    let (finished, model) = run(&fixture, turns, agent, tools(&["@math/add"]));
+    let view = finished.exits(0).json();
+    let asked = model.asked();
+    assert!(asked[1].body.to_string().contains("sum 5"), "{:#}", asked[1].body);
+    assert_eq!(step(&view, "a")["agent"]["denied"], json!([{"tool": "@math/drop", "rule": "allowed_tools"}]));
+    fixture.assert_nothing_left();
+}
+
+#[test]
+fn what_an_agent_leaves_behind_goes_with_it_also_when_it_is_stopped() {
+    let fixture = Fixture::new();
+    let script = "setsid sleep 600 >/dev/null 2>&1 & setsid -f sleep 600 >/dev/null 2>&1; echo ok";
+    let model = Model::start(vec![Turn::Call("execute_bash", json!({"command": script})), Turn::Hang]);
+    let running = fixture.spawn_run(&workflow(&model, json!({}), tools(&["execute_bash"])));
+    wait::eventually("the model is asked again", Duration::from_mins(1), || model.asked().len() == 2);
+    let id = fixture.only_run();
+    fixture.workflow(["stop", &id]).exits(0);
+    let view = running.finish().exits(8).json();
+    assert_eq!(view["status"], "cancelled");
+    fixture.assert_nothing_left();
+}
+
+#[test]
+fn calls_requests_and_guardrails_are_events() {
+    let fixture = Fixture::new();
+    let model = Model::start(vec![Turn::Call("glob", json!({"pattern": "*"}))]);
+    let guardrails = json!({"guardrails": {"max_iterations": 1, "allowed_tools": ["glob"]}});
+    fixture.define(&workflow(&model, json!({}), guardrails));
+    let events = fixture.workflow(["run", "workflow.json", "--events"]).exits(1).lines();
+    let of = |kind: &str| {
+        events.iter().find(|event| event["type"] == kind).unwrap_or_else(|| panic!("{kind}: {events:#?}"))
+    };
+    let tool = &of("tool.called")["tool"];
+    assert_eq!(
+        (&tool["tool"], &tool["decision"], &tool["rule"]),
+        (&json!("glob"), &json!("allowed"), &json!("allowed_tools"))
+    );
+    assert_eq!(tool["arguments_sha256"].as_str().map(str::len), Some(64));
+    assert_eq!(of("guardrail.exceeded")["guardrail"], "max_iterations");
+    assert_eq!(of("agent.request")["agent"]["requests"], 1);
+}
+
+#[test]
+fn an_agent_that_is_a_program_gets_its_prompt_and_the_proxy() {
+    let fixture = Fixture::new();
+    let script = "cat > /tmp/prompt; printf '{\"result\": {\"asked\": \"%s\", \"url\": \"%s\", \"key\": %d}}' \
+                  \"$(tail -n 1 /tmp/prompt)\" \"$OPENAI_BASE_URL\" \"$(printf %s \"$OPENAI_API_KEY\" | wc -c)\"";
+    let agent = json!({"kind": "command", "command": ["sh", "-c", script], "output": "json"});
+    let definition = json!({"name": "t", "version": "1.0.0", "agents": {"mine": agent},
+        "steps": [{"id": "a", "type": "agent", "agent": "mine", "prompt": "do it"}]});
+    let view = fixture.run(&definition).exits(0).json();
+    assert_eq!(outputs(&view, "a")["asked"], "do it");
+    assert_eq!(
+        (&outputs(&view, "a")["url"], &outputs(&view, "a")["key"]),
+        (&json!("http://127.0.0.1:4141/v1"), &json!(64))
+    );
+}
+
+#[test]
+fn a_key_that_is_named_must_be_there() {
+    let fixture = Fixture::new();
+    let (finished, model) =
+        run(&fixture, vec![finish(&json!(1))], json!({"api_key_env": "NOT_SET"}), json!({}));
+    let view = finished.exits(1).json();
+    assert_eq!(view["error"]["code"], "agent_error");
+    assert!(view["error"]["message"].as_str().is_some_and(|message| message.contains("NOT_SET")));
+    assert!(model.asked().is_empty());
+}
+
+/// Runs an example in place, with a scripted model where its environment says.
+#[track_caller]
+fn example(fixture: &Fixture, name: &str, model: &Model) -> Finished {
+    let path = integration_tests::program::workspace().join("examples").join(name);
+    let mut command = fixture.q(["run", "--json"]);
+    command.arg(path).env("OPENAI_BASE_URL", model.url()).env("OPENAI_API_KEY", "scripted-key");
+    fixture.start(command).finish()
+}
+
+#[test]
+fn the_examples_of_the_guide_run() {
+    let fixture = Fixture::new();
+    fixture.write("README.md", "# Fine\n");
+    let model = Model::start(vec![
+        Turn::Call("fs_read", json!({"path": "README.md"})),
+        finish(&json!({"verdict": "good"})),
+    ]);
+    let view = example(&fixture, "agent-review.json", &model).exits(0).json();
+    assert_eq!(view["outputs"], json!({"verdict": "good"}));
+    assert!(model.asked()[1].body.to_string().contains("# Fine"));
+
+    let model = Model::start(vec![Turn::Call("glob", json!({"pattern": "*"}))]);
+    let view = example(&fixture, "agent-guardrails.json", &model).exits(1).json();
+    assert_eq!(step(&view, "look")["agent"]["guardrail"], "max_iterations");
+    assert_eq!(model.asked().len(), 3);
+    assert!(model.asked()[0].head.contains("Bearer scripted-key"));
+}
