@@ -53,7 +53,7 @@ pub use self::{
     sandbox::{isolation, missing_parts},
     walk::left_of,
 };
-use crate::{bridge, launcher, signal::Process};
+use crate::{bridge, launcher, mask::Masker, signal::Process};
 
 /// A program that closed its stdout without a result gets this long to end by itself.
 const AFTER_CLOSE: Duration = Duration::from_secs(1);
