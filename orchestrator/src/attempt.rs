@@ -53,7 +53,7 @@ pub use self::{
     sandbox::{isolation, missing_parts},
     walk::left_of,
 };
-use crate::{bridge, launcher, signal::Process};
+use crate::{bridge, launcher, mask::Masker, signal::Process};
 
 /// A program that closed its stdout without a result gets this long to end by itself.
 const AFTER_CLOSE: Duration = Duration::from_secs(1);
@@ -99,6 +99,22 @@ pub enum Said {
     Tool(Box<ToolCall>),
     /// An agent reached a guardrail, by its name.
     Guardrail(String),
+}
+
+impl Said {
+    /// Without secrets.
+    fn masked(self, masker: &Masker) -> Self {
+        match self {
+            Self::Log { level, text } => Self::Log { level, text: masker.text(&text).into_owned() },
+            Self::Progress(progress) => Self::Progress(masker.json(&progress)),
+            Self::Tool(call) => {
+                let error = call.error.as_deref().map(|error| masker.text(error).into_owned());
+                Self::Tool(Box::new(ToolCall { error, ..*call }))
+            }
+            // Names and numbers of ours.
+            what @ (Self::Agent(_) | Self::Guardrail(_)) => what,
+        }
+    }
 }
 
 /// An order to a running attempt.
@@ -307,18 +323,9 @@ impl<'a> Attempt<'a> {
     }
 
     fn say(&self, what: Said) {
-        let what = match (self.host.secrets.masker(), what) {
-            (None, what) | (Some(_), what @ (Said::Agent(_) | Said::Guardrail(_))) => what,
-            (Some(masker), Said::Log { level, text }) => {
-                Said::Log { level, text: masker.text(&text).into_owned() }
-            }
-            (Some(masker), Said::Progress(progress)) => Said::Progress(masker.json(&progress)),
-            // A model names tools as it likes, and errors repeat what it wrote.
-            (Some(masker), Said::Tool(mut call)) => {
-                call.tool = masker.text(&call.tool).into_owned();
-                call.error = call.error.map(|error| masker.text(&error).into_owned());
-                Said::Tool(call)
-            }
+        let what = match self.host.secrets.masker() {
+            Some(masker) => what.masked(masker),
+            None => what,
         };
         let _dispatcher_is_gone = self.news.send(News::Said { id: self.spawn.id.clone(), what });
     }
@@ -420,6 +427,10 @@ impl<'a> Attempt<'a> {
                 self.say(Said::Tool(Box::new(call)));
             }
             control::Heard::Transcript(line) => {
+                let line = match self.host.secrets.masker() {
+                    Some(masker) => masker.json(&line),
+                    None => line,
+                };
                 if let Some(agent) = &mut self.prepared.agent {
                     agent.note(&line);
                 }
@@ -459,11 +470,11 @@ impl<'a> Attempt<'a> {
         });
         // Over the bound, what came until then is what counts.
         let _bounded = drained.await;
+        streams.finish();
         for host in self.prepared.egress.iter().flat_map(|egress| egress.refused()) {
             let text = format!("sandbox: {host} was refused: `sandbox.network.allow` does not name it");
             self.say(Said::Log { level: "warn".to_owned(), text });
         }
-        streams.finish();
         if let Some(why) = streams.lost() {
             self.say(Said::Log { level: "error".to_owned(), text: format!("output was not kept: {why}") });
         }

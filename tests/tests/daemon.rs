@@ -126,8 +126,8 @@ fn a_run_whose_engine_died_is_resumed() {
     // As a daemon would have recorded it.
     let fire = |fire: Value| json!({"v": 1, "ts": "2026-01-01T00:00:00Z", "schedule": "often", "at": "2026-01-01T00:00:00Z", "fire": fire});
     let records = [fire(json!({"starting": {"run": run}})), fire(json!({"started": {"run": run}}))];
-    let lines = records.map(|record| record.to_string() + "\n").concat();
-    write_file(&fixture.home().join("fires.jsonl"), lines.as_bytes());
+    let lines: Vec<_> = records.iter().map(Value::to_string).collect();
+    write_file(&fixture.home().join("fires.jsonl"), (lines.join("\n") + "\n").as_bytes());
     let engine = fixture.processes().into_iter().find(|process| process.command.contains(&run));
     fixture.kill_process(engine.expect("the engine names its run").pid);
     assert_eq!(fixture.view(&run)["status"], "interrupted");

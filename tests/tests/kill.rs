@@ -11,7 +11,7 @@ use integration_tests::{
 use serde_json::{Value, json};
 
 /// Kills where nobody says how many.
-const KILLS: usize = 16;
+const KILLS: usize = 10;
 
 /// A step that writes its name into the ledger, and takes a moment.
 fn writes(id: &str, entry: &str) -> Value {
