@@ -142,6 +142,31 @@ fn notify_tells_a_hook_a_program_or_the_log() {
 }
 
 #[test]
+fn mcp_call_gives_what_a_tool_of_a_server_gave() {
+    let fixture = Fixture::new();
+    // A server in shell: it answers the handshake and one call, by the numbers of the questions.
+    let server = r#"#!/bin/sh
+read -r hello; echo '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{}}}'
+read -r initialized; read -r call
+case $call in *'"name":"greet"'*'Ann'* | *'Ann'*'"name":"greet"'*) ;; *) exit 1 ;; esac
+echo '{"jsonrpc":"2.0","id":2,"result":{"content":[{"type":"text","text":"hi"}],"structuredContent":{"n":1}}}'
+"#;
+    fixture.write_program("server.sh", server);
+    let entry = json!({"mcpServers": {"greeter": {"command": "./server.sh"}}});
+    fixture.write(".amazonq/mcp.json", entry.to_string());
+    for server in [json!(["./server.sh"]), json!("./server.sh"), json!("greeter")] {
+        let inputs = json!({"server": server, "tool": "greet", "arguments": {"name": "Ann"}});
+        let given = gives(&fixture, "mcp-call", inputs);
+        assert_eq!(given, json!({"content": [{"type": "text", "text": "hi"}], "structured": {"n": 1}}));
+    }
+    let refused = fails(&fixture, "mcp-call", json!({"server": "greeter", "tool": "other"}));
+    assert_eq!(
+        (&refused["code"], &refused["details"]["skill_code"]),
+        (&json!("skill_error"), &json!("CALL_FAILED"))
+    );
+}
+
+#[test]
 fn file_exists_tells_files_from_folders() {
     let fixture = Fixture::new();
     fixture.write("data.json", "12345");

@@ -24,7 +24,7 @@ const TOOLS_MAX: usize = 256;
 
 /// A running server.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     child: Child,
     stdin: ChildStdin,
     lines: mpsc::Receiver<Value>,
@@ -45,7 +45,7 @@ pub(super) struct Tool {
 
 impl Client {
     /// Starts a server and shakes hands.
-    pub(super) fn start(server: &McpServer, cwd: &str, env: &[(String, String)]) -> Result<Self, String> {
+    pub(crate) fn start(server: &McpServer, cwd: &str, env: &[(String, String)]) -> Result<Self, String> {
         let program =
             server.command.as_deref().ok_or("it names no `command`: only stdio servers are supported")?;
         let mut command = Command::new(program);
@@ -93,9 +93,14 @@ impl Client {
         }
     }
 
+    /// Calls a tool; gives the result as the server sent it.
+    pub(crate) fn call_tool(&mut self, tool: &str, arguments: &Value) -> Result<Value, String> {
+        self.request("tools/call", &json!({"name": tool, "arguments": arguments}))
+    }
+
     /// Calls a tool; gives its text.
     pub(super) fn call(&mut self, tool: &str, arguments: &Value) -> Result<String, String> {
-        let result = self.request("tools/call", &json!({"name": tool, "arguments": arguments}))?;
+        let result = self.call_tool(tool, arguments)?;
         let parts = result["content"].as_array().into_iter().flatten();
         let texts: Vec<String> =
             parts.map(|part| part["text"].as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();

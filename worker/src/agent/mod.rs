@@ -5,7 +5,7 @@
 mod anthropic;
 mod conversation;
 mod files;
-mod mcp;
+pub(crate) mod mcp;
 mod model;
 mod openai;
 mod outcome;

@@ -3,7 +3,8 @@
 
 use super::{
     assert, echo, exec, fail, file_copy, file_delete, file_exists, file_list, file_read, file_write, hash,
-    http_get, http_request, json_parse, json_query, log_error, notify, process_a, process_b, process_file,
+    http_get, http_request, json_parse, json_query, log_error, mcp_call, notify, process_a, process_b,
+    process_file,
     run::{Context, Failure, Value},
     set_context, shell, sleep, template, wait_for,
 };
@@ -70,6 +71,7 @@ static CATALOG: &[Builtin] = &[
     hash::BUILTIN,
     wait_for::BUILTIN,
     notify::BUILTIN,
+    mcp_call::BUILTIN,
 ];
 
 /// Every built-in skill, in the order of the reference.

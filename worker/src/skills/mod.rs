@@ -33,6 +33,7 @@ mod http_request;
 mod json_parse;
 mod json_query;
 mod log_error;
+mod mcp_call;
 mod notify;
 mod process_a;
 mod process_b;
