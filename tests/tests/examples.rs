@@ -221,3 +221,14 @@ fn programs_of_the_example_skills_are_executable() {
         assert_eq!(mode & 0o111, 0o111, "{program}");
     }
 }
+
+#[test]
+fn a_rollback_undoes_what_was_done() {
+    let fixture = Fixture::new();
+    let view = run(&fixture, "rollback.json", &[]).exits(5).json();
+    let undone: Vec<_> =
+        view["rollback"].as_array().expect("a list").iter().map(|undo| &undo["id"]).collect();
+    assert_eq!(undone, ["release", "tell"]);
+    assert_eq!(view["error"]["message"], "the card was refused", "{view:#}");
+    fixture.assert_nothing_left();
+}

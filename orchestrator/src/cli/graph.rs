@@ -93,11 +93,14 @@ fn graph(what: &str, home: &Home) -> Result<Option<Graph>> {
 /// The graph of a plan, with how its steps stand in a run.
 pub(super) fn of(plan: &Plan, view: Option<&RunView>) -> Graph {
     let name = |step: &Step| step.name.clone();
-    let nodes = plan.steps.iter().map(|step| Node {
+    // A row of undo steps is the engine's own: nobody wrote it.
+    let written = plan.steps.iter().filter(|step| !step.is_row);
+    let parent = |step: &Step| Some(&plan.steps[step.parent?.index()]).filter(|parent| !parent.is_row);
+    let nodes = written.map(|step| Node {
         id: name(step),
         kind: step.kind.name().to_owned(),
         skill: step.kind.skill().map(|call| call.skill.clone()),
-        parent: step.parent.map(|parent| name(&plan.steps[parent.index()])),
+        parent: parent(step).map(name),
         background: step.background,
         status: view.and_then(|view| status(view, &step.name)),
     });

@@ -31,6 +31,8 @@ pub(super) struct Names<'a> {
     pub(super) near: NearIds<'a>,
     /// Outputs that steps list, by id; steps without a list are not there.
     declared: HashMap<&'a str, BTreeSet<&'a str>>,
+    /// Steps whose result a handler may give.
+    handled: BTreeSet<&'a str>,
     /// Keys of results, by skill.
     results: HashMap<&'a str, Results>,
     /// Outputs of workflows, by the name that a step gives.
@@ -71,7 +73,16 @@ impl<'a> Names<'a> {
             let names: BTreeSet<_> = outputs.iter().filter_map(Node::as_text).collect();
             Some((step.id?, names)).filter(|(_, names)| !names.is_empty())
         });
+        let handling = root.get("error_handling");
+        let by_default = handling.and_then(|handling| handling.get("default")).is_some_and(names_handler);
+        let per_step = handling.and_then(|handling| handling.get("per_step")).map_or(&[][..], Node::members);
+        let named = per_step.iter().filter(|member| names_handler(&member.value)).map(|member| &*member.key);
+        let own = outline.all().filter_map(|step| {
+            let own = step.node.get("error_handling").is_some_and(names_handler);
+            step.id.filter(|_| own || by_default)
+        });
         Self {
+            handled: named.chain(own).collect(),
             context,
             mutable,
             inputs,
@@ -97,10 +108,14 @@ impl<'a> Names<'a> {
 
     /// Whether a step may have outputs that are not known.
     pub(super) fn has_others(&self, step: &StepPlace<'_>) -> bool {
-        self.declared_by(step).is_none()
-            && !holds_steps(step.node)
-            && self.called_by(step.node).is_none()
-            && self.result_of(step.node).is_none_or(|results| results.open)
+        let is_open = || {
+            !holds_steps(step.node)
+                && self.called_by(step.node).is_none()
+                && self.result_of(step.node).is_none_or(|results| results.open)
+        };
+        // A handler's result takes the place of the step's, and may have any keys.
+        let is_handled = || step.id.is_some_and(|id| self.handled.contains(id));
+        self.declared_by(step).is_none() && (is_open() || is_handled())
     }
 
     /// The outputs that are known of a step.
@@ -134,8 +149,9 @@ impl<'a> Names<'a> {
         let Some(results) = self.result_of(step).filter(|results| !results.open) else {
             return Vec::new();
         };
-        // A single name stands for the whole result if the result has no such key.
-        if declared.len() < 2 {
+        // A single name stands for the whole result if the result has no such key; a handler gives what it likes.
+        let is_handled = step.get("id").and_then(Node::as_text).is_some_and(|id| self.handled.contains(id));
+        if declared.len() < 2 || is_handled {
             return Vec::new();
         }
         let possible = |name: &str| matches!(name, "data" | "text") || results.keys.contains(name);
@@ -158,6 +174,13 @@ pub(super) fn impossible_parts(step: &Node) -> Vec<&Node> {
     let declared = step.get("outputs").map_or(&[][..], Node::elements);
     let possible = |name: &str| matches!(name, "data" | "text") || has_part(step, name);
     declared.iter().filter(|node| node.as_text().is_some_and(|name| !possible(name))).collect()
+}
+
+/// Whether a strategy, or one inside it, is `custom`.
+fn names_handler(strategy: &Node) -> bool {
+    strategy.as_text() == Some("custom")
+        || strategy.elements().iter().any(names_handler)
+        || strategy.members().iter().any(|member| names_handler(&member.value))
 }
 
 /// Whether a step is a group, a branching or a loop: what it gives is known.
