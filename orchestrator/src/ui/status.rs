@@ -96,7 +96,7 @@ fn progress(view: &RunView) -> Option<String> {
 fn advice(view: &RunView) -> Option<String> {
     match view.status {
         RunStatus::Interrupted => Some(format!(
-            "its engine is gone and nothing of it runs any more; `q workflow stop {}` closes it",
+            "its engine is gone and nothing of it runs any more; `q workflow resume {}` goes on with it",
             escape(&view.run_id)
         )),
         RunStatus::Queued

@@ -178,8 +178,8 @@ fn a_running_one() {
     simple-test 1.0.0: interrupted
     created 2026-09-21 14:13:20 (manual)
     1 of 3 steps done
-    its engine is gone and nothing of it runs any more; `q workflow stop
-    01997b1c-8a4e-7000-8000-000000000001` closes it
+    its engine is gone and nothing of it runs any more; `q workflow resume
+    01997b1c-8a4e-7000-8000-000000000001` goes on with it
 
     STEP   STATUS     TIME  TRIES  CPU  MEMORY
     quick  completed  1.2s         -    -
