@@ -1,6 +1,7 @@
 //! The command line: one file a command. Here are only the grammar and the way to each.
 
 mod agents;
+mod complete;
 mod completions;
 mod create;
 mod daemon;
@@ -97,6 +98,9 @@ enum Command {
 
 /// Parses the command line and runs the command. Usage errors end the process with 2, help with 0.
 pub fn main() -> ExitCode {
+    if let Some(exit) = complete::answer() {
+        return exit;
+    }
     let Top::Workflow(workflow) = Arguments::parse().command;
     match dispatch(workflow) {
         Ok(exit) => exit,

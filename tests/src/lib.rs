@@ -10,6 +10,7 @@ pub mod processes;
 pub mod program;
 pub mod running;
 pub mod server;
+pub mod terminal;
 pub mod view;
 pub mod wait;
 

@@ -145,7 +145,7 @@ pub(super) fn execute(arguments: &Arguments, source: Source, home: &Home) -> Res
 
 /// Drives a run that is ours to its end, and shows it.
 pub(super) fn drive(home: &Home, created: Created, order: &Order, shape: Shape) -> Result {
-    let mut progress = Progress::new(shape, order.plan.name.clone());
+    let mut progress = Progress::new(shape, &order.plan, &created.owned.dir);
     let ended = owner::drive(home, created, order, &mut progress)?;
     progress.end(&ended.run)?;
     Ok(ended.exit)

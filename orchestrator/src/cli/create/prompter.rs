@@ -2,8 +2,12 @@
 
 use std::io;
 
-use dialoguer::{Confirm, Input, Select, theme::ColorfulTheme};
+use dialoguer::{Confirm, Input, Select, console::Term, theme::ColorfulTheme};
 use schemas::exit_code::ExitCode;
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 use crate::{
     cli::output::engine_error,
@@ -27,7 +31,23 @@ pub(super) trait Prompter {
 
 /// The person at the terminal.
 #[derive(Debug)]
-pub(super) struct Terminal;
+pub(super) struct Terminal {
+    /// While it is listened to, SIGINT does not end the process: Ctrl-C is an answer, after which the terminal is put in
+    /// order.
+    _interrupts: Signal,
+    _runtime: Runtime,
+}
+
+impl Terminal {
+    pub(super) fn new() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        let runtime = runtime.map_err(|error| engine_error(&error))?;
+        let entered = runtime.enter();
+        let interrupts = signal(SignalKind::interrupt()).map_err(|error| engine_error(&error))?;
+        drop(entered);
+        Ok(Self { _interrupts: interrupts, _runtime: runtime })
+    }
+}
 
 impl Prompter for Terminal {
     fn text(&mut self, question: &str, default: &str, judge: Judge<'_>) -> Result<String> {
@@ -61,6 +81,8 @@ impl Prompter for Terminal {
 
 /// Ctrl-C, or a terminal that went away.
 fn gone(dialoguer::Error::IO(error): &dialoguer::Error) -> CommandError {
+    // A list hides the cursor while it is there.
+    let _gone = Term::stderr().show_cursor();
     if error.kind() == io::ErrorKind::Interrupted {
         CommandError::new(ExitCode::SigInt, "interrupted: nothing was saved")
     } else {
