@@ -2,6 +2,7 @@
 //! wants it (`anstream` sees to it); a reader that goes away is no error.
 
 pub mod diagnostics;
+pub mod pager;
 pub mod quantity;
 pub mod status;
 pub mod style;

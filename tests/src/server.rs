@@ -104,6 +104,11 @@ fn talk(mut stream: &TcpStream, answer: &Answer) -> Option<String> {
             return None;
         }
     }
+    // A body that is not read would reset the connection, and the answer with it.
+    let length = head
+        .lines()
+        .find_map(|line| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+    std::io::copy(&mut reader.take(length.unwrap_or(0)), &mut std::io::sink()).ok()?;
     let Answer { status, content_type, body } = answer;
     write!(
         stream,

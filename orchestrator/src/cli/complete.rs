@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeSet,
     ffi::{OsStr, OsString},
+    io::Write as _,
     path::Path,
 };
 
@@ -55,6 +56,11 @@ pub(super) fn registration(shell: &str) -> std::io::Result<Vec<u8>> {
     let shells = Shells::builtins();
     let shell = shells.completer(shell).ok_or(std::io::ErrorKind::Unsupported)?;
     shell.write_registration(VARIABLE, "q", "q", "q", &mut code)?;
+    // For whoever reads it: nothing in it names what it completes.
+    let commands = super::Workflow::command();
+    let names: Vec<_> =
+        commands.get_subcommands().filter(|sub| !sub.is_hide_set()).map(Command::get_name).collect();
+    writeln!(code, "# completes: q workflow {}", names.join("|"))?;
     Ok(code)
 }
 

@@ -51,7 +51,13 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         output::json(&view)?;
     } else if !arguments.watch || terminal::can_fill() {
         let reader = Reader { columns: terminal::width(), zone: TimeZone::system(), now: Timestamp::now() };
-        output::text(&ui::status::render(&view, &reader))?;
+        let text = ui::status::render(&view, &reader);
+        if arguments.watch {
+            // Whoever has watched it has the end before his eyes.
+            ui::print(&text).map_err(|error| output::engine_error(&error))?;
+        } else {
+            output::text(&text)?;
+        }
     }
     Ok(if arguments.exit_code { exit_code(view.status) } else { ExitCode::Done })
 }

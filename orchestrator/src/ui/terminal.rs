@@ -30,6 +30,17 @@ pub fn can_redraw() -> bool {
     io::stderr().is_terminal() && is_able()
 }
 
+/// The same of stdout.
+pub fn can_redraw_stdout() -> bool {
+    io::stdout().is_terminal() && is_able()
+}
+
+/// Lines of the terminal at the other end of stdout, if there is one.
+pub fn lines_of_stdout() -> Option<usize> {
+    let size = tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_row)).filter(|lines| *lines > 0)
+}
+
 /// Whether stdin and stdout are a terminal that can be filled as a whole.
 pub fn can_fill() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal() && is_able()

@@ -4,14 +4,11 @@ use std::io;
 
 use dialoguer::{Confirm, Input, Select, console::Term, theme::ColorfulTheme};
 use schemas::exit_code::ExitCode;
-use tokio::{
-    runtime::Runtime,
-    signal::unix::{Signal, SignalKind, signal},
-};
 
 use crate::{
     cli::output::engine_error,
     errors::{CommandError, Result},
+    signal::Interrupts,
 };
 
 /// Judges an answer: why it is not one.
@@ -32,20 +29,13 @@ pub(super) trait Prompter {
 /// The person at the terminal.
 #[derive(Debug)]
 pub(super) struct Terminal {
-    /// While it is listened to, SIGINT does not end the process: Ctrl-C is an answer, after which the terminal is put in
-    /// order.
-    _interrupts: Signal,
-    _runtime: Runtime,
+    /// Ctrl-C is an answer, after which the terminal is put in order.
+    _interrupts: Interrupts,
 }
 
 impl Terminal {
     pub(super) fn new() -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-        let runtime = runtime.map_err(|error| engine_error(&error))?;
-        let entered = runtime.enter();
-        let interrupts = signal(SignalKind::interrupt()).map_err(|error| engine_error(&error))?;
-        drop(entered);
-        Ok(Self { _interrupts: interrupts, _runtime: runtime })
+        Ok(Self { _interrupts: Interrupts::held().map_err(|error| engine_error(&error))? })
     }
 }
 
