@@ -10,6 +10,7 @@ pub mod processes;
 pub mod program;
 pub mod running;
 pub mod server;
+mod shell;
 pub mod view;
 pub mod wait;
 
