@@ -6,6 +6,7 @@ pub mod definition;
 pub mod fixture;
 pub mod hostile;
 pub mod model;
+pub mod peers;
 pub mod processes;
 pub mod program;
 pub mod running;
