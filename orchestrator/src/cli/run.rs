@@ -25,6 +25,7 @@ use crate::{
     owner::{self, Created, Driving, Order},
     secrets::Secrets,
     store::{home::Home, names::RunId, run::Frozen},
+    ui,
 };
 
 /// Run a workflow to its end.
@@ -147,6 +148,9 @@ pub(super) fn execute(arguments: &Arguments, source: Source, home: &Home) -> Res
 pub(super) fn drive(home: &Home, created: Created, order: &Order, shape: Shape) -> Result {
     let mut progress = Progress::new(shape, order.plan.name.clone());
     let ended = owner::drive(home, created, order, &mut progress)?;
+    for why in &ended.unwritten {
+        ui::say(&format!("warning: {why}; the run is recorded all the same\n"));
+    }
     progress.end(&ended.run)?;
     Ok(ended.exit)
 }

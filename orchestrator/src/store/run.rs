@@ -1,15 +1,11 @@
 //! Making, reopening and deleting a run: its directory with the lock and the journal.
 
-use std::{
-    collections::BTreeMap,
-    fs::OpenOptions,
-    io::{self, Write as _},
-    path::Path,
-};
+use std::{collections::BTreeMap, fs::OpenOptions, io, path::Path};
 
 use schemas::journal::{Event, Now, RunCreated};
 
 use super::{
+    disk,
     files::{self, Fault, fault},
     home::{Home, RunDir},
     index::{self, Index},
@@ -154,8 +150,10 @@ fn freeze_in(folder: &Path, frozen: &Frozen) -> Result<(), Fault> {
 }
 
 fn freeze(path: &Path, text: &[u8]) -> Result<(), Fault> {
-    let mut file = files::open_private(path, OpenOptions::new().write(true).create_new(true))?;
-    file.write_all(text).and_then(|()| file.sync_data()).map_err(fault("write", path))
+    let file = files::open_private(path, OpenOptions::new().write(true).create_new(true))?;
+    disk::write_all(&file, path, text)
+        .and_then(|()| disk::sync_data(&file, path))
+        .map_err(fault("write", path))
 }
 
 /// Takes over a run whose owner died: gives every record of its journal to `visit`, oldest first.
@@ -173,7 +171,7 @@ pub fn delete(home: &Home, id: RunId) -> Result<(), Error> {
     // First, so that a deletion cut short leaves no row of a run that is not there.
     Index::new(home).deleted(id)?;
     let grave = home.runs().join(format!("{GRAVE}{id}"));
-    std::fs::rename(dir.path(), &grave).map_err(fault("remove", dir.path()))?;
+    disk::rename(dir.path(), &grave).map_err(fault("remove", dir.path()))?;
     drop(lock);
     Ok(files::remove_tree(&grave)?)
 }
