@@ -12,7 +12,12 @@ mod retry;
 mod signals;
 mod watch;
 
-use std::{path::PathBuf, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use schemas::{
     events::{EventType, RunEvent},
@@ -63,6 +68,14 @@ pub struct Order {
     pub secrets: Rc<Secrets>,
     /// How it is driven.
     pub driving: Driving,
+}
+
+impl Order {
+    /// The folder of the definition's file; without one, where relative paths start.
+    pub fn folder(&self) -> PathBuf {
+        let folder = Path::new(&self.created.source).parent().and_then(|folder| folder.canonicalize().ok());
+        folder.unwrap_or_else(|| PathBuf::from(&self.created.base))
+    }
 }
 
 /// How a run is driven, by whoever owns it now.

@@ -202,6 +202,7 @@ impl World {
             definition: source.text,
             skills: catalog::texts(&created.skills).unwrap(),
             called: checked.called.frozen().unwrap(),
+            ..Frozen::default()
         };
         let secrets = Rc::new(Secrets::default());
         let order = Order { plan: Arc::new(plan), created, secrets, driving: self.driving() };

@@ -16,7 +16,7 @@ use super::{
     progress::{Progress, Shape},
 };
 use crate::{
-    catalog,
+    agents, catalog,
     cli::output,
     config,
     definition::{self, Source},
@@ -131,7 +131,9 @@ pub(super) fn execute(arguments: &Arguments, source: Source, home: &Home) -> Res
     let skills = catalog::texts(&order.created.skills).map_err(unread)?;
     let called = checked.called.frozen().map_err(unread)?;
     let definition = checked.json.map_or(source.text, |json| json.as_str().as_bytes().to_vec());
-    let created = owner::create(home, &order, &Frozen { definition, skills, called })?;
+    let prompts = agents::prompts(&order.plan, &order.folder());
+    let frozen = Frozen { definition, skills, agents: checked.agents, prompts, called };
+    let created = owner::create(home, &order, &frozen)?;
     if arguments.detached {
         detach::let_go(id)?;
     }
