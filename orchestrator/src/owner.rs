@@ -242,7 +242,7 @@ fn settle(
     stopped_by: Option<StopSource>,
     unwritten: &mut Vec<String>,
 ) -> ExitCode {
-    let whole = run.streamed_view();
+    let whole = run.kept_view();
     // The journal holds the end: whatever fails from here on is derived again, or padding that readers pass over.
     note(unwritten, journal.finish());
     unwritten.extend(derive(home, dir, &whole));

@@ -40,8 +40,7 @@ pub fn cancel_interrupted(home: &Home, dir: &RunDir) -> Result<RunView> {
     }
     // The end is durable: padding that stays does no harm.
     let _padded = journal.finish();
-    let whole = run.view();
-    let _derived_again = super::derive(home, dir, &whole);
+    let _derived_again = super::derive(home, dir, &run.kept_view());
     drop(lock);
-    Ok(whole)
+    Ok(run.view())
 }
