@@ -51,8 +51,7 @@ use subworkflow::{Calls, Standing};
 pub use text_skill::over_inputs;
 
 use crate::{
-    diagnostic::{Diagnostic, Problems, codes::BAD_EXPRESSION},
-    expr::{Stack, on_big_stack},
+    diagnostic::{Diagnostic, Problems},
     load::{Definition, Node},
     plan::{InputDeclaration, InputType, Limits, Plan, Sandbox, Step, StepId},
     value::Template,
@@ -72,9 +71,7 @@ pub struct Checked {
 /// Checks a definition against the skills that there are, and with it those that it calls.
 pub fn check_with(definition: &Definition, catalog: &Catalog, library: &Library) -> Checked {
     let mut calls = Calls::new(library);
-    let judged = on_big_stack(|stack| judge(definition, catalog, (&mut calls, Standing::default()), stack));
-    let (plan, diagnostics) =
-        judged.unwrap_or_else(|error| (None, vec![Diagnostic::new(BAD_EXPRESSION, 0..0, error.to_string())]));
+    let (plan, diagnostics) = judge(definition, catalog, (&mut calls, Standing::default()));
     Checked { plan, diagnostics, library: calls.into_found() }
 }
 
@@ -84,12 +81,11 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
     (checked.plan, checked.diagnostics)
 }
 
-/// Checks one definition where it stands. All of it is on the stack that expressions need: most definitions have some.
+/// Checks one definition where it stands.
 fn judge<'a>(
     definition: &'a Definition,
     catalog: &'a Catalog,
     (calls, standing): (&mut Calls<'a>, Standing),
-    stack: &Stack,
 ) -> (Option<Plan>, Vec<Diagnostic>) {
     let mut problems = definition.problems.clone();
     let root = &definition.root;
@@ -102,7 +98,6 @@ fn judge<'a>(
         let mut check = Check {
             definition,
             catalog,
-            stack,
             names: Names::new(root, &outline, catalog, calls),
             schemas: Schemas::default(),
             inline: BTreeMap::new(),
@@ -129,7 +124,6 @@ fn judge<'a>(
 struct Check<'a, 'p> {
     definition: &'a Definition,
     catalog: &'a Catalog,
-    stack: &'p Stack,
     outline: &'p Outline<'a>,
     /// What the definition calls.
     calls: &'p mut Calls<'a>,

@@ -1,8 +1,7 @@
 //! Expressions: the Common Expression Language, compiled once, evaluated within bounds. Pure.
 //!
-//! The parser is that of the crate `cel`. The evaluation is our own: the crate's has no bounds on time and memory,
-//! compares whole numbers as doubles, gives errors no place, and wants every value as a tree, where ours stay text
-//! until an expression looks into them.
+//! Parser and evaluation are our own (`docs/design/0008`): bounded in time, memory and depth, with the place of every
+//! error, and with values that stay text until an expression looks into them. The crate `cel` is the oracle of tests.
 
 mod budget;
 mod evaluate;
@@ -10,8 +9,10 @@ mod functions;
 mod lower;
 mod operators;
 mod parse;
-mod source;
+mod quoted;
+mod syntax;
 mod time;
+mod token;
 mod tree;
 mod value;
 
@@ -24,9 +25,8 @@ use schemas::{failure::Code, json::Json};
 
 use evaluate::Evaluation;
 use lower::Lowering;
-pub use parse::{NoStack, Stack, on_big_stack};
-pub use source::MAX_SOURCE;
-use source::Source;
+pub use token::MAX_SOURCE;
+use token::Tokens;
 use tree::Node;
 
 use crate::value::{Reference, Scope, Segment};
@@ -148,20 +148,13 @@ impl Error {
 }
 
 impl Program {
-    /// Reads one expression.
-    pub fn compile(source: &str, names: &mut (impl Names + Send)) -> Result<Self, CompileError> {
-        let compiled = on_big_stack(|stack| Self::compile_on(stack, source, names));
-        compiled.unwrap_or_else(|error| Err(CompileError::new(error.to_string(), 0..0)))
-    }
-
-    /// Reads an expression, one of many on the same stack.
-    pub fn compile_on(stack: &Stack, source: &str, names: &mut impl Names) -> Result<Self, CompileError> {
-        let read = Source::read(source, &|name| names.has(name))?;
-        let (root, paths, mut problems) = parse::parse(stack, &read, |expression, places| {
-            let mut lowering = Lowering::new(&read, places, names);
-            let root = lowering.node(expression, 0)?;
-            Ok((root, lowering.paths, lowering.problems))
-        })?;
+    /// Reads an expression.
+    pub fn compile(source: &str, names: &mut impl Names) -> Result<Self, CompileError> {
+        let read = Tokens::read(source, &|name| names.has(name))?;
+        let expression = parse::parse(read.tokens, source)?;
+        let mut lowering = Lowering::new(names);
+        let root = lowering.node(&expression)?;
+        let Lowering { paths, mut problems, .. } = lowering;
         for place in read.ambiguous {
             let name = &source[place.clone()];
             let message = format!(

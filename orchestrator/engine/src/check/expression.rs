@@ -26,9 +26,8 @@ impl<'a> Check<'a, '_> {
         self.guarded = guarded(text);
         // What an expression makes of a secret is none any more.
         let handed_on = std::mem::replace(&mut self.hands_on, false);
-        let stack = self.stack;
         let mut names = ExpressionNames { check: self, node, text, start, from };
-        let compiled = Program::compile_on(stack, text, &mut names);
+        let compiled = Program::compile(text, &mut names);
         self.hands_on = handed_on;
         self.guarded.clear();
         match compiled {

@@ -157,7 +157,7 @@ impl<'a> Check<'a, '_> {
         let before = self.calls.take_called();
         self.calls.way.push(index);
         let (plan, diagnostics) = match &file.definition {
-            Ok(definition) => judge(definition, &file.catalog, (self.calls, standing), self.stack),
+            Ok(definition) => judge(definition, &file.catalog, (self.calls, standing)),
             Err(diagnostics) => (None, diagnostics.clone()),
         };
         self.calls.way.pop();

@@ -552,7 +552,7 @@ fn expressions() {
       hint: `{"$literal": "…"}` takes a text as it is
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","when":"first.data.matches('(') || has(first)","inputs":{"a":"ä\u00e4 ${'ö' + 1 +}"}}"#), @r#"
-    E050 4:80-4:81 "/steps/1/when" `has` asks for a part of something: `has(a.b)`
+    E050 4:80-4:85 "/steps/1/when" `has` asks for a part of something: `has(a.b)`
     E050 4:122-4:123 "/steps/1/inputs/a" the expression ends too early
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","when":"${ true }"},{"id":"first-s","type":"skill","skill":"echo"},{"id":"t","type":"skill","skill":"echo","when":"first-s.data"}"#), @r#"
