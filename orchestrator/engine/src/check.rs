@@ -32,7 +32,7 @@ mod unsupported;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -111,7 +111,7 @@ fn judge<'a>(
             lists: outline.lists(),
             awaits: Vec::new(),
             in_handler: false,
-            guarded: Vec::new(),
+            present: HashMap::new(),
             hands_on: false,
         };
         check.plan(root)
@@ -145,8 +145,8 @@ struct Check<'a, 'p> {
     awaits: Vec<StepId>,
     /// Whether the strategies that are looked at belong to a step of a handler.
     in_handler: bool,
-    /// Steps of branches that the expression which is looked at may name.
-    guarded: Vec<String>,
+    /// Of steps that were asked for: those that surely have run where they run.
+    present: HashMap<StepId, HashSet<String>>,
     /// Whether secret inputs may stand in what is looked at: where they are handed on as they are.
     hands_on: bool,
 }

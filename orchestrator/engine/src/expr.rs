@@ -6,6 +6,7 @@
 mod budget;
 mod evaluate;
 mod functions;
+mod guard;
 mod lower;
 mod operators;
 mod parse;
@@ -48,6 +49,8 @@ pub struct Path {
     pub head_range: Range<usize>,
     /// The way, each piece with its bytes (dots, brackets and quotes not included).
     pub segments: Vec<(Segment, Range<usize>)>,
+    /// Whether `has()` asks for a part of it before, or is this.
+    pub guarded: bool,
 }
 
 /// What a path means.
@@ -59,6 +62,17 @@ pub enum Bound {
     Unknown(String),
     /// Nothing, and whoever was asked has told the user.
     Reported,
+}
+
+/// The names of which an expression says by `has()` that a part is there, where it gives `outcome`; of the record of a
+/// step it is the step. `is_name` tells names with hyphens.
+pub fn present(source: &str, outcome: bool, is_name: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let mut names = Vec::new();
+    let parsed = Tokens::read(source, is_name).and_then(|read| parse::parse(read.tokens, source));
+    if let Ok(expression) = parsed {
+        guard::present(&expression, outcome, &mut names);
+    }
+    names
 }
 
 /// A compiled expression. Cloning is cheap.

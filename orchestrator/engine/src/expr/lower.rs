@@ -7,6 +7,7 @@ use std::{ops::Range, sync::Arc};
 use super::{
     Bound, CompileError, Names, Path, Problem,
     functions::{self, Function},
+    guard,
     syntax::{self, Expression, Field, Name, Shape},
     tree::{Kind, Macro, Node},
     value::Value,
@@ -29,6 +30,8 @@ pub(super) struct Lowering<'t, 'n, N> {
     pub(super) problems: Vec<Problem>,
     /// Variables of the macros around, outermost first.
     locals: Vec<&'t str>,
+    /// Names of which a part is there wherever this is reached, as `has()` says.
+    present: Vec<String>,
     patterns: usize,
 }
 
@@ -36,12 +39,19 @@ type Result<T> = std::result::Result<T, CompileError>;
 
 impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
     pub(super) fn new(names: &'n mut N) -> Self {
-        Self { names, paths: Vec::new(), problems: Vec::new(), locals: Vec::new(), patterns: 0 }
+        Self {
+            names,
+            paths: Vec::new(),
+            problems: Vec::new(),
+            locals: Vec::new(),
+            present: Vec::new(),
+            patterns: 0,
+        }
     }
 
     pub(super) fn node(&mut self, expression: &Expression<'t>) -> Result<Node> {
-        if let Some((path, tested)) = self.path(expression) {
-            return Ok(self.bound(&path, tested));
+        if let Some((path, tested)) = self.path_of_value(expression) {
+            return Ok(self.bound(path, tested));
         }
         let place = &expression.place;
         let kind = match &expression.shape {
@@ -66,15 +76,20 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
             Shape::Message(name) => self.unknown(place.clone(), format!("there is no type `{name}`")),
             Shape::Not(operand) => Kind::Not(self.boxed(operand)?),
             Shape::Negate(operand) => Kind::Negate(self.boxed(operand)?),
-            Shape::And(parts) => Kind::And(self.nodes(parts)?),
-            Shape::Or(parts) => Kind::Or(self.nodes(parts)?),
+            Shape::And(parts) => Kind::And(self.where_present(parts, true, |this| this.nodes(parts))?),
+            Shape::Or(parts) => Kind::Or(self.where_present(parts, false, |this| this.nodes(parts))?),
             Shape::Binary(operator, parts) => {
                 let [left, right] = &**parts;
                 Kind::Binary(*operator, Box::new([self.node(left)?, self.node(right)?]))
             }
             Shape::Choice(parts) => {
                 let [condition, then, otherwise] = &**parts;
-                Kind::Choice(Box::new([self.node(condition)?, self.node(then)?, self.node(otherwise)?]))
+                let asked = std::slice::from_ref(condition);
+                Kind::Choice(Box::new([
+                    self.node(condition)?,
+                    self.where_present(asked, true, |this| this.node(then))?,
+                    self.where_present(asked, false, |this| this.node(otherwise))?,
+                ]))
             }
         };
         Ok(placed(place.start, kind))
@@ -86,6 +101,23 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
 
     fn boxed(&mut self, expression: &Expression<'t>) -> Result<Box<Node>> {
         self.node(expression).map(Box::new)
+    }
+
+    /// Works where each of some parts gives `outcome`, or where it does not matter what else does: `false` wins in
+    /// `&&`, and `true` in `||`.
+    fn where_present<T>(
+        &mut self,
+        parts: &[Expression<'t>],
+        outcome: bool,
+        work: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let before = self.present.len();
+        for part in parts {
+            guard::present(part, outcome, &mut self.present);
+        }
+        let done = work(self);
+        self.present.truncate(before);
+        done
     }
 
     fn local(&self, name: Name<'_>) -> Option<usize> {
@@ -137,39 +169,19 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
         Ok(Kind::Macro(Box::new(Macro { kind: parts.kind, range, slot, test, result })))
     }
 
-    /// A name with everything that is known ahead of the way from it, and whether it is `has(…)`.
-    fn path(&self, expression: &Expression<'t>) -> Option<(Path, bool)> {
-        let mut segments = Vec::new();
-        let mut tested = false;
-        let mut part = expression;
-        let (name, place) = loop {
-            match &part.shape {
-                Shape::Name(name) => break (*name, part.place.clone()),
-                Shape::Select(of, field) => {
-                    segments.push(key(field));
-                    part = of;
-                }
-                Shape::Has(of, field) if std::ptr::eq(part, expression) => {
-                    tested = true;
-                    segments.push(key(field));
-                    part = of;
-                }
-                Shape::Index(parts) => {
-                    let [of, index] = &**parts;
-                    segments.push(segment(index)?);
-                    part = of;
-                }
-                _ => return None,
-            }
-        };
-        if self.local(name).is_some() {
-            return None;
-        }
-        segments.reverse();
-        Some((Path { head: name.name.to_owned(), head_range: place, segments }, tested))
+    /// The path that an expression is, unless it begins with a variable of a macro.
+    fn path_of_value(&self, expression: &Expression<'t>) -> Option<(Path, bool)> {
+        let (path, name) = path(expression)?;
+        let tested = matches!(expression.shape, Shape::Has(..));
+        if self.local(name).is_some() { None } else { Some((path, tested)) }
     }
 
-    fn bound(&mut self, path: &Path, tested: bool) -> Node {
+    fn bound(&mut self, mut path: Path, tested: bool) -> Node {
+        let asked_for = match path.segments.first() {
+            Some((Segment::Key(id), _)) if path.head == "steps" => id,
+            Some(_) | None => &path.head,
+        };
+        path.guarded = tested || self.present.contains(asked_for);
         let at = path.head_range.start;
         let text = path.to_string();
         if !self.names.has(&path.head)
@@ -177,7 +189,7 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
         {
             return placed(at, Kind::Literal(Value::Type(name)));
         }
-        let kind = match self.names.bind(path) {
+        let kind = match self.names.bind(&path) {
             Bound::To(reference) => {
                 let known = self
                     .paths
@@ -198,6 +210,33 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
 
 fn placed(at: usize, kind: Kind) -> Node {
     Node { at: u32::try_from(at).unwrap_or(u32::MAX), kind }
+}
+
+/// A name with everything that is known ahead of the way from it.
+pub(super) fn path<'t>(expression: &Expression<'t>) -> Option<(Path, Name<'t>)> {
+    let mut segments = Vec::new();
+    let mut part = expression;
+    let (name, place) = loop {
+        match &part.shape {
+            Shape::Name(name) => break (*name, part.place.clone()),
+            Shape::Select(of, field) => {
+                segments.push(key(field));
+                part = of;
+            }
+            Shape::Has(of, field) if std::ptr::eq(part, expression) => {
+                segments.push(key(field));
+                part = of;
+            }
+            Shape::Index(parts) => {
+                let [of, index] = &**parts;
+                segments.push(segment(index)?);
+                part = of;
+            }
+            _ => return None,
+        }
+    };
+    segments.reverse();
+    Some((Path { head: name.name.to_owned(), head_range: place, segments, guarded: false }, name))
 }
 
 fn key(field: &Field<'_>) -> (Segment, Range<usize>) {

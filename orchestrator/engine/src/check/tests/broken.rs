@@ -493,8 +493,6 @@ fn sandboxes_that_cannot_be() {
       hint: `api.example.com:443`, `*.example.com:443` or `[::1]:8080`
     E052 5:41-5:50 "/steps/2/sandbox" `network` cannot be held under the profile `none`
       hint: the profiles `standard` and `strict` can hold it
-    E090 6:29-6:36 "/steps/3/trust" `trust: untrusted` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
     "#);
 }
 
