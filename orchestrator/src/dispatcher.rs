@@ -24,7 +24,7 @@ use crate::{
     store::{
         files::Fault,
         journal::{self, Space, Writer},
-        output::{self, INLINE_MAX},
+        output,
     },
 };
 
@@ -180,24 +180,16 @@ impl<'a> Dispatcher<'a> {
 
     /// Makes the events durable together, then moves the run by each and does what follows.
     fn commit(&mut self, mut events: Vec<(Now, Event)>) -> Result<(), Error> {
-        // A large output goes to a file of its own, before the journal names it; the core sees the value.
-        let mut large = Vec::new();
-        for (index, (_, event)) in events.iter_mut().enumerate() {
+        // A large output goes to a file of its own, before the journal names it.
+        for (_, event) in &mut events {
             if let Some((id, given)) = output_of(event)
                 && let Output::Inline(value) = given
-                && value.len() > INLINE_MAX
             {
-                let stored = output::write(&self.host.run, id, value)?;
-                large.push((index, std::mem::replace(given, stored)));
+                *given = output::write(&self.host.run, id, value)?;
             }
         }
         self.journal.append(&events)?;
         let space = self.journal.commit()?;
-        for (index, value) in large {
-            if let Some((_, stored)) = output_of(&mut events[index].1) {
-                *stored = value;
-            }
-        }
         for (now, event) in &events {
             for action in self.run.apply(event, *now) {
                 self.perform(action, *now);

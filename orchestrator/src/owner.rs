@@ -201,7 +201,7 @@ fn settle(
     journal: journal::Writer,
     stopped_by: Option<StopSource>,
 ) -> Result<ExitCode> {
-    let whole = run.streamed_view();
+    let whole = run.kept_view();
     // The journal holds the end: whatever fails from here on is derived again.
     journal.finish().map_err(|error| CommandError::from_error(error.exit_code(), &error))?;
     derive(home, dir, &whole);

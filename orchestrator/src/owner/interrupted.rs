@@ -39,8 +39,7 @@ pub fn cancel_interrupted(home: &Home, dir: &RunDir) -> Result<RunView> {
         run.apply(event, *now);
     }
     journal.finish().map_err(|error| engine_error(&error))?;
-    let whole = run.view();
-    super::derive(home, dir, &whole);
+    super::derive(home, dir, &run.kept_view());
     drop(lock);
-    Ok(whole)
+    Ok(run.view())
 }

@@ -26,7 +26,7 @@ pub fn resume(home: &Home, dir: &RunDir, given: &Given, driving: Driving) -> Res
     if let Phase::Ended { .. } = run.phase() {
         // Its owner died after its end: what follows from it may be missing.
         owned.journal.finish().map_err(|error| fold::told(&error))?;
-        super::derive(home, dir, &run.streamed_view());
+        super::derive(home, dir, &run.kept_view());
         return Err(nothing(dir, run.phase().status()));
     }
     let secrets = Secrets::gather(home, &driving.config, &plan, secret)?;
