@@ -44,6 +44,8 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
             Ended::Run(view) => *view,
             Ended::Left(exit) => return Ok(exit),
         }
+    } else if arguments.json {
+        fold::whole_view(&dir)?
     } else {
         fold::current_view(&dir)?
     };

@@ -20,7 +20,7 @@ use crate::{
     live::Use,
     store::home::RunDir,
     ui::{
-        quantity,
+        agent, quantity,
         status::{branches, elapsed, label},
         style::{self, Paint, paint},
         text::{escape, shorten},
@@ -102,16 +102,17 @@ impl Rows {
                 self.ended += 1;
             }
             EventType::AgentRequest => {
-                if let (Some(agent), Some(row)) =
-                    (&event.agent, self.rows.iter_mut().find(|row| row.is_of(event)))
-                {
-                    let tokens = agent.input_tokens.saturating_add(agent.output_tokens);
-                    row.note = format!("request {}, {tokens} tokens", agent.requests);
+                let row = self.rows.iter_mut().find(|row| row.is_of(event));
+                if let Some((agent, row)) = event.agent.as_deref().zip(row) {
+                    row.note = agent::line(agent);
                 }
             }
             EventType::StepProgress
             | EventType::StepLog
             | EventType::ToolCalled
+            | EventType::AgentMessage
+            | EventType::AgentThought
+            | EventType::AgentPlan
             | EventType::GuardrailExceeded
             | EventType::RollbackStep
             | EventType::RollbackEnded => {}
@@ -151,6 +152,7 @@ impl Rows {
             finished_at: None,
             duration_ms: None,
             outputs: None,
+            large_outputs: None,
             error: None,
             skip_reason: None,
             retry_at: None,

@@ -44,6 +44,7 @@ fn step(id: &str, status: StepStatus, from: i64, to: Option<i64>) -> StepView {
         finished_at: to.map(at),
         duration_ms: ended,
         outputs: None,
+        large_outputs: None,
         error: None,
         skip_reason: None,
         retry_at: None,
