@@ -5,7 +5,7 @@ use schemas::{json::Json, view::StepStatus};
 use super::{
     Run,
     locate::Reader,
-    state::{StepResult, StepRun, StepState},
+    state::{StepResult, StepRun, StepState, Undone},
 };
 use crate::{
     plan::StepId,
@@ -25,7 +25,7 @@ impl Run {
     }
 
     pub(super) fn step_status(step: &StepRun) -> StepStatus {
-        if step.undone {
+        if step.undone == Undone::Done {
             return StepStatus::RolledBack;
         }
         match &step.state {

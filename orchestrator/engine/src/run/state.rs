@@ -140,8 +140,19 @@ pub struct StepRun {
     pub(super) recovery: Option<Box<Recovery>>,
     /// Why it runs, if it is a row beside the run.
     pub(super) aside: Option<Aside>,
-    /// Whether it was undone.
-    pub(super) undone: bool,
+    /// Whether it was undone since it last started.
+    pub(super) undone: Undone,
+}
+
+/// Whether a turn of a step was undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undone {
+    /// Nobody tried.
+    No,
+    /// Its undo steps ran, but not well, or none of them had anything to do.
+    Tried,
+    /// They did what they are for.
+    Done,
 }
 
 /// What a turn of a step keeps of its failures.
