@@ -103,14 +103,18 @@ impl Run {
         if self.instances[at.index()].aside.is_some() { Boundary::Row } else { Boundary::Run }
     }
 
-    /// Whether a step belongs to what undoes, or to last steps: that is never undone.
-    pub(super) fn is_afterwards(&self, id: InstanceId) -> bool {
+    /// Whether a step of a workflow (`None`: of the run) belongs to what undoes, or to its last steps: that is never
+    /// undone.
+    pub(super) fn is_afterwards(&self, id: InstanceId, owner: Option<InstanceId>) -> bool {
         let mut at = id;
-        while let Some(aside) = self.row_around(at) {
-            match aside {
-                Aside::Handles(of) => at = of,
-                Aside::Undoes(_) | Aside::AfterUndo(_) | Aside::Finally(_) => return true,
-            }
+        while Some(at) != owner {
+            let run = &self.instances[at.index()];
+            at = match (run.parent, run.aside) {
+                (Some(parent), _) => parent,
+                (None, Some(Aside::Handles(of))) => of,
+                (None, Some(Aside::Undoes(_) | Aside::AfterUndo(_) | Aside::Finally(_))) => return true,
+                (None, None) => return false,
+            };
         }
         false
     }

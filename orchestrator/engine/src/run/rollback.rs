@@ -58,7 +58,7 @@ impl Run {
     /// Lists what is to be undone. What has been undone already is not.
     pub(super) fn begin_rollback(&mut self, owner: Option<InstanceId>, moment: &mut Moment<'_>) {
         let started = self.order.iter().rev().copied().flatten();
-        let acted = started.filter(|id| self.has_acted(*id) && !self.is_afterwards(*id));
+        let acted = started.filter(|id| self.has_acted(*id) && !self.is_afterwards(*id, owner));
         let own = acted.filter(|id| owner.is_none_or(|owner| self.is_inside(*id, owner)));
         let mut undos: Vec<(StepId, Aside)> = own.flat_map(|id| self.undos_of(id)).collect();
         undos.extend(self.rows_after(owner));

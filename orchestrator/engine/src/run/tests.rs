@@ -5,6 +5,7 @@ mod assign;
 mod control;
 mod crash_points;
 mod data;
+mod endings;
 mod inside;
 mod pairs;
 mod properties;
