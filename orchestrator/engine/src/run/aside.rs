@@ -10,7 +10,8 @@ use super::{
     end::Reach,
     group::{Closing, Group},
     locate::Reader,
-    state::{Body, End, InstanceId, StepResult, StepRun, StepState, Undone, missing_output},
+    rollback::Undone,
+    state::{Body, End, InstanceId, StepResult, StepRun, StepState, missing_output},
 };
 use crate::{
     plan::{StepId, StepKind},

@@ -17,7 +17,8 @@ use super::{
     aside::Aside,
     group::{Closing, Group, Past, Turn},
     locate::Reader,
-    state::{Body, InstanceId, StepResult, StepRun, StepState, Undone, failure},
+    rollback::Undone,
+    state::{Body, InstanceId, StepResult, StepRun, StepState, failure},
 };
 use crate::{
     expr::{self, Program},

@@ -232,7 +232,9 @@ impl Run {
                     | StepKind::Loop(_)
                     | StepKind::Workflow(_) => false,
                 };
-                let starts_more = has_more && group.closing.is_none();
+                // One that was skipped never opened.
+                let is_open = matches!(run.state, StepState::Ended { result: StepResult::Grouped, .. });
+                let starts_more = is_open && has_more && group.closing.is_none();
                 group.unsettled == 0 && !starts_more
             })
     }

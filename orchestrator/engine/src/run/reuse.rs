@@ -12,7 +12,8 @@ use super::{
     Run,
     action::Action,
     aside::Aside,
-    state::{InstanceId, StepResult, StepState, Undone},
+    rollback::Undone,
+    state::{InstanceId, StepResult, StepState},
 };
 use crate::plan::StepId;
 

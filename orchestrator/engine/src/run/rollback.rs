@@ -7,7 +7,7 @@ use super::{
     Moment, Run,
     action::{Action, Notice},
     aside::Aside,
-    state::{End, InstanceId, StepResult, StepState, Undone},
+    state::{End, InstanceId, StepResult, StepState},
 };
 use crate::plan::{self, StepId, StepKind};
 
@@ -29,6 +29,17 @@ pub(super) struct Undo {
     pub(super) aside: Aside,
     /// Its instance, once it began.
     pub(super) instance: Option<InstanceId>,
+}
+
+/// Whether a turn of a step was undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undone {
+    /// Nobody tried.
+    No,
+    /// Its undo steps ran, but not well, or none of them had anything to do.
+    Tried,
+    /// They did what they are for.
+    Done,
 }
 
 /// How a rollback goes on.

@@ -5,7 +5,8 @@ use schemas::{json::Json, view::StepStatus};
 use super::{
     Run,
     locate::Reader,
-    state::{StepResult, StepRun, StepState, Undone},
+    rollback::Undone,
+    state::{StepResult, StepRun, StepState},
 };
 use crate::{
     plan::StepId,

@@ -10,7 +10,7 @@ use schemas::{
     view::{RunStatus, StopReason},
 };
 
-use super::{aside::Aside, group::Group};
+use super::{aside::Aside, group::Group, rollback::Undone};
 use crate::{
     plan::{Plan, Step, StepId},
     units::Bytes,
@@ -142,17 +142,6 @@ pub struct StepRun {
     pub(super) aside: Option<Aside>,
     /// Whether it was undone since it last started.
     pub(super) undone: Undone,
-}
-
-/// Whether a turn of a step was undone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Undone {
-    /// Nobody tried.
-    No,
-    /// Its undo steps ran, but not well, or none of them had anything to do.
-    Tried,
-    /// They did what they are for.
-    Done,
 }
 
 /// What a turn of a step keeps of its failures.

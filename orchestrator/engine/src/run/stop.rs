@@ -105,7 +105,10 @@ impl Run {
                 self.group_mut(Some(*id)).closing.get_or_insert(Closing::Cancelled);
             } else if was_running {
                 let id = run.attempt_id(&self.plan);
-                moment.actions.push(Action::Terminate { id, reason, now: false });
+                // One that died with its engine has nothing to end.
+                if self.live.contains_key(&id) {
+                    moment.actions.push(Action::Terminate { id, reason, now: false });
+                }
             }
         }
         for id in below.into_iter().rev() {

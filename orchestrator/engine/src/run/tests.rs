@@ -9,6 +9,7 @@ mod endings;
 mod inside;
 mod pairs;
 mod properties;
+mod recoveries;
 mod resume;
 mod retry;
 mod reuse;
