@@ -53,7 +53,7 @@ pub use self::{
     sandbox::{isolation, missing_parts},
     walk::left_of,
 };
-use crate::{bridge, launcher, mask::Masker, signal::Process};
+use crate::{bridge, launcher, mask::Masker, signal::Process, store::files::Fault};
 
 /// A program that closed its stdout without a result gets this long to end by itself.
 const AFTER_CLOSE: Duration = Duration::from_secs(1);
@@ -79,6 +79,13 @@ pub enum News {
     },
     /// It is over. Said exactly once, last.
     Ended(Box<AttemptEnded>),
+    /// It could not begin, for want of something that is the engine's. In place of [`News::Ended`].
+    Unable {
+        /// Which attempt.
+        id: AttemptId,
+        /// What failed.
+        fault: Fault,
+    },
 }
 
 /// What a running step tells the watchers.
@@ -163,7 +170,13 @@ pub fn start(host: Rc<Host>, spawn: Box<Spawn>, news: mpsc::UnboundedSender<News
             Ok((prepared, launch)) => {
                 Attempt::new(&host, &spawn, prepared, &news, watch).live(launch, incoming).await
             }
-            Err(refused) => ending::refused(&spawn, refused),
+            Err(refused) => match ending::refused(&host, &spawn, refused) {
+                Ok(ended) => ended,
+                Err(fault) => {
+                    let _dispatcher_is_gone = news.send(News::Unable { id: spawn.id.clone(), fault });
+                    return;
+                }
+            },
         };
         let ended = match host.secrets.masker() {
             Some(masker) => AttemptEnded { outcome: masker.outcome(ended.outcome), ..ended },

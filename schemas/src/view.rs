@@ -346,6 +346,9 @@ pub struct StepView {
     pub duration_ms: Option<u64>,
     /// Its outputs, an object by name, once completed.
     pub outputs: Option<Json>,
+    /// Only in `state.json`, instead of outputs over 1 MiB: how much and where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub large_outputs: Option<LargeOutputs>,
     /// Why it failed.
     pub error: Option<Failure>,
     /// Why it was skipped.
@@ -358,6 +361,15 @@ pub struct StepView {
     pub agent: Option<AgentView>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptView>,
+}
+
+/// Outputs that do not stand in the view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LargeOutputs {
+    /// Length of their JSON text in bytes.
+    pub bytes: u64,
+    /// The file with the step's whole result, relative to the run's directory; `null` for a step that holds others.
+    pub path: Option<String>,
 }
 
 impl StepView {

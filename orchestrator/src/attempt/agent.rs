@@ -29,12 +29,12 @@ use super::{
     task::Task,
 };
 use crate::{
+    agents,
+    errors::in_one_line,
     proxy::{self, Ledger, ModelProxy, Place},
-    store::{capture::Capture, files},
+    store::capture::Capture,
 };
 
-/// Longest file of a prompt.
-const PROMPT_MAX: u64 = 1024 * 1024;
 /// Longest transcript.
 const TRANSCRIPT_MAX: u64 = 64 * 1024 * 1024;
 /// How many refused tools are kept.
@@ -278,16 +278,10 @@ fn model(host: &Host, file: &AgentFile, provider: Provider) -> String {
 
 /// The system prompt: that of the agent, and where it stands.
 fn system(host: &Host, agent: &AgentTarget, cwd: &Path, write: &[String]) -> Result<String, Refused> {
-    let own = agent.file.prompt.clone().unwrap_or_default();
-    let own = match own.strip_prefix("file://") {
-        None => own,
-        Some(path) => {
-            let folder = agent.folder.as_deref().map(Path::new).or(host.definition_folder.as_deref());
-            let path = folder.unwrap_or(cwd).join(path);
-            let bytes = files::read_capped(&path, PROMPT_MAX)
-                .map_err(|fault| Refused::Agent(format!("the agent's prompt: {fault}")))?;
-            String::from_utf8_lossy(&bytes).into_owned()
-        }
+    let own = match agents::prompt_file(agent, &host.definition_folder) {
+        None => agent.file.prompt.clone().unwrap_or_default(),
+        Some(path) => agents::frozen_prompt(&host.run, &path)
+            .map_err(|fault| Refused::Agent(format!("the agent's prompt: {}", in_one_line(&fault))))?,
     };
     let places = match write {
         [] => "You cannot write files.".to_owned(),

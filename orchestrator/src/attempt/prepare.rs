@@ -35,7 +35,7 @@ use crate::{
     bridge::{Service, Services},
     cgroup::{Controllers, Leaf},
     egress::{self, Egress},
-    store::capture::Capture,
+    store::{capture::Capture, files::Fault},
 };
 
 /// What is kept of stderr for the result of `shell` and `exec`.
@@ -93,6 +93,8 @@ pub(super) enum Refused {
     Agent(String),
     /// Something could not be made.
     Setup(SetupFailure),
+    /// The engine itself lacks room or files: no step can be blamed for it.
+    Engine(Fault),
 }
 
 impl Refused {

@@ -223,11 +223,12 @@ impl Writer<'_> {
         if node.never {
             step["when"] = json!("1 > 2");
         }
-        match node.kind {
-            Kind::Leaf if node.dies_for_good => step["on_crash"] = json!("fail"),
-            Kind::Leaf => {}
-            _ if node.has_timeout => step["timeout"] = json!("1h"),
-            _ => {}
+        let is_leaf = matches!(node.kind, Kind::Leaf);
+        if is_leaf && node.dies_for_good {
+            step["on_crash"] = json!("fail");
+        }
+        if !is_leaf && node.has_timeout {
+            step["timeout"] = json!("1h");
         }
         step
     }
