@@ -291,6 +291,15 @@ impl<'a> Dispatcher<'a> {
             Said::Agent(view) => {
                 self.notice(now, EventType::AgentRequest, Some(id), |event| event.agent = Some(view));
             }
+            Said::Message(text) => {
+                self.notice(now, EventType::AgentMessage, Some(id), |event| event.text = Some(text));
+            }
+            Said::Thought(text) => {
+                self.notice(now, EventType::AgentThought, Some(id), |event| event.text = Some(text));
+            }
+            Said::Plan(plan) => {
+                self.notice(now, EventType::AgentPlan, Some(id), |event| event.progress = Some(plan));
+            }
             Said::Tool(call) => {
                 self.notice(now, EventType::ToolCalled, Some(id), |event| event.tool = Some(call));
             }
