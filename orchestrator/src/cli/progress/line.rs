@@ -41,13 +41,15 @@ pub(super) fn line(event: &RunEvent, workflow: &str) -> Option<String> {
                 event.delay_ms.map_or_else(String::new, |wait| format!(" in {}", ui::quantity::millis(wait)));
             format!("  {step} failed{after}, will be tried again{wait}: {why}\n")
         }
+        EventType::RollbackStarted if event.step.is_some() => format!("  {step} is rolled back\n"),
         EventType::RollbackStarted => "rolling back\n".to_owned(),
         EventType::RollbackStep => match &event.text {
             Some(of) => format!("  {step} undoes {}\n", ui::text::escape(of)),
             None => format!("  {step} comes after the undo steps\n"),
         },
         EventType::RollbackEnded => {
-            format!("the rollback ended: {}\n", event.status.map_or("", schemas::view::RunStatus::as_str))
+            let of = if event.step.is_some() { format!(" of {step}") } else { String::new() };
+            format!("the rollback{of} ended: {}\n", event.status.map_or("", schemas::view::RunStatus::as_str))
         }
         EventType::StepLog => {
             format!("  {step}: {}\n", ui::text::escape(event.text.as_deref().unwrap_or_default()))

@@ -84,7 +84,7 @@ impl Rows {
                 self.since = Some(event.ts);
             }
             EventType::RunStopping => self.state = "stopping",
-            EventType::RollbackStarted => self.state = "rolling back",
+            EventType::RollbackStarted if event.step.is_none() => self.state = "rolling back",
             EventType::RunEnded => self.rows.clear(),
             EventType::StepWaiting => self.stands(event, StepStatus::Waiting, String::new()),
             EventType::StepStarted => self.stands(event, StepStatus::Running, String::new()),
@@ -114,6 +114,7 @@ impl Rows {
             | EventType::AgentThought
             | EventType::AgentPlan
             | EventType::GuardrailExceeded
+            | EventType::RollbackStarted
             | EventType::RollbackStep
             | EventType::RollbackEnded => {}
         }
