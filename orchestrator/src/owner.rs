@@ -122,8 +122,13 @@ async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watc
     let first = start.events(&run, host::isolation(&host), clock.now());
     let Audience { watchers, heard } = audience;
     let dispatcher = Dispatcher::new(run, journal, clock, Rc::clone(&host), watchers, heard);
-    let (run, journal, stopped_by) =
-        dispatcher.drive(first, &mut stops).await.map_err(|error| interrupted(&error))?;
+    let (run, journal, stopped_by) = match dispatcher.drive(first, &mut stops).await {
+        Ok(driven) => driven,
+        Err(error) => {
+            host::close(host, launcher).await;
+            return Err(interrupted(&error));
+        }
+    };
     let exit = settle(home, &dir, &run, journal, stopped_by)?;
     host::close(host, launcher).await;
     drop(slot);

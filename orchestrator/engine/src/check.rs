@@ -96,7 +96,7 @@ fn judge<'a>(
     let plan = root.is_object().then(|| {
         let outline = Outline::new(root, standing.base);
         calls.number(outline.count());
-        unsupported::report(root, &outline, &mut problems);
+        unsupported::report(&outline, &mut problems);
         skill::judge_inline(root, &mut problems);
         trigger::report(root, &mut problems);
         let mut check = Check {

@@ -11,24 +11,13 @@ use crate::{
 const GROUP_KEYS: &[(&str, &[&str])] = &[("trust", &[r#""trusted""#])];
 
 /// Reports everything in the table that a definition uses.
-pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems) {
-    sandbox(root, problems);
+pub(super) fn report(outline: &Outline<'_>, problems: &mut Problems) {
     for step in outline.all() {
         let Some(kind) = step.node.get("type").and_then(Node::as_text) else { continue };
-        if step.spot.is_some() {
-            sandbox(step.node, problems);
-            if !matches!(kind, "skill" | "agent") {
-                keys(step.node, GROUP_KEYS, problems);
-            }
+        if step.spot.is_some() && !matches!(kind, "skill" | "agent") {
+            keys(step.node, GROUP_KEYS, problems);
         }
     }
-}
-
-/// Parts of a sandbox.
-fn sandbox(node: &Node, problems: &mut Problems) {
-    let parts = node.get("sandbox").map_or(&[][..], Node::members);
-    let delegates = |member: &&Member| &*member.key == "delegate" && member.value.as_bool() == Some(true);
-    parts.iter().filter(delegates).for_each(|member| one(member, problems));
 }
 
 fn keys(node: &Node, table: &[(&str, &[&str])], problems: &mut Problems) {
