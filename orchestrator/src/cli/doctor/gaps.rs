@@ -204,7 +204,7 @@ mod tests {
         limits on memory, cpu, pids, io | what stood in the way | sudo grubby --update-kernel=ALL --args="systemd.unified_cgroup_hierarchy=1" && sudo reboot
         limits on memory, cpu, pids, io | cgroup v2 is mounted beside v1, and v1 has the controllers | sudo grubby --update-kernel=ALL --args="systemd.unified_cgroup_hierarchy=1" && sudo reboot
         limits on memory, cpu, pids, io | what stood in the way | systemd-run --user --scope -p Delegate=yes q workflow run FILE
-        limits on memory, cpu, pids, io | what stood in the way | sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\nDelegate=cpu cpuset io memory pids\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload
+        limits on memory, cpu, pids, io | what stood in the way | systemd-run --user --scope -p Delegate=yes q workflow run FILE
         limits on cpu | what stood in the way | sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\nDelegate=cpu cpuset io memory pids\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload
         limits on cpu | what stood in the way | echo '+cpu' | sudo tee /sys/fs/cgroup/cgroup.subtree_control
         "#);
