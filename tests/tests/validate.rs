@@ -447,9 +447,7 @@ fn file_over_the_cap_is_refused_without_being_read_whole() {
 
 #[test]
 fn what_this_version_cannot_do_is_refused_and_not_ignored() {
-    let group =
-        json!({"id": "all", "type": "sequence", "steps": [echo("a", json!({}))], "trust": "untrusted"});
-    refused(&workflow(&[group]));
+    refused(&workflow(&[echo("a", json!({"record": "${run}"}))]));
 }
 
 #[track_caller]

@@ -242,7 +242,7 @@ fn steps_of_a_run_have_its_memory_together() {
         with(shell(id, command), json!({"resource_limits": {"memory": "40MiB"}}))
     };
     let both = json!({"id": "both", "type": "parallel", "steps": [keeps("a"), keeps("b")]});
-    let view = guest.run_limited(&[both], json!({"memory": "48MiB"}), 1);
+    let view = guest.run_limited(&[both], &json!({"memory": "48MiB"}), 1);
 
     let killed: Vec<_> =
         ["a", "b"].into_iter().filter(|id| step(&view, id)["error"]["code"] == "oom").collect();
@@ -260,7 +260,7 @@ fn steps_of_a_run_have_its_share_of_a_core_together() {
     let Some(guest) = Guest::enter("cpu.run") else { return };
     let busy = |id: &str| shell(id, "timeout 3 sh -c 'while :; do :; done'; :");
     let both = json!({"id": "both", "type": "parallel", "steps": [busy("a"), busy("b")]});
-    let view = guest.run_limited(&[both], json!({"cpu": 0.2}), 0);
+    let view = guest.run_limited(&[both], &json!({"cpu": 0.2}), 0);
 
     let used = |id: &str| {
         let usage = &attempt(&view, id)["usage"];
@@ -281,11 +281,11 @@ fn steps_of_a_run_have_its_processes_together() {
         shell(id, command)
     };
     // Each by itself stays below the limit of 20; together they are 30 and more.
-    let alone = guest.run_limited(&[forking("alone")], json!({"pids": 20}), 0);
+    let alone = guest.run_limited(&[forking("alone")], &json!({"pids": 20}), 0);
     assert_eq!(attempt(&alone, "alone")["pids_denied"], 0, "{alone:#}");
     let both =
         json!({"id": "both", "type": "parallel", "fail_fast": false, "steps": [forking("a"), forking("b")]});
-    let view = guest.run_limited(&[both], json!({"pids": 20}), 1);
+    let view = guest.run_limited(&[both], &json!({"pids": 20}), 1);
 
     assert!(["a", "b"].into_iter().any(|id| step(&view, id)["status"] == "failed"), "{view:#}");
     assert_held(&alone, "alone", "pids", 20);
@@ -486,7 +486,7 @@ impl Guest {
 
     /// The same of a run that has these limits as a whole.
     #[track_caller]
-    fn run_limited(&self, steps: &[Value], limits: Value, exit_code: i32) -> Value {
+    fn run_limited(&self, steps: &[Value], limits: &Value, exit_code: i32) -> Value {
         self.fixture.define(&with(workflow(steps), json!({"resource_limits": limits})));
         let base = self.cgroup_base.to_str().expect("the guest's paths are text");
         let arguments = ["run", "workflow.json", "--json", "--cgroup-base", base];

@@ -169,5 +169,5 @@ fn envelope(host: &Host, spawn: &Spawn, work_dir: &Path) -> Vec<u8> {
         ("context", spawn.context.clone()),
         ("work_dir", text(&work_dir.to_string_lossy())),
     ];
-    value::object(&members).as_str().as_bytes().to_vec()
+    value::object(&members).into_string().into_bytes()
 }

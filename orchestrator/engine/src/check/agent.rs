@@ -9,7 +9,7 @@ use schemas::agent::{AgentFile, Guardrails, GuardrailsFile, Kind};
 
 pub use self::read::read_agent;
 use self::read::report_incomplete;
-use super::{AgentEntry, Check, inherit::Surroundings, limits, order::Reader, outline::Spot, sandbox::Trust};
+use super::{AgentEntry, Check, inherit::Surroundings, limits, order::Reader, outline::Spot};
 use crate::{
     diagnostic::codes::{
         ALL_TOOLS, BAD_AGENT, BAD_OUTPUT_SCHEMA, BAD_STEP_ID, HIDDEN_AGENT, MISSING_PRICE, UNKNOWN_AGENT,
@@ -112,7 +112,7 @@ impl<'a> Check<'a, '_> {
         let choice = sandbox_choice(&file, &guardrails);
         let whole = self.limits_around(root, node, spot);
         let own = node.get("resource_limits").map(limits::read).unwrap_or_default();
-        let own = limits::tightest(&own, &Trust::of(node).limits());
+        let own = limits::tightest(&own, &self.trust_limits(node, spot));
         let limits = Limits { max_concurrent_steps: None, ..limits::tightest(&own, &whole) };
         let nothing = || Template::Literal(schemas::json::Json::null());
         let members = [
