@@ -4,7 +4,7 @@ use std::fs;
 
 use integration_tests::{
     Fixture,
-    definition::{echo, skill, with, workflow},
+    definition::{echo, skill, workflow},
     fixture::write_file,
     program::example,
 };
