@@ -26,7 +26,7 @@ use super::{
     agent::AgentWatch,
     control::Control,
     host::Host,
-    ladder::Root,
+    ladder::{Root, Told},
     limits,
     sampler::Sampler,
     sandbox,
@@ -39,7 +39,7 @@ use crate::{
     bridge::{Service, Services},
     cgroup::Leaf,
     egress::{self, Egress},
-    store::capture::Capture,
+    store::{capture::Capture, files::Fault},
 };
 
 /// What is kept of stderr for the result of `shell` and `exec`.
@@ -51,7 +51,7 @@ pub(super) struct Prepared {
     pub(super) leaf: Option<Leaf>,
     pub(super) speaks: Speaks,
     pub(super) grace: Duration,
-    pub(super) kill_mode: KillMode,
+    pub(super) told: Told,
     pub(super) root: Root,
     pub(super) timeout: Option<Duration>,
     pub(super) idle_timeout: Option<Duration>,
@@ -97,6 +97,8 @@ pub(super) enum Refused {
     Agent(String),
     /// Something could not be made.
     Setup(SetupFailure),
+    /// The engine itself lacks room or files: no step can be blamed for it.
+    Engine(Fault),
 }
 
 impl Refused {
@@ -154,7 +156,10 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
         leaf,
         speaks: task.speaks,
         grace: step.grace,
-        kill_mode: step.kill_mode,
+        told: task.told.unwrap_or(match step.kill_mode {
+            KillMode::Group => Told::All,
+            KillMode::Leader => Told::Leader,
+        }),
         root: if namespaces { Root::Init } else { Root::Leader },
         timeout: step.timeout,
         idle_timeout: step.idle_timeout,
@@ -273,8 +278,7 @@ fn memory_file(bytes: &[u8]) -> io::Result<OwnedFd> {
 fn scratch(host: &Host, call: &SkillCall, task: &Task) -> Result<Option<Scratch>, Refused> {
     let limit = call.limits.scratch.filter(|_| !sandbox::has_namespaces(host, &call.sandbox));
     let (Some(limit), Some(work_dir)) = (limit, &task.work_dir) else { return Ok(None) };
-    let made = Scratch::make(work_dir, limit.0);
-    made.map(Some).map_err(|error| Refused::setup("work_dir", "the directory for scratch", &error))
+    Scratch::make(work_dir, limit.0).map(Some).map_err(Refused::Engine)
 }
 
 fn environment(

@@ -2,12 +2,12 @@
 //! attempt.
 
 use std::{
-    fs, io,
+    fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
-use crate::store::files;
+use crate::store::files::{self, Fault};
 
 /// As many files as a private `/tmp` holds.
 const INODES: u64 = 16_384;
@@ -25,11 +25,11 @@ pub(super) struct Scratch {
 
 impl Scratch {
     /// Makes it beside a work directory.
-    pub(super) fn make(work_dir: &Path, limit: u64) -> io::Result<Self> {
+    pub(super) fn make(work_dir: &Path, limit: u64) -> Result<Self, Fault> {
         let mut name = work_dir.file_name().unwrap_or_default().to_owned();
         name.push(".tmp");
         let path = work_dir.with_file_name(name);
-        files::ensure_dir(&path).map_err(|fault| fault.source)?;
+        files::ensure_dir(&path)?;
         Ok(Self { path, limit })
     }
 
@@ -92,7 +92,7 @@ mod tests {
     }
 
     fn file(path: &Path, bytes: usize) {
-        io::Write::write_all(&mut fs::File::create(path).unwrap(), &vec![b'x'; bytes]).unwrap();
+        std::io::Write::write_all(&mut fs::File::create(path).unwrap(), &vec![b'x'; bytes]).unwrap();
     }
 
     #[test]

@@ -115,13 +115,15 @@ fn line(event: &RunEvent, workflow: &str) -> Option<String> {
                 event.delay_ms.map_or_else(String::new, |wait| format!(" in {}", ui::quantity::millis(wait)));
             format!("  {step} failed{after}, will be tried again{wait}: {why}\n")
         }
+        EventType::RollbackStarted if event.step.is_some() => format!("  {step} is rolled back\n"),
         EventType::RollbackStarted => "rolling back\n".to_owned(),
         EventType::RollbackStep => match &event.text {
             Some(of) => format!("  {step} undoes {}\n", ui::text::escape(of)),
             None => format!("  {step} comes after the undo steps\n"),
         },
         EventType::RollbackEnded => {
-            format!("the rollback ended: {}\n", event.status.map_or("", schemas::view::RunStatus::as_str))
+            let of = if event.step.is_some() { format!(" of {step}") } else { String::new() };
+            format!("the rollback{of} ended: {}\n", event.status.map_or("", schemas::view::RunStatus::as_str))
         }
         EventType::StepLog => {
             format!("  {step}: {}\n", ui::text::escape(event.text.as_deref().unwrap_or_default()))
@@ -133,18 +135,19 @@ fn line(event: &RunEvent, workflow: &str) -> Option<String> {
             format!("  {step}: {tool} {} ({ms})\n", call.decision)
         }
         EventType::AgentRequest => {
-            let agent = event.agent.as_deref()?;
-            let tokens = agent.input_tokens.saturating_add(agent.output_tokens);
-            let cost = agent
-                .cost_usd
-                .map(|cost| format!(", ${}.{:06}", cost.micros / 1_000_000, cost.micros % 1_000_000));
-            format!("  {step}: request {}, {tokens} tokens{}\n", agent.requests, cost.unwrap_or_default())
+            format!("  {step}: {}\n", ui::agent::line(event.agent.as_deref()?))
         }
         EventType::GuardrailExceeded => {
             let name = event.guardrail.as_deref().unwrap_or_default();
             format!("  {step}: guardrail {} reached\n", ui::text::escape(name))
         }
-        EventType::RunStarted | EventType::StepWaiting | EventType::StepStarted | EventType::StepProgress => {
+        EventType::RunStarted
+        | EventType::StepWaiting
+        | EventType::StepStarted
+        | EventType::StepProgress
+        | EventType::AgentMessage
+        | EventType::AgentThought
+        | EventType::AgentPlan => {
             return None;
         }
     })
