@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::store::files::{self, Fault};
+use crate::store::{
+    disk,
+    files::{self, Fault},
+};
 
 /// As many files as a private `/tmp` holds.
 const INODES: u64 = 16_384;
@@ -48,7 +51,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         // What cannot be removed goes with the run.
-        let _left = fs::remove_dir_all(&self.path);
+        let _left = disk::remove_tree(&self.path);
     }
 }
 
