@@ -148,6 +148,13 @@ impl Outgoing {
         Ok(Self { bytes: frame::encode(message)?, sent: 0, descriptors })
     }
 
+    /// Adds a message that has no descriptors: both go together.
+    pub fn and<M: Message>(mut self, message: &M) -> Result<Self, Error> {
+        let Self { bytes, .. } = Self::new(message, Vec::new())?;
+        self.bytes.extend_from_slice(&bytes);
+        Ok(self)
+    }
+
     /// Sends what is left of it. After `WouldBlock`, call again when the socket is writable.
     pub fn send(&mut self, socket: &impl AsFd) -> io::Result<()> {
         while self.sent < self.bytes.len() {

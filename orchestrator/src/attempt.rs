@@ -16,6 +16,7 @@ mod spare;
 mod streams;
 mod task;
 mod walk;
+mod worker;
 
 use std::{
     cell::{Cell, OnceCell},
@@ -238,11 +239,10 @@ impl<'a> Attempt<'a> {
     }
 
     async fn live(mut self, launch: Launch, mut orders: mpsc::UnboundedReceiver<Terminate>) -> AttemptEnded {
-        let Launch { birth, descriptors, mut streams, mut control } = launch;
+        let Launch { mut births, mut streams, mut control } = launch;
         if let Some(socket) = self.prepared.agent.as_mut().and_then(AgentWatch::take_socket) {
             self.bridge = self.prepared.services.open(vec![socket]).ok();
         }
-        let mut births = self.host.launcher.birth(birth, descriptors);
         spare::refill_later(self.host);
         let mut silent_since = self.began;
         let mut closed_at = None;

@@ -17,7 +17,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid};
 
-pub(crate) use request::{Agent, Builtin, Program, Request, Task};
+pub(crate) use request::{Request, check_path};
 
 use crate::sandbox::{capabilities::Bounding, seccomp::Filters};
 use crate::sys::{self, Cloned, Newborn, Which, errno_of};

@@ -213,6 +213,7 @@ pub(super) fn task(
         work: Work::Agent,
         speaks: Speaks::Builtin,
         stdin: Some(bytes),
+        outputs: true,
         mounts: true,
         work_dir,
         events: false,

@@ -149,7 +149,7 @@ pub(super) fn refused(spawn: &Spawn, refused: Refused) -> AttemptEnded {
 
 /// Removes a leaf, off the path of the run: now if it can be, else when its last process is reaped, else a
 /// little later.
-fn remove(leaf: Leaf, births: Option<mpsc::UnboundedReceiver<News>>) {
+pub(super) fn remove(leaf: Leaf, births: Option<mpsc::UnboundedReceiver<News>>) {
     let busy = |error: io::Error| error.kind() == io::ErrorKind::ResourceBusy;
     // Anything but busy stays for the removal of the tree.
     if births.is_none() && !leaf.remove().is_err_and(busy) {

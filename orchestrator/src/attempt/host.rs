@@ -2,7 +2,7 @@
 //! passes through, and what this host can enforce.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     rc::Rc,
@@ -12,7 +12,7 @@ use std::{
 use schemas::view::{Enforcer, FilesystemBy, Isolation, KillBy, NetworkBy};
 use workflow_engine::plan::{Plan, Sandbox};
 
-use super::spare::Spares;
+use super::{spare::Spares, worker::Ahead};
 use crate::{
     cgroup::{Controllers, Tree},
     launcher::{Launcher, Ready},
@@ -62,8 +62,10 @@ pub struct Host {
     whole_environment: Vec<(String, String)>,
     /// The secrets of the run.
     pub(super) secrets: Rc<Secrets>,
+    real_base: OnceCell<PathBuf>,
     tickets: Cell<u64>,
     pub(super) spares: Spares,
+    pub(super) ahead: Ahead,
 }
 
 impl Host {
@@ -105,13 +107,16 @@ impl Host {
             null,
             whole_environment,
             secrets,
+            real_base: OnceCell::new(),
             tickets: Cell::new(0),
             spares: Spares::default(),
+            ahead: Ahead::default(),
         }
     }
 
     /// Gives the launcher up; the tree is left, if there is one.
     pub fn close(self) -> Option<Tree> {
+        self.ahead.discard();
         self.spares.discard();
         self.tree
     }
@@ -134,6 +139,11 @@ impl Host {
     /// The controllers that leaves have.
     pub(super) fn controllers(&self) -> Controllers {
         self.tree.as_ref().map(Tree::controllers).unwrap_or_default()
+    }
+
+    /// Where relative paths start, without symbolic links. One that is not there fails at birth, with its own words.
+    pub(super) fn real_base(&self) -> &Path {
+        self.real_base.get_or_init(|| self.base.canonicalize().unwrap_or_else(|_| self.base.clone()))
     }
 
     /// An absolute path from one that may be relative to the base.

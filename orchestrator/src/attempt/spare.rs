@@ -1,5 +1,5 @@
-//! What the next attempt needs of the kernel, made while the one before it runs: a fresh leaf, a directory to
-//! work in. A spare belongs to nobody until it is taken, and is taken once.
+//! Fresh leaves, and the directory in which the next attempt works, made while the one before it runs. A spare
+//! belongs to nobody until it is taken, and is taken once.
 
 use std::{
     cell::{Cell, RefCell},
@@ -8,18 +8,17 @@ use std::{
     rc::Rc,
 };
 
-use workflow_engine::{plan::Limits, run::Spawn, verdict::SetupFailure};
+use workflow_engine::{run::Spawn, verdict::SetupFailure};
 
-use super::{host::Host, limits, prepare::Refused};
+use super::{host::Host, prepare::Refused, worker};
 use crate::{
-    cgroup::{self, Leaf},
+    cgroup::{self, Leaf, Limits},
     store::files,
 };
 
 /// The spares of a run.
 #[derive(Debug, Default)]
 pub(super) struct Spares {
-    leaf: RefCell<Option<Leaf>>,
     /// `work/.spare-<n>`, with the directory of a first attempt in it.
     work: RefCell<Option<PathBuf>>,
     /// Whether any attempt so far needed a directory.
@@ -28,7 +27,7 @@ pub(super) struct Spares {
 }
 
 impl Spares {
-    /// Removes what nobody took; a leaf goes with its tree.
+    /// Removes what nobody took.
     pub(super) fn discard(&self) {
         if let Some(path) = self.work.take() {
             let _best_effort = std::fs::remove_dir_all(path);
@@ -40,7 +39,7 @@ impl Spares {
     }
 }
 
-/// Makes spares once there is nothing more urgent. What cannot be made ahead is made when it is needed, and
+/// Makes what is next ahead, once there is nothing more urgent. What cannot be made ahead is made when it is needed, and
 /// its failure told there.
 pub(super) fn refill_later(host: &Rc<Host>) {
     let host = Rc::downgrade(host);
@@ -48,9 +47,7 @@ pub(super) fn refill_later(host: &Rc<Host>) {
         // The run may have ended before its turn came.
         let Some(host) = host.upgrade() else { return };
         let spares = &host.spares;
-        if spares.leaf.borrow().is_none() {
-            *spares.leaf.borrow_mut() = fresh_leaf(&host).ok().flatten();
-        }
+        worker::make_ahead(&host);
         if spares.works.get() && spares.work.borrow().is_none() {
             let path = host.run.path().join(format!("work/.spare-{}", spares.number()));
             *spares.work.borrow_mut() = files::ensure_dir(&path.join("1")).ok().map(|()| path);
@@ -58,27 +55,17 @@ pub(super) fn refill_later(host: &Rc<Host>) {
     });
 }
 
-/// A leaf of its own for an attempt, with its limits; `None` where there is no tree.
-pub(super) fn leaf(host: &Host, wanted: &Limits) -> Result<Option<Leaf>, Refused> {
+/// A fresh leaf, with its limits; `None` where there is no tree.
+pub(super) fn leaf(host: &Host, limits: Limits) -> Result<Option<Leaf>, Refused> {
     let failed = |error: cgroup::Error| {
         let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
         let errno = source.and_then(io::Error::raw_os_error).unwrap_or_default();
         Refused::Setup(SetupFailure { stage: "leaf".to_owned(), errno, message: error.to_string() })
     };
-    let spare = host.spares.leaf.take();
-    let leaf = match spare {
-        Some(leaf) => Some(leaf),
-        None => fresh_leaf(host).map_err(failed)?,
-    };
-    if let Some(leaf) = &leaf {
-        leaf.set_limits(limits::of_leaf(wanted), host.controllers()).map_err(failed)?;
-    }
-    Ok(leaf)
-}
-
-fn fresh_leaf(host: &Host) -> Result<Option<Leaf>, cgroup::Error> {
     let Some(tree) = &host.tree else { return Ok(None) };
-    tree.leaf(&format!("a{}", host.spares.number())).map(Some)
+    let leaf = tree.leaf(&format!("a{}", host.spares.number())).map_err(failed)?;
+    leaf.set_limits(limits, host.controllers()).map_err(failed)?;
+    Ok(Some(leaf))
 }
 
 /// The private directory of an attempt.

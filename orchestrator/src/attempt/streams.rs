@@ -36,10 +36,10 @@ pub(super) struct Streams {
     chunk: Box<[u8]>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Stream {
     pipe: Option<pipe::Receiver>,
-    capture: Capture,
+    capture: Option<Capture>,
     /// What the capture sees goes through it.
     mask: Option<mask::Stream>,
     /// What is kept for the result: all of it up to the cap.
@@ -69,7 +69,7 @@ impl Streams {
         let stream = |(fd, capture): (OwnedFd, Capture), cap| {
             io::Result::Ok(Stream {
                 pipe: Some(receiver(fd)?),
-                capture,
+                capture: Some(capture),
                 mask: masker.map(|masker| mask::Stream::new(Rc::clone(masker))),
                 kept: Vec::new(),
                 cap,
@@ -85,6 +85,11 @@ impl Streams {
                 .transpose()?,
             chunk: vec![0; CHUNK].into(),
         })
+    }
+
+    /// Those of a process that has none.
+    pub(super) fn silent() -> Self {
+        Self { stdout: Stream::default(), stderr: Stream::default(), events: None, chunk: Box::default() }
     }
 
     /// Whether anything can still come.
@@ -131,7 +136,7 @@ impl Streams {
 
     /// The last lines of stderr.
     pub(super) fn stderr_tail(&self) -> Vec<String> {
-        self.stderr.capture.last_lines()
+        self.stderr.capture.as_ref().map(Capture::last_lines).unwrap_or_default()
     }
 
     /// Reads once from whichever stream has something. Cancelled between waiting and reading it loses
@@ -173,7 +178,7 @@ impl Stream {
 
     /// The result does not depend on the file; that it is not whole must be said.
     fn capture(&mut self, bytes: &[u8]) {
-        if let Err(fault) = self.capture.write(bytes) {
+        if let Some(Err(fault)) = self.capture.as_mut().map(|capture| capture.write(bytes)) {
             self.lost.get_or_insert_with(|| fault.to_string());
         }
     }

@@ -209,9 +209,14 @@ impl RunDir {
         Ok(AttemptDir { path: self.path.join(&relative), relative })
     }
 
+    /// `work/`: holds the directories that attempts may write to.
+    pub fn work_folder(&self) -> PathBuf {
+        self.path.join("work")
+    }
+
     /// `work/<step>[@<i>.<j>]/<attempt>`: the directory that an attempt may write to.
     pub fn work(&self, id: &AttemptId) -> Result<PathBuf, names::Error> {
-        Ok(self.path.join("work").join(attempt_path(id)?))
+        Ok(self.work_folder().join(attempt_path(id)?))
     }
 }
 
