@@ -22,7 +22,7 @@ use crate::message::Message;
 pub const MAX_DESCRIPTORS: usize = 8;
 
 /// Bytes asked of the kernel at once.
-const READ_SIZE: usize = 16 * 1024;
+const READ_SIZE: usize = 4 * 1024;
 
 /// What can go wrong on a socket. Each is final for the socket.
 #[derive(Debug, Error)]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use schemas::view::{Enforcer, FilesystemBy, Isolation, KillBy, NetworkBy};
-use workflow_engine::plan::{Plan, Sandbox};
+use workflow_engine::plan::{Plan, Profile, Sandbox, SkillCall};
 
 use super::{spare::Spares, worker::Ahead};
 use crate::{
@@ -62,6 +62,8 @@ pub struct Host {
     whole_environment: Vec<(String, String)>,
     /// The secrets of the run.
     pub(super) secrets: Rc<Secrets>,
+    /// Whether a step without a sandbox may mount something while the run goes on.
+    pub(super) may_mount: bool,
     real_base: OnceCell<PathBuf>,
     tickets: Cell<u64>,
     pub(super) spares: Spares,
@@ -96,6 +98,7 @@ impl Host {
             strict: ready.strict,
             seccomp: ready.seccomp,
             usual: usual(&plan),
+            may_mount: calls(&plan).any(|call| call.sandbox.profile == Profile::None),
             definition_folder,
             rootless,
             tree,
@@ -152,9 +155,12 @@ impl Host {
     }
 }
 
+fn calls(plan: &Plan) -> impl Iterator<Item = &SkillCall> {
+    plan.steps.iter().filter_map(|step| step.kind.skill())
+}
+
 fn usual(plan: &Plan) -> Arc<Sandbox> {
-    let first = plan.steps.iter().find_map(|step| step.kind.skill());
-    first.map(|call| Arc::clone(&call.sandbox)).unwrap_or_default()
+    calls(plan).next().map(|call| Arc::clone(&call.sandbox)).unwrap_or_default()
 }
 
 fn passed(whole: &[(String, String)], run: &RunDir) -> Vec<(String, String)> {

@@ -137,6 +137,7 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
         services.add(agent.port, Rc::clone(&agent.proxy) as Rc<dyn Service>);
     }
     let shut_in = sandbox::of_attempt(host, call, &task, (&cwd, &services))?;
+    let has_mounts = shut_in.mounts;
     let is_shut = shut_in.seccomp == Seccomp::Memory;
     if is_shut && spawn.cwd.is_some() {
         // It cannot look itself.
@@ -145,7 +146,11 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
     let (descriptors, streams) = plumbing(host, spawn, call, &task)?;
     let worker = worker::take(host, spawn.step, shut_in, limits::of_leaf(&call.limits))?;
     let order = ToWorker::Task(Box::new(message::Task {
-        work_dir: task.work_dir.as_ref().map(|path| path.to_string_lossy().into_owned()),
+        work_dir: task
+            .work_dir
+            .as_ref()
+            .filter(|_| has_mounts)
+            .map(|path| path.to_string_lossy().into_owned()),
         limits: limits::of_process(&call.limits),
         env: environment(host, spawn, call, &task),
         cwd: (!is_shut).then(|| cwd.to_string_lossy().into_owned()),

@@ -101,6 +101,7 @@ fn visible(host: &Host, chosen: &Chosen, task: &Task, cwd: &Path) -> Vec<String>
     let mut paths = vec![text(cwd), text(&host.base)];
     paths.extend(task.folder.clone());
     paths.extend(declared(host, cwd, chosen.read.iter().chain(&chosen.write)));
+    paths.dedup();
     paths
 }
 

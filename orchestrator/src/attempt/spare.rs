@@ -4,10 +4,11 @@
 use std::{
     cell::{Cell, RefCell},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     rc::Rc,
 };
 
+use schemas::journal::AttemptId;
 use workflow_engine::{run::Spawn, verdict::SetupFailure};
 
 use super::{host::Host, prepare::Refused, worker};
@@ -19,7 +20,8 @@ use crate::{
 /// The spares of a run.
 #[derive(Debug, Default)]
 pub(super) struct Spares {
-    /// `work/.spare-<n>`, with the directory of a first attempt in it.
+    /// A directory with that of a first attempt in it: in the place of the step that is expected next, or in
+    /// `work/.spare-<n>`.
     work: RefCell<Option<PathBuf>>,
     /// Whether any attempt so far needed a directory.
     works: Cell<bool>,
@@ -49,10 +51,25 @@ pub(super) fn refill_later(host: &Rc<Host>) {
         let spares = &host.spares;
         worker::make_ahead(&host);
         if spares.works.get() && spares.work.borrow().is_none() {
-            let path = host.run.path().join(format!("work/.spare-{}", spares.number()));
-            *spares.work.borrow_mut() = files::ensure_dir(&path.join("1")).ok().map(|()| path);
+            *spares.work.borrow_mut() = spare_directory(&host);
         }
     });
+}
+
+fn spare_directory(host: &Host) -> Option<PathBuf> {
+    let expected = worker::expected(host)
+        .and_then(|step| {
+            let step = host.plan.steps[step.index()].id().to_owned();
+            let first = host.run.work(&AttemptId { step, turn: Vec::new(), attempt: 1 }).ok()?;
+            first.parent().map(Path::to_owned)
+        })
+        // One that is there already belongs to somebody.
+        .filter(|path| files::make_dir(path).is_ok());
+    let path = match expected {
+        Some(path) => path,
+        None => host.run.work_folder().join(format!(".spare-{}", host.spares.number())),
+    };
+    files::ensure_dir(&path.join("1")).ok().map(|()| path)
 }
 
 /// A fresh leaf, with its limits; `None` where there is no tree.
@@ -74,12 +91,15 @@ pub(super) fn work_dir(host: &Host, spawn: &Spawn) -> Result<PathBuf, Refused> {
         Refused::setup("work_dir", &error.to_string(), &io::ErrorKind::InvalidInput.into())
     })?;
     host.spares.works.set(true);
-    if spawn.id.attempt == 1
-        && let Some(step) = path.parent()
+    if let Some(step) = path.parent()
         && let Some(spare) = host.spares.work.take()
-        && std::fs::rename(spare, step).is_ok()
     {
-        return Ok(path);
+        if spawn.id.attempt == 1 && (spare == step || std::fs::rename(&spare, step).is_ok()) {
+            return Ok(path);
+        }
+        if spare != step {
+            host.spares.work.replace(Some(spare));
+        }
     }
     files::ensure_dir(&path)
         .map_err(|fault| Refused::setup("work_dir", "the work directory", &fault.source))?;

@@ -2,11 +2,18 @@
 //! the one that comes next. One made ahead serves one attempt of this run, whose sandbox and limits are exactly its
 //! own; what fits nobody goes unused.
 
-use std::{cell::RefCell, collections::HashSet, os::unix::net::UnixStream, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    fs,
+    os::unix::{fs::MetadataExt as _, net::UnixStream},
+    rc::Rc,
+    time::SystemTime,
+};
 
 use ipc::message::{Birth, Sandbox};
 use tokio::sync::mpsc;
-use workflow_engine::plan::{Needs, SkillCall, SkillTarget, StepId};
+use workflow_engine::plan::{Needs, Profile, SkillCall, SkillTarget, StepId};
 
 use super::{ending, host::Host, prepare::Refused, spare};
 use crate::{
@@ -33,13 +40,31 @@ struct Kit {
     limits: Limits,
 }
 
+/// Which file a path leads to: another one may come to lie there while a process waits that shows the old one.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    /// Numbers of inodes are used again.
+    born: SystemTime,
+}
+
+/// A process that was made ahead.
+#[derive(Debug)]
+struct Ready {
+    kit: Kit,
+    /// What its paths led to before it was made; absent where the file system does not tell.
+    shown: Option<Vec<Identity>>,
+    worker: Worker,
+}
+
 /// The process that was made ahead, and what is known of those that will be needed.
 #[derive(Debug, Default)]
 pub(super) struct Ahead(RefCell<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    ready: Option<(Kit, Worker)>,
+    ready: Option<Ready>,
     /// What a step of each kind took last.
     kits: Vec<(StepId, Kit)>,
     /// Steps that took something else than their kind does.
@@ -47,7 +72,7 @@ struct State {
     /// The step that began last.
     last: Option<StepId>,
     /// Which step began after which, where it is not the next of the text.
-    follows: Vec<(StepId, StepId)>,
+    follows: HashMap<StepId, StepId>,
 }
 
 impl Ahead {
@@ -72,15 +97,23 @@ pub(super) fn take(host: &Host, step: StepId, sandbox: Sandbox, limits: Limits) 
 pub(super) fn make_ahead(host: &Rc<Host>) {
     let mut state = host.ahead.0.borrow_mut();
     let Some(kit) = state.expected(host) else { return };
-    if state.ready.as_ref().is_some_and(|(ready, _)| *ready == kit) {
+    if state.ready.as_ref().is_some_and(|ready| ready.kit == kit) {
         return;
     }
     let old = state.ready.take();
     drop(state);
     discard(old);
-    if let Ok(worker) = make(host, kit.clone()) {
-        host.ahead.0.borrow_mut().ready = Some((kit, worker));
+    let shown = identities(&kit.sandbox);
+    if shown.is_some()
+        && let Ok(worker) = make(host, kit.clone())
+    {
+        host.ahead.0.borrow_mut().ready = Some(Ready { kit, shown, worker });
     }
+}
+
+/// The step that is likely next.
+pub(super) fn expected(host: &Host) -> Option<StepId> {
+    host.ahead.0.borrow().next(host)
 }
 
 fn make(host: &Host, kit: Kit) -> Result<Worker, Refused> {
@@ -98,8 +131,8 @@ fn make(host: &Host, kit: Kit) -> Result<Worker, Refused> {
 }
 
 /// Lets a process go that fits nobody.
-fn discard(old: Option<(Kit, Worker)>) {
-    if let Some((_, Worker { leaf, control, births })) = old {
+fn discard(old: Option<Ready>) {
+    if let Some(Ready { worker: Worker { leaf, control, births }, .. }) = old {
         drop(control);
         if let Some(leaf) = leaf {
             ending::remove(leaf, Some(births));
@@ -113,8 +146,7 @@ impl State {
         if let Some(last) = self.last.replace(step)
             && next_of_text(host, last) != Some(step)
         {
-            self.follows.retain(|(before, _)| *before != last);
-            self.follows.push((last, step));
+            self.follows.insert(last, step);
         }
         let call = steps[step.index()].kind.skill()?;
         shape(call)?;
@@ -130,23 +162,37 @@ impl State {
                 self.kits.insert(0, (step, wanted.clone()));
             }
         }
-        let (_, worker) = self.ready.take_if(|(kit, _)| kit == wanted)?;
-        Some(worker)
+        let fits = |ready: &mut Ready| ready.kit == *wanted && ready.shown == identities(&wanted.sandbox);
+        self.ready.take_if(fits).map(|ready| ready.worker)
     }
 
-    /// What the step takes that is likely next; `None`: nobody knows.
-    fn expected(&self, host: &Host) -> Option<Kit> {
+    fn next(&self, host: &Host) -> Option<StepId> {
         let last = self.last?;
-        let learned = self.follows.iter().find(|(before, _)| *before == last).map(|(_, after)| *after);
-        let next = learned.or_else(|| next_of_text(host, last)).filter(|next| !self.odd.contains(next))?;
+        self.follows.get(&last).copied().or_else(|| next_of_text(host, last))
+    }
+
+    /// What the step takes that is likely next; `None`: nobody knows, or what it will see may change until then.
+    fn expected(&self, host: &Host) -> Option<Kit> {
+        let next = self.next(host).filter(|next| !self.odd.contains(next))?;
         let steps = &host.plan.steps;
         let call = steps[next.index()].kind.skill()?;
         let kit = self
             .kits
             .iter()
             .find(|(other, _)| steps[other.index()].kind.skill().is_some_and(|other| alike(other, call)));
-        kit.map(|(_, kit)| kit.clone())
+        let kit = kit.map(|(_, kit)| kit.clone())?;
+        (!kit.sandbox.mounts || !host.may_mount).then_some(kit)
     }
+}
+
+/// What the paths lead to that a process shows.
+fn identities(sandbox: &Sandbox) -> Option<Vec<Identity>> {
+    let root = sandbox.root.iter().flat_map(|root| root.read.iter().chain(&root.write));
+    let identity = |path: &String| {
+        let found = fs::metadata(path).ok()?;
+        Some(Identity { device: found.dev(), inode: found.ino(), born: found.created().ok()? })
+    };
+    sandbox.keep_visible.iter().chain(root).map(identity).collect()
 }
 
 /// The next step of the file that starts a process.

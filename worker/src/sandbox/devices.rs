@@ -9,7 +9,7 @@ use std::path::Path;
 use ipc::limits::Bytes;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
 use super::mounts::{bind, private_place};
@@ -28,17 +28,18 @@ const LINKS: [(&str, &str); 5] = [
 
 /// Mounts it at `place`, with a private `shm` of this size.
 pub(crate) fn isolate(place: &Path, size: Bytes) -> io::Result<()> {
-    let host = originals();
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-    mount(Some("tmpfs"), place, Some("tmpfs"), flags, Some("mode=755,size=64k,nr_inodes=64"))?;
-    for ((name, major, minor), original) in DEVICES.into_iter().zip(host) {
-        let path = place.join(name);
-        match mknod(&path, SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(major, minor)) {
-            Ok(()) => {}
+    mount_at(place)?;
+    match make_devices(place) {
+        Err(Errno::EPERM) => {
             // In a user namespace, and where a container forbids it: then those of the host.
-            Err(Errno::EPERM) => show(&original?, &path)?,
-            Err(errno) => return Err(errno.into()),
+            umount2(place, MntFlags::MNT_DETACH)?;
+            let host = originals();
+            mount_at(place)?;
+            for ((name, ..), original) in DEVICES.into_iter().zip(host) {
+                show(&original?, &place.join(name))?;
+            }
         }
+        made => made?,
     }
     for (name, target) in LINKS {
         symlink(target, place.join(name))?;
@@ -46,12 +47,25 @@ pub(crate) fn isolate(place: &Path, size: Bytes) -> io::Result<()> {
     let (pts, shm) = (place.join("pts"), place.join("shm"));
     fs::create_dir(&pts)?;
     let options = Some("newinstance,ptmxmode=0666,mode=0620");
-    mount(Some("devpts"), &pts, Some("devpts"), flags, options)?;
+    mount(Some("devpts"), &pts, Some("devpts"), FLAGS, options)?;
     fs::create_dir(&shm)?;
     Ok(private_place(&shm, size)?)
 }
 
-/// The devices of the host, held open from before they are covered.
+const FLAGS: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NOEXEC);
+
+fn mount_at(place: &Path) -> nix::Result<()> {
+    mount(Some("tmpfs"), place, Some("tmpfs"), FLAGS, Some("mode=755,size=64k,nr_inodes=64"))
+}
+
+fn make_devices(place: &Path) -> nix::Result<()> {
+    let mode = Mode::from_bits_truncate(0o666);
+    DEVICES.into_iter().try_for_each(|(name, major, minor)| {
+        mknod(&place.join(name), SFlag::S_IFCHR, mode, makedev(major, minor))
+    })
+}
+
+/// The devices of the host.
 fn originals() -> Vec<nix::Result<OwnedFd>> {
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
     let open = |name: &str| open(&Path::new("/dev").join(name), flags, Mode::empty());
