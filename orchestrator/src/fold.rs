@@ -39,6 +39,13 @@ pub fn current_view(dir: &RunDir) -> Result<RunView> {
     Ok(view)
 }
 
+/// As [`current_view()`], with the outputs that the kept view only names.
+pub fn whole_view(dir: &RunDir) -> Result<RunView> {
+    let view = current_view(dir)?;
+    let names = view.steps.iter().any(|step| step.large_outputs.is_some());
+    if names { Ok(fold(dir)?.view()) } else { Ok(view) }
+}
+
 /// The run as its journal tells it.
 pub fn fold(dir: &RunDir) -> Result<Run> {
     Ok(folded(dir, inputs::stand_ins)?.run)
@@ -85,8 +92,9 @@ pub fn correct(home: &Home, entry: &mut Entry) {
     if entry.status.is_ended() || lock::is_owned(&dir).unwrap_or(false) {
         return;
     }
-    let stored = view::read(&dir).ok().flatten().filter(|view| view.status.is_ended());
-    match stored.as_ref().and_then(Entry::of) {
+    // Its last line may be lost, and its view too: the journal has the last word.
+    let ended = current_view(&dir).ok().filter(|view| view.status.is_ended());
+    match ended.as_ref().and_then(Entry::of) {
         Some(ended) => *entry = ended,
         None => entry.status = RunStatus::Interrupted,
     }
@@ -118,10 +126,11 @@ fn apply(dir: &RunDir, run: &mut Run, event: Event, now: Now) {
 
 /// A value that cannot be loaded any more stays a path: the core makes a failure of it.
 fn loaded(dir: &RunDir, mut ended: AttemptEnded) -> AttemptEnded {
-    if let Outcome::Completed(stored @ Output::File { .. }) = &ended.outcome
-        && let Ok(value) = output::load(dir, stored)
+    if let Outcome::Completed(stored) = &mut ended.outcome
+        && let Ok(read) = output::load(dir, stored)
+        && let Output::File { value, .. } = stored
     {
-        ended.outcome = Outcome::Completed(Output::Inline(value));
+        *value = Some(read);
     }
     ended
 }

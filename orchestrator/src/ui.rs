@@ -1,6 +1,7 @@
 //! Writing to people: stdout is data, stderr is talk. Colour only where the other end is a terminal that
 //! wants it (`anstream` sees to it); a reader that goes away is no error.
 
+pub mod agent;
 pub mod diagnostics;
 pub mod quantity;
 pub mod status;

@@ -323,7 +323,7 @@ fn write_everything(home: &Home) {
     view::write(run, &view_of(run.id(), RunStatus::Completed)).unwrap();
     let attempt = AttemptId { step: "a".into(), turn: vec![0], attempt: 1 };
     Capture::new(run.attempt(&attempt).unwrap().stderr(), 10).write(b"x").unwrap();
-    let large = Json::parse(&format!("\"{}\"", "x".repeat(output::INLINE_MAX))).unwrap();
+    let large = Json::parse(&format!("\"{}\"", "x".repeat(schemas::journal::Output::INLINE_MAX))).unwrap();
     output::write(run, &attempt, &large).unwrap();
     let mut log = RunLog::new(run, Rotation { max_bytes: 1, files: 2 });
     for text in ["a", "b"] {

@@ -263,5 +263,13 @@ pub enum Output {
         path: String,
         /// Length in bytes.
         bytes: u64,
+        /// The value, where the file was read; the journal does not hold it.
+        #[serde(skip)]
+        value: Option<Json>,
     },
+}
+
+impl Output {
+    /// The longest value that goes into the journal and the run view, in bytes.
+    pub const INLINE_MAX: usize = 1024 * 1024;
 }

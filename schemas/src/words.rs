@@ -1,6 +1,6 @@
 //! A macro for enums that are a closed set of words in files.
 
-/// Declares such an enum: each variant with its word, `ALL`, `as_str` and `Display`.
+/// Declares such an enum: each variant with its word, `ALL`, `as_str`, `meaning` and `Display`.
 macro_rules! words {
     ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $vdoc:literal])+ $variant:ident = $word:literal,)+ }) => {
         $(#[doc = $doc])+
@@ -19,6 +19,11 @@ macro_rules! words {
             /// The word used in files.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
+            }
+
+            /// What the word means, as the reference says it.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($vdoc),+)),+ }
             }
         }
 

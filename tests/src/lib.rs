@@ -6,10 +6,12 @@ pub mod definition;
 pub mod fixture;
 pub mod hostile;
 pub mod model;
+pub mod peers;
 pub mod processes;
 pub mod program;
 pub mod running;
 pub mod server;
+mod shell;
 pub mod view;
 pub mod wait;
 

@@ -1,5 +1,6 @@
 //! The documents of the project against the project: links lead somewhere, the book lists every page, examples in
-//! the guide are the files that they name, and every dependency has its line of why. Nothing here runs `q`.
+//! the guide are the files that they name, what looks like a definition is one, and every dependency has its line of
+//! why. What the examples do when they run is in `examples.rs`.
 
 use std::{
     collections::BTreeSet,
@@ -8,8 +9,8 @@ use std::{
     process::Command,
 };
 
-use integration_tests::program::workspace;
-use serde_json::Value;
+use integration_tests::{Fixture, program::workspace};
+use serde_json::{Value, json};
 
 /// A page: its path from the root, and its text.
 struct Page {
@@ -143,6 +144,112 @@ fn examples_of_the_guide_are_the_files() {
         let example = fs::read_to_string(workspace().join("examples").join(file)).expect("it is there");
         assert_eq!(block_after(page, words), example, "{page}: {file}");
     }
+}
+
+/// The fenced blocks of a language on a page, each with its line.
+fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(usize, bool, String)> = None;
+    for (number, line) in text.lines().enumerate() {
+        match (line.trim_start().strip_prefix("```"), &mut open) {
+            (Some(opened), None) => open = Some((number + 1, opened == language, String::new())),
+            (Some(_), Some(_)) => {
+                blocks
+                    .extend(open.take().filter(|(_, wanted, _)| *wanted).map(|(line, _, text)| (line, text)));
+            }
+            (None, Some((_, _, block))) => block.extend([line, "\n"]),
+            (None, None) => {}
+        }
+    }
+    blocks
+}
+
+/// A block as a whole definition, and whether it is one as it stands: a part of one is put where it belongs.
+fn as_definition(block: &Value) -> Option<(Value, bool)> {
+    const PARTS: [&str; 11] = [
+        "inputs",
+        "outputs",
+        "context",
+        "triggers",
+        "handlers",
+        "finally",
+        "skills",
+        "agents",
+        "error_handling",
+        "resource_limits",
+        "sandbox",
+    ];
+    let object = block.as_object()?;
+    let step = json!({"id": "some-step", "type": "skill", "skill": "echo"});
+    let mut whole = json!({"name": "part", "version": "1.0.0", "steps": [step]});
+    if object.contains_key("id") && object.contains_key("type") {
+        whole["steps"] = json!([block]);
+        Some((whole, false))
+    } else if object.contains_key("steps") || object.keys().all(|key| PARTS.contains(&&**key)) {
+        let complete = object.contains_key("name") && object.contains_key("steps");
+        // Answers for `create` have a few keys more.
+        let own = object.iter().filter(|(key, _)| !["save", "overwrite", "run"].contains(&key.as_str()));
+        own.for_each(|(key, value)| whole[key] = value.clone());
+        Some((whole, complete))
+    } else {
+        None
+    }
+}
+
+/// What a JSON block says: a value, or members of an object. Where `…` stands for something it is only read by
+/// people.
+#[track_caller]
+fn read_block(place: &str, text: &str) -> Option<Value> {
+    if text.contains('…') {
+        return None;
+    }
+    let value = serde_json::from_str(text).or_else(|_| serde_json::from_str(&format!("{{{text}}}")));
+    Some(value.unwrap_or_else(|error| panic!("{place}: the block is not JSON: {error}")))
+}
+
+#[test]
+fn definitions_on_the_pages_are_valid() {
+    let fixture = Fixture::new();
+    let mut found = Vec::new();
+    // Pages of diagnostics show what is wrong: the engine's own tests read those.
+    let is_read = |path: &Path| !path.starts_with("docs/errors") && !path.ends_with("CHANGELOG.md");
+    for Page { path, text } in pages().into_iter().filter(|page| is_read(&page.path)) {
+        for (line, block) in blocks(&text, "json") {
+            let place = format!("{}:{line}", path.display());
+            let read = read_block(&place, &block);
+            let Some((definition, complete)) = read.as_ref().and_then(as_definition) else { continue };
+            let name = format!("{}.json", found.len());
+            fixture.write(&name, definition.to_string());
+            found.push((place, name, complete));
+        }
+        for (line, block) in blocks(&text, "yaml") {
+            if block.contains("\nversion:") && block.contains("\nsteps:") {
+                let name = format!("{}.yaml", found.len());
+                fixture.write(&name, block);
+                found.push((format!("{}:{line}", path.display()), name, true));
+            }
+        }
+    }
+    assert!(
+        found.iter().filter(|(_, _, complete)| *complete).count() >= 5,
+        "definitions are found: {found:?}"
+    );
+    let mut args = vec!["validate", "--json"];
+    args.extend(found.iter().map(|(_, name, _)| name.as_str()));
+    let answer = fixture.workflow(args).json();
+    let files = answer["files"].as_array().expect("files are a list");
+    assert_eq!(files.len(), found.len());
+    let mut wrong = Vec::new();
+    for ((place, _, complete), file) in found.iter().zip(files) {
+        for problem in file["diagnostics"].as_array().expect("a list") {
+            let code = problem["code"].as_str().expect("a code");
+            // A part may name what stands elsewhere; but its keys and values must be right.
+            if problem["severity"] == "error" && (*complete || code < "E030") {
+                wrong.push(format!("{place}: {code} {}", problem["message"]));
+            }
+        }
+    }
+    assert_none("a definition on a page is valid", &wrong);
 }
 
 /// The rows `(crate, is for tests)` of the table below a heading.

@@ -232,3 +232,117 @@ fn a_rollback_undoes_what_was_done() {
     assert_eq!(view["error"]["message"], "the card was refused", "{view:#}");
     fixture.assert_nothing_left();
 }
+
+#[test]
+fn skills_of_every_origin_are_called() {
+    let sum = "f356dd09cf75da1ba3a0f976c4a6f8a099981ba46052ca7f8cddc343d55aece1";
+    assert_eq!(
+        completed("skill-steps.json", &[]),
+        json!({"report": "sorted with exit code 0: Eve\nBob\nAnn\n", "sum": sum})
+    );
+}
+
+#[test]
+fn a_sequence_is_one_branch() {
+    assert_eq!(completed("sequence.json", &[]), json!({"docs": "A GUIDE", "code": "margorp a"}));
+}
+
+#[test]
+fn groups_wait_for_all_or_for_the_first() {
+    assert_eq!(
+        completed("parallel.json", &[]),
+        json!({
+            "checks": {"format": {"ok": true}, "lint": {"ok": true}},
+            "winner": "near",
+            "file": "from the near one",
+        })
+    );
+}
+
+#[test]
+fn what_needs_no_background_step_does_not_wait_for_it() {
+    let fixture = Fixture::new();
+    let path = workspace().join("examples/background.json");
+    let events = fixture.workflow(["run", &path.to_string_lossy(), "--events"]).exits(0).lines();
+    let at = |kind: &str, step: &str| {
+        let place = events.iter().position(|event| event["type"] == kind && event["step"] == step);
+        place.unwrap_or_else(|| panic!("no {kind} of {step}: {events:#?}"))
+    };
+    assert!(at("step.started", "meanwhile") < at("step.completed", "slow"), "{events:#?}");
+    assert!(at("step.completed", "slow") < at("step.started", "joined"), "{events:#?}");
+    assert_eq!(completed("background.json", &[]), json!({"joined": "done", "logged": "it has begun"}));
+    fixture.assert_nothing_left();
+}
+
+#[test]
+fn one_branch_is_taken() {
+    let few = json!({"branch": "else", "line": "1 from the printer next door"});
+    assert_eq!(completed("conditional.json", &[]), few);
+    let many = json!({"branch": "then", "line": "500 from the printing house"});
+    assert_eq!(completed("conditional.json", &["--input", "copies=500"]), many);
+}
+
+#[test]
+fn loops_go_over_lists_and_until_something_holds() {
+    let first = json!({
+        "greetings": ["1. hello ann", "2. hello bob", "3. hello eve"],
+        "last": "3. hello eve",
+        "images": [["debian-12", "debian-13"], ["alpine-12", "alpine-13"]],
+        "turns": 3,
+        "tries": 3,
+    });
+    assert_eq!(completed("loops.json", &[]), first);
+    assert_eq!(
+        completed("loops.json", &["--input", "guests=[\"you\"]"])["greetings"],
+        json!(["1. hello you"])
+    );
+}
+
+#[test]
+fn steps_run_when_they_are_wanted() {
+    assert_eq!(completed("when.json", &[]), json!({"published": false, "line": "nothing was published"}));
+    let published = completed("when.json", &["--input", "environment=staging"]);
+    assert_eq!(published["line"], "published at https://staging.example.com/app-1.0.tar");
+}
+
+#[test]
+fn inputs_are_checked_and_outputs_given() {
+    let given = completed("inputs-and-outputs.json", &["--input", "city=Bern", "--input", "tags=[\"a\"]"]);
+    assert_eq!(given["question"], "Bern, 3 days, in celsius");
+    assert_eq!((&given["tags"], &given["hours"]), (&json!(["a"]), &json!(72)));
+    assert_eq!((&given["run"]["attempt"], &given["note"]), (&json!(1), &json!("a literal")));
+    let fixture = Fixture::new();
+    for (args, words) in [
+        (&[][..], "the input `city` is required"),
+        (&["--input", "city=Bern", "--input", "days=many"], "`days` must be of type integer"),
+        (&["--input", "city=Bern", "--input", "dayz=3"], "dayz"),
+    ] {
+        run(&fixture, "inputs-and-outputs.json", args).exits(3).says(&[words]);
+    }
+}
+
+#[test]
+fn failures_are_tried_again_skipped_and_handled() {
+    let fixture = Fixture::new();
+    let view = run(&fixture, "retry.json", &[]).exits(0).json();
+    assert_eq!(
+        view["outputs"],
+        json!({
+            "flaky": "ready",
+            "attempts": 3,
+            "cached": false,
+            "price": {"euro": 12, "because": "price: the shop is closed"},
+        })
+    );
+    assert_eq!(step(&view, "flaky")["attempts"].as_array().map(Vec::len), Some(3));
+    assert_eq!(step(&view, "optional")["status"], "skipped");
+}
+
+#[test]
+fn the_last_steps_run_after_a_failure() {
+    let fixture = Fixture::new();
+    let view = run(&fixture, "finally.json", &[]).exits(1).json();
+    assert_eq!((&view["error"]["step"], &view["error"]["code"]), (&json!("work"), &json!("skill_error")));
+    assert_eq!(outputs(&view, "give-back"), &json!({"key": "room 7", "work": "failed", "never": false}));
+    assert!(never_ran(&view, "never"));
+}

@@ -60,7 +60,7 @@ fn layout_is_as_documented() {
 }
 
 #[test]
-fn large_result_is_a_file_of_the_run_and_not_in_the_journal() {
+fn large_result_is_a_file_of_the_run_and_only_named_in_journal_and_state() {
     let fixture = Fixture::new();
     let large = "x".repeat(2 << 20);
     let view = fixture.run(&workflow(&[echo("a", json!({"v": large}))])).exits(0).json();
@@ -69,7 +69,14 @@ fn large_result_is_a_file_of_the_run_and_not_in_the_journal() {
     let kept: Value =
         serde_json::from_str(&read_file(&run.join("steps/a/1/output.json"))).expect("it is JSON");
     assert_eq!(kept, json!({"v": large}));
-    assert!(run.join("journal.jsonl").metadata().expect("it is there").len() < 64 * 1024);
+    for file in ["journal.jsonl", "state.json"] {
+        assert!(run.join(file).metadata().expect("it is there").len() < 64 * 1024, "{file}");
+    }
+    let state: Value = serde_json::from_str(&read_file(&run.join("state.json"))).expect("it is JSON");
+    let named = json!({"bytes": kept.to_string().len(), "path": "steps/a/1/output.json"});
+    assert_eq!(state["steps"][0]["large_outputs"], named);
+    let status = fixture.workflow(["status", "--json"]).exits(0).json();
+    assert_eq!(integration_tests::view::outputs(&status, "a")["v"], large);
 }
 
 #[test]

@@ -32,7 +32,7 @@ mod unsupported;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -51,8 +51,7 @@ use subworkflow::{Calls, Standing};
 pub use text_skill::over_inputs;
 
 use crate::{
-    diagnostic::{Diagnostic, Problems, codes::BAD_EXPRESSION},
-    expr::{Stack, on_big_stack},
+    diagnostic::{Diagnostic, Problems},
     load::{Definition, Node},
     plan::{InputDeclaration, InputType, Limits, Plan, Sandbox, Step, StepId},
     value::Template,
@@ -72,9 +71,7 @@ pub struct Checked {
 /// Checks a definition against the skills that there are, and with it those that it calls.
 pub fn check_with(definition: &Definition, catalog: &Catalog, library: &Library) -> Checked {
     let mut calls = Calls::new(library);
-    let judged = on_big_stack(|stack| judge(definition, catalog, (&mut calls, Standing::default()), stack));
-    let (plan, diagnostics) =
-        judged.unwrap_or_else(|error| (None, vec![Diagnostic::new(BAD_EXPRESSION, 0..0, error.to_string())]));
+    let (plan, diagnostics) = judge(definition, catalog, (&mut calls, Standing::default()));
     Checked { plan, diagnostics, library: calls.into_found() }
 }
 
@@ -84,12 +81,11 @@ pub fn check(definition: &Definition, catalog: &Catalog) -> (Option<Plan>, Vec<D
     (checked.plan, checked.diagnostics)
 }
 
-/// Checks one definition where it stands. All of it is on the stack that expressions need: most definitions have some.
+/// Checks one definition where it stands.
 fn judge<'a>(
     definition: &'a Definition,
     catalog: &'a Catalog,
     (calls, standing): (&mut Calls<'a>, Standing),
-    stack: &Stack,
 ) -> (Option<Plan>, Vec<Diagnostic>) {
     let mut problems = definition.problems.clone();
     let root = &definition.root;
@@ -102,7 +98,6 @@ fn judge<'a>(
         let mut check = Check {
             definition,
             catalog,
-            stack,
             names: Names::new(root, &outline, catalog, calls),
             schemas: Schemas::default(),
             inline: BTreeMap::new(),
@@ -116,7 +111,7 @@ fn judge<'a>(
             lists: outline.lists(),
             awaits: Vec::new(),
             in_handler: false,
-            guarded: Vec::new(),
+            present: HashMap::new(),
             hands_on: false,
         };
         check.plan(root)
@@ -129,7 +124,6 @@ fn judge<'a>(
 struct Check<'a, 'p> {
     definition: &'a Definition,
     catalog: &'a Catalog,
-    stack: &'p Stack,
     outline: &'p Outline<'a>,
     /// What the definition calls.
     calls: &'p mut Calls<'a>,
@@ -151,8 +145,8 @@ struct Check<'a, 'p> {
     awaits: Vec<StepId>,
     /// Whether the strategies that are looked at belong to a step of a handler.
     in_handler: bool,
-    /// Steps of branches that the expression which is looked at may name.
-    guarded: Vec<String>,
+    /// Of steps that were asked for: those that surely have run where they run.
+    present: HashMap<StepId, HashSet<String>>,
     /// Whether secret inputs may stand in what is looked at: where they are handed on as they are.
     hands_on: bool,
 }

@@ -1,17 +1,19 @@
 //! Expressions: the Common Expression Language, compiled once, evaluated within bounds. Pure.
 //!
-//! The parser is that of the crate `cel`. The evaluation is our own: the crate's has no bounds on time and memory,
-//! compares whole numbers as doubles, gives errors no place, and wants every value as a tree, where ours stay text
-//! until an expression looks into them.
+//! Parser and evaluation are our own (`docs/design/0008`): bounded in time, memory and depth, with the place of every
+//! error, and with values that stay text until an expression looks into them. The crate `cel` is the oracle of tests.
 
 mod budget;
 mod evaluate;
 mod functions;
+mod guard;
 mod lower;
 mod operators;
 mod parse;
-mod source;
+mod quoted;
+mod syntax;
 mod time;
+mod token;
 mod tree;
 mod value;
 
@@ -24,9 +26,8 @@ use schemas::{failure::Code, json::Json};
 
 use evaluate::Evaluation;
 use lower::Lowering;
-pub use parse::{NoStack, Stack, on_big_stack};
-pub use source::MAX_SOURCE;
-use source::Source;
+pub use token::MAX_SOURCE;
+use token::Tokens;
 use tree::Node;
 
 use crate::value::{Reference, Scope, Segment};
@@ -48,6 +49,8 @@ pub struct Path {
     pub head_range: Range<usize>,
     /// The way, each piece with its bytes (dots, brackets and quotes not included).
     pub segments: Vec<(Segment, Range<usize>)>,
+    /// Whether `has()` asks for a part of it before, or is this.
+    pub guarded: bool,
 }
 
 /// What a path means.
@@ -59,6 +62,17 @@ pub enum Bound {
     Unknown(String),
     /// Nothing, and whoever was asked has told the user.
     Reported,
+}
+
+/// The names of which an expression says by `has()` that a part is there, where it gives `outcome`; of the record of a
+/// step it is the step. `is_name` tells names with hyphens.
+pub fn present(source: &str, outcome: bool, is_name: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let mut names = Vec::new();
+    let parsed = Tokens::read(source, is_name).and_then(|read| parse::parse(read.tokens, source));
+    if let Ok(expression) = parsed {
+        guard::present(&expression, outcome, &mut names);
+    }
+    names
 }
 
 /// A compiled expression. Cloning is cheap.
@@ -148,20 +162,13 @@ impl Error {
 }
 
 impl Program {
-    /// Reads one expression.
-    pub fn compile(source: &str, names: &mut (impl Names + Send)) -> Result<Self, CompileError> {
-        let compiled = on_big_stack(|stack| Self::compile_on(stack, source, names));
-        compiled.unwrap_or_else(|error| Err(CompileError::new(error.to_string(), 0..0)))
-    }
-
-    /// Reads an expression, one of many on the same stack.
-    pub fn compile_on(stack: &Stack, source: &str, names: &mut impl Names) -> Result<Self, CompileError> {
-        let read = Source::read(source, &|name| names.has(name))?;
-        let (root, paths, mut problems) = parse::parse(stack, &read, |expression, places| {
-            let mut lowering = Lowering::new(&read, places, names);
-            let root = lowering.node(expression, 0)?;
-            Ok((root, lowering.paths, lowering.problems))
-        })?;
+    /// Reads an expression.
+    pub fn compile(source: &str, names: &mut impl Names) -> Result<Self, CompileError> {
+        let read = Tokens::read(source, &|name| names.has(name))?;
+        let expression = parse::parse(read.tokens, source)?;
+        let mut lowering = Lowering::new(names);
+        let root = lowering.node(&expression)?;
+        let Lowering { paths, mut problems, .. } = lowering;
         for place in read.ambiguous {
             let name = &source[place.clone()];
             let message = format!(

@@ -51,7 +51,7 @@ pub struct Host {
     /// Where relative paths start.
     pub base: PathBuf,
     /// The folder of the definition's file.
-    pub definition_folder: Option<PathBuf>,
+    pub definition_folder: PathBuf,
     /// The sandbox of the run's first step: what most have.
     pub usual: Arc<Sandbox>,
     /// `/dev/null`, for a program that reads nothing.
@@ -82,7 +82,7 @@ impl Host {
         run: RunDir,
         plan: Arc<Plan>,
         base: PathBuf,
-        definition_folder: Option<PathBuf>,
+        definition_folder: PathBuf,
         null: OwnedFd,
         secrets: Rc<Secrets>,
     ) -> Self {
@@ -91,6 +91,7 @@ impl Host {
             .environment()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
+        let may_mount = calls(&plan).any(|call| call.sandbox.profile == Profile::None);
         Self {
             launcher,
             namespaces: ready.namespaces,
@@ -98,7 +99,7 @@ impl Host {
             strict: ready.strict,
             seccomp: ready.seccomp,
             usual: usual(&plan),
-            may_mount: calls(&plan).any(|call| call.sandbox.profile == Profile::None),
+            may_mount,
             definition_folder,
             rootless,
             tree,

@@ -14,7 +14,7 @@ use workflow_engine::{run::Spawn, verdict::SetupFailure};
 use super::{host::Host, prepare::Refused, worker};
 use crate::{
     cgroup::{self, Leaf, Limits},
-    store::files,
+    store::{disk, files},
 };
 
 /// The spares of a run.
@@ -32,7 +32,7 @@ impl Spares {
     /// Removes what nobody took.
     pub(super) fn discard(&self) {
         if let Some(path) = self.work.take() {
-            let _best_effort = std::fs::remove_dir_all(path);
+            let _best_effort = files::remove_tree(&path);
         }
     }
 
@@ -94,14 +94,13 @@ pub(super) fn work_dir(host: &Host, spawn: &Spawn) -> Result<PathBuf, Refused> {
     if let Some(step) = path.parent()
         && let Some(spare) = host.spares.work.take()
     {
-        if spawn.id.attempt == 1 && (spare == step || std::fs::rename(&spare, step).is_ok()) {
+        if spawn.id.attempt == 1 && (spare == step || disk::rename(&spare, step).is_ok()) {
             return Ok(path);
         }
         if spare != step {
             host.spares.work.replace(Some(spare));
         }
     }
-    files::ensure_dir(&path)
-        .map_err(|fault| Refused::setup("work_dir", "the work directory", &fault.source))?;
+    files::ensure_dir(&path).map_err(Refused::Engine)?;
     Ok(path)
 }

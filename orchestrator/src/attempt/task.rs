@@ -16,6 +16,7 @@ use workflow_engine::{
 use super::{
     agent::{self, AgentWatch},
     host::Host,
+    ladder::Told,
     prepare::Refused,
     spare,
 };
@@ -39,6 +40,8 @@ pub(super) struct Task {
     /// More environment.
     pub(super) env: Vec<(String, String)>,
     pub(super) outputs_schema: Option<Json>,
+    /// Who is told to end, where that is not the step's to say.
+    pub(super) told: Option<Told>,
     /// What is watched of an agent.
     pub(super) agent: Option<AgentWatch>,
 }
@@ -68,6 +71,7 @@ pub(super) fn task(host: &Host, spawn: &Spawn, call: &SkillCall) -> Result<Task,
                 folder: None,
                 env: Vec::new(),
                 outputs_schema: None,
+                told: None,
                 agent: None,
             })
         }
@@ -89,6 +93,7 @@ pub(super) fn task(host: &Host, spawn: &Spawn, call: &SkillCall) -> Result<Task,
                 folder: None,
                 env: Vec::new(),
                 outputs_schema: None,
+                told: None,
                 agent: None,
             })
         }
@@ -133,6 +138,7 @@ fn external(host: &Host, spawn: &Spawn, skill: &ExternalSkill) -> Result<Task, R
         folder: Some(skill.folder.clone()),
         env,
         outputs_schema: skill.outputs.clone(),
+        told: None,
         agent: None,
     })
 }
@@ -174,5 +180,5 @@ fn envelope(host: &Host, spawn: &Spawn, work_dir: &Path) -> Vec<u8> {
         ("context", spawn.context.clone()),
         ("work_dir", text(&work_dir.to_string_lossy())),
     ];
-    value::object(&members).as_str().as_bytes().to_vec()
+    value::object(&members).into_string().into_bytes()
 }

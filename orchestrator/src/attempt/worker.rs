@@ -13,7 +13,7 @@ use std::{
 
 use ipc::message::{Birth, Sandbox};
 use tokio::sync::mpsc;
-use workflow_engine::plan::{Needs, Profile, SkillCall, SkillTarget, StepId};
+use workflow_engine::plan::{Needs, SkillCall, SkillTarget, StepId};
 
 use super::{ending, host::Host, prepare::Refused, spare};
 use crate::{

@@ -133,18 +133,19 @@ fn line(event: &RunEvent, workflow: &str) -> Option<String> {
             format!("  {step}: {tool} {} ({ms})\n", call.decision)
         }
         EventType::AgentRequest => {
-            let agent = event.agent.as_deref()?;
-            let tokens = agent.input_tokens.saturating_add(agent.output_tokens);
-            let cost = agent
-                .cost_usd
-                .map(|cost| format!(", ${}.{:06}", cost.micros / 1_000_000, cost.micros % 1_000_000));
-            format!("  {step}: request {}, {tokens} tokens{}\n", agent.requests, cost.unwrap_or_default())
+            format!("  {step}: {}\n", ui::agent::line(event.agent.as_deref()?))
         }
         EventType::GuardrailExceeded => {
             let name = event.guardrail.as_deref().unwrap_or_default();
             format!("  {step}: guardrail {} reached\n", ui::text::escape(name))
         }
-        EventType::RunStarted | EventType::StepWaiting | EventType::StepStarted | EventType::StepProgress => {
+        EventType::RunStarted
+        | EventType::StepWaiting
+        | EventType::StepStarted
+        | EventType::StepProgress
+        | EventType::AgentMessage
+        | EventType::AgentThought
+        | EventType::AgentPlan => {
             return None;
         }
     })

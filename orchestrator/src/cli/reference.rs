@@ -1,10 +1,18 @@
 //! The generated part of the reference: `docs/reference/` and `schemas/json/`. The tests fail when a page is not
 //! what the program says; with `UPDATE_DOCS=1` they write it.
 
+mod definition;
+mod environment;
+
 use std::{fmt::Write as _, io::Write as _, path::Path};
 
 use clap::{Command, CommandFactory as _};
-use schemas::{exit_code::ExitCode, failure::Code};
+use schemas::{
+    events::EventType,
+    exit_code::ExitCode,
+    failure::Code,
+    view::{RunStatus, StepStatus},
+};
 
 /// Fails unless the file of the repository holds this text.
 #[track_caller]
@@ -73,4 +81,33 @@ fn failure_codes() {
             .expect("a string takes everything");
     }
     check_fresh("docs/reference/failure-codes.md", &page("Failure codes", &text));
+}
+
+#[test]
+fn events() {
+    let mut text = String::from(
+        "What `q workflow run --events` prints: one JSON object a line, while it happens. Each has `v`, `seq`, `ts`, \
+         `type`, `run_id`, `step`, `attempt` and `iteration`; `q workflow schema events` is the whole shape. An event is \
+         told after what it tells is durable; `step.log` and `step.progress` come from the step and are not kept.\n\n\
+         | type | meaning |\n|---|---|\n",
+    );
+    for kind in EventType::ALL {
+        writeln!(text, "| `{kind}` | {} |", kind.meaning().trim()).expect("a string takes everything");
+    }
+    check_fresh("docs/reference/events.md", &page("Events", &text));
+}
+
+#[test]
+fn statuses() {
+    let mut text = String::from("How a run or a step stands: `status` in the run view.\n");
+    for (title, words) in [
+        ("Of a run", RunStatus::ALL.iter().map(|word| (word.as_str(), word.meaning())).collect::<Vec<_>>()),
+        ("Of a step", StepStatus::ALL.iter().map(|word| (word.as_str(), word.meaning())).collect()),
+    ] {
+        write!(text, "\n## {title}\n\n| status | meaning |\n|---|---|\n").expect("a string takes everything");
+        for (word, meaning) in words {
+            writeln!(text, "| `{word}` | {} |", meaning.trim()).expect("a string takes everything");
+        }
+    }
+    check_fresh("docs/reference/statuses.md", &page("Statuses", &text));
 }

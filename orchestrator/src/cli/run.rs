@@ -16,7 +16,7 @@ use super::{
     progress::{Progress, Shape},
 };
 use crate::{
-    catalog,
+    agents, catalog,
     cli::output,
     config,
     definition::{self, Source},
@@ -25,6 +25,7 @@ use crate::{
     owner::{self, Created, Driving, Order},
     secrets::Secrets,
     store::{home::Home, names::RunId, run::Frozen},
+    ui,
 };
 
 /// Run a workflow to its end.
@@ -130,7 +131,9 @@ pub(super) fn execute(arguments: &Arguments, source: Source, home: &Home) -> Res
     let skills = catalog::texts(&order.created.skills).map_err(unread)?;
     let called = checked.called.frozen().map_err(unread)?;
     let definition = checked.json.map_or(source.text, |json| json.as_str().as_bytes().to_vec());
-    let created = owner::create(home, &order, &Frozen { definition, skills, called })?;
+    let prompts = agents::prompts(&order.plan, &order.folder());
+    let frozen = Frozen { definition, skills, agents: checked.agents, prompts, called };
+    let created = owner::create(home, &order, &frozen)?;
     if arguments.detached {
         detach::let_go(id)?;
     }
@@ -147,6 +150,9 @@ pub(super) fn execute(arguments: &Arguments, source: Source, home: &Home) -> Res
 pub(super) fn drive(home: &Home, created: Created, order: &Order, shape: Shape) -> Result {
     let mut progress = Progress::new(shape, order.plan.name.clone());
     let ended = owner::drive(home, created, order, &mut progress)?;
+    for why in &ended.unwritten {
+        ui::say(&format!("warning: {why}; the run is recorded all the same\n"));
+    }
     progress.end(&ended.run)?;
     Ok(ended.exit)
 }

@@ -31,7 +31,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     let dir = super::find_run(home, &arguments.id)?;
-    let view = fold::current_view(&dir)?;
+    let view = if arguments.json { fold::whole_view(&dir)? } else { fold::current_view(&dir)? };
     if arguments.json {
         output::json(&view)?;
     } else {

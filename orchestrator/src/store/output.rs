@@ -16,9 +16,6 @@ use super::{
     names,
 };
 
-/// The longest value that goes into the journal, in bytes.
-pub const INLINE_MAX: usize = 1024 * 1024;
-
 /// Why a result was not stored or loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -56,7 +53,7 @@ pub enum Error {
 
 /// Stores a result where it belongs; a file is durable when this returns, as the journal will name it.
 pub fn write(run: &RunDir, id: &AttemptId, value: &Json) -> Result<Output, Error> {
-    if value.len() <= INLINE_MAX {
+    if value.len() <= Output::INLINE_MAX {
         return Ok(Output::Inline(value.clone()));
     }
     let attempt = run.attempt(id)?;
@@ -66,14 +63,14 @@ pub fn write(run: &RunDir, id: &AttemptId, value: &Json) -> Result<Output, Error
     files::replace(&path, Durability::Durable, |file| file.write_all(value.as_str().as_bytes()))?;
     let relative = attempt.relative().join("output.json");
     let path = relative.to_str().expect("the parts of the path are ASCII").to_owned();
-    Ok(Output::File { path, bytes: value.len() as u64 })
+    Ok(Output::File { path, bytes: value.len() as u64, value: Some(value.clone()) })
 }
 
 /// Loads a result.
 pub fn load(run: &RunDir, output: &Output) -> Result<Json, Error> {
     match output {
         Output::Inline(value) => Ok(value.clone()),
-        Output::File { path, bytes } => load_file(&file_of(run, path)?, *bytes),
+        Output::File { path, bytes, .. } => load_file(&file_of(run, path)?, *bytes),
     }
 }
 
@@ -108,6 +105,8 @@ mod tests {
     use super::*;
     use crate::store::view::tests::run_dir;
 
+    const INLINE_MAX: usize = Output::INLINE_MAX;
+
     fn attempt() -> AttemptId {
         AttemptId { step: "fetch".into(), turn: vec![1, 2], attempt: 3 }
     }
@@ -138,14 +137,15 @@ mod tests {
         let (_dir, run) = run_dir();
         let output = write(&run, &attempt(), &value(INLINE_MAX + 1)).unwrap();
         let path = "steps/fetch@1.2/3/output.json".to_owned();
-        assert_eq!(output, Output::File { path, bytes: INLINE_MAX as u64 + 1 });
+        let value = Some(value(INLINE_MAX + 1));
+        assert_eq!(output, Output::File { path, bytes: INLINE_MAX as u64 + 1, value });
     }
 
     #[test]
     fn paths_that_leave_the_run_are_refused() {
         let (_dir, run) = run_dir();
         for path in ["../x", "/etc/passwd", "steps/../../x", "./x", ""] {
-            let output = Output::File { path: path.into(), bytes: 1 };
+            let output = Output::File { path: path.into(), bytes: 1, value: None };
             assert!(matches!(load(&run, &output), Err(Error::Escapes { .. })), "{path}");
         }
     }

@@ -1,15 +1,18 @@
 //! Whether a step has ended when another reads it, and what is said if not.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use super::{
     Check,
+    expression::unwrapped,
     order::{Reader, Relation, is_concurrent, relation},
-    outline::{Spot, StepPlace},
+    outline::{Outline, Spot, StepPlace},
     resolve::Use,
 };
 use crate::{
     diagnostic::codes::{FORWARD_REFERENCE, NOT_BEFORE, SELF_REFERENCE, UNGUARDED_REFERENCE},
+    expr::present,
+    load::Node,
     plan::StepId,
 };
 
@@ -31,7 +34,7 @@ impl Check<'_, '_> {
             Relation::Previous(around) if !is_concurrent(self.outline, around) => {
                 return Some(self.awaited(spot));
             }
-            Relation::InBranch if self.guarded.iter().any(|guarded| guarded == name) => {
+            Relation::InBranch if at.guarded || self.is_guarded_around(at.from, name) => {
                 return Some(if self.is_own_part(at.from, spot.step) {
                     spot.step
                 } else {
@@ -88,6 +91,15 @@ impl Check<'_, '_> {
         None
     }
 
+    /// Whether the reader only runs where `has()` said that a step has run.
+    fn is_guarded_around(&mut self, from: Reader, name: &str) -> bool {
+        let outline = self.outline;
+        outline.upwards(from.step()).any(|step| {
+            let present = self.present.entry(step).or_insert_with(|| present_for(outline, step));
+            present.contains(name)
+        })
+    }
+
     /// Whether a step is, or is held by, the one that reads after it has completed.
     fn is_own_part(&self, from: Reader, step: StepId) -> bool {
         match from {
@@ -105,4 +117,18 @@ impl Check<'_, '_> {
         }
         spot.step
     }
+}
+
+/// The steps of which `has()` says that they have run where a step runs: in its own `when`, and in the condition of the
+/// branch in which it stands.
+fn present_for(outline: &Outline<'_>, step: StepId) -> HashSet<String> {
+    let StepPlace { node, spot, .. } = outline.step(step);
+    let holder = spot.and_then(|spot| Some((outline.step(spot.parent?).node, spot.in_else)));
+    let conditional =
+        holder.filter(|(holder, _)| holder.get("type").and_then(Node::as_text) == Some("conditional"));
+    let branch = conditional.and_then(|(holder, in_else)| Some((holder.get("condition")?, !in_else)));
+    let own = node.get("when").map(|when| (when, true));
+    let texts = own.into_iter().chain(branch).filter_map(|(text, outcome)| Some((text.as_text()?, outcome)));
+    let is_name = |id: &str| outline.by_id(id).is_some();
+    texts.flat_map(|(text, outcome)| present(unwrapped(text).1, outcome, &is_name)).collect()
 }

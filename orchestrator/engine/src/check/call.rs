@@ -8,7 +8,7 @@ use super::{
     limits,
     order::Reader,
     outline::Spot,
-    sandbox::{self, Others, Trust},
+    sandbox::{self, Choices, Trust},
 };
 use crate::{
     diagnostic::codes::{BAD_MANIFEST, BAD_VALUE, HIDDEN_SKILL, UNKNOWN_OUTPUT, UNKNOWN_SKILL},
@@ -44,6 +44,7 @@ impl<'a> Check<'a, '_> {
             self.surround(node, spot);
             let kind = self.composite(root, node, spot);
             self.impossible_parts(node);
+            self.hidden_output(node);
             let assign = self.assignments(node, spot);
             return self.planned(node, spot, Made { kind: kind?, when: when.flatten(), assign }, None);
         }
@@ -64,7 +65,7 @@ impl<'a> Check<'a, '_> {
             secrets,
             cwd,
             limits: self.shared(limits::tightest(
-                &limits::tightest(&self.limits_around(root, node, spot), &Trust::of(node).limits()),
+                &limits::tightest(&self.limits_around(root, node, spot), &self.trust_limits(node, spot)),
                 &entry.limits,
             )),
             sandbox: self.sandbox((root, node), spot, &entry.sandbox),
@@ -86,6 +87,7 @@ impl<'a> Check<'a, '_> {
         let own_timeout =
             limits::least(duration(node, "timeout"), own.and_then(|own| duration(own, "max_execution_time")));
         let outputs = node.get("outputs").map_or(&[][..], Node::elements);
+        let is_program = matches!(made.kind, StepKind::Skill(_));
         Some(Step {
             name: format!("{}{}", self.standing.prefix, node.get("id")?.as_text()?),
             parent: spot
@@ -100,7 +102,8 @@ impl<'a> Check<'a, '_> {
             timeout: limits::least(
                 limits::least(
                     limits::least(own_timeout, inner_timeout(&made.kind)),
-                    Trust::of(node).timeout(),
+                    // It is for programs: what holds several has the time that they take together.
+                    self.trust(node, spot).filter(|_| is_program).and_then(Trust::timeout),
                 ),
                 entry.and_then(|entry| entry.timeout),
             )
@@ -115,6 +118,11 @@ impl<'a> Check<'a, '_> {
             on_crash: inherited.on_crash.unwrap_or_else(|| on_crash(node, entry)),
             kill_mode: inherited.kill_mode.unwrap_or_default(),
         })
+    }
+
+    /// The limits that come with how far a step is trusted.
+    pub(super) fn trust_limits(&self, node: &Node, spot: Spot) -> Limits {
+        self.trust(node, spot).map(Trust::limits).unwrap_or_default()
     }
 
     /// Limits that are those of the step before are kept once.
@@ -132,9 +140,10 @@ impl<'a> Check<'a, '_> {
         spot: Spot,
         manifest: &SandboxChoice,
     ) -> Arc<Sandbox> {
-        let holders = self.holders_sandbox(spot);
-        let others = Others { holders, manifest, outside: self.standing.sandbox.clone() };
-        let sandbox = sandbox::of_step(root, node, others, self.problems);
+        let own = self.own_sandbox(node, spot);
+        let choices = Choices { own, manifest, outside: self.standing.sandbox.clone() };
+        let trust = self.trust(node, spot).unwrap_or(Trust::Trusted);
+        let sandbox = sandbox::of_step(root, node, (choices, trust), self.problems);
         if self.sandbox.as_deref() != Some(&sandbox) {
             self.sandbox = Some(Arc::new(sandbox));
         }

@@ -4,13 +4,15 @@ use schemas::definition::{RESERVED_IDS, step::MAX_TURNS};
 
 use super::{
     Check,
+    expression::unwrapped,
     limits::{self, least},
     order::Reader,
     outline::Spot,
     reference,
+    resolve::Use,
 };
 use crate::{
-    diagnostic::codes::{BAD_VALUE, MISPLACED_KEY},
+    diagnostic::codes::{BAD_VALUE, HIDDEN_OUTPUT, MISPLACED_KEY},
     load::{Node, NodeKind},
     plan::{Conditional, Loop, Parallel, StepId, StepKind, Turns, WaitFor},
     value::{Root, Template},
@@ -51,6 +53,26 @@ impl<'a> Check<'a, '_> {
             }
             "workflow" => self.subworkflow(root, node, spot),
             _ => None,
+        }
+    }
+
+    /// A child whose outputs would stand where one of the group itself stands.
+    pub(super) fn hidden_output(&mut self, node: &Node) {
+        let own = match node.get("type").and_then(Node::as_text) {
+            Some("conditional") => "branch",
+            Some("parallel") if node.get("wait_for").and_then(Node::as_text) == Some("any") => "winner",
+            Some(_) | None => return,
+        };
+        let lists = ["steps", "then", "else"].into_iter().filter_map(|list| node.get(list));
+        let ids = lists.flat_map(Node::elements).filter_map(|child| child.get("id"));
+        for id in ids.filter(|id| id.as_text() == Some(own)) {
+            self.problems
+                .report(
+                    HIDDEN_OUTPUT,
+                    id.span.range(),
+                    format!("`{own}` of the group hides the outputs of this step"),
+                )
+                .hint("give the step another id");
         }
     }
 
@@ -125,7 +147,8 @@ impl<'a> Check<'a, '_> {
         // A plain path needs no parser.
         match reference::expression(inner, |id| self.outline.by_id(id).is_some()) {
             Some(path) => {
-                self.expression_reference(node, inner, &path, start, reader).map(Template::Reference)
+                let at = Use { node, text: inner, start, from: reader, guarded: false };
+                self.expression_reference(&at, &path).map(Template::Reference)
             }
             None => self.program(node, inner, start, reader).map(Template::Expression),
         }
@@ -161,12 +184,4 @@ fn max_concurrent(node: &Node) -> Option<u32> {
     let own = node.get("max_concurrent").and_then(Node::as_number).and_then(|most| most.parse().ok());
     let limits = node.get("resource_limits").map(limits::read);
     least(own, limits.and_then(|limits| limits.max_concurrent_steps))
-}
-
-/// An expression without white space and a surrounding `${}`, and where it starts.
-fn unwrapped(text: &str) -> (usize, &str) {
-    let trimmed = text.trim();
-    let inner = trimmed.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or(trimmed);
-    let inner = inner.trim();
-    (text.find(inner).unwrap_or(0), inner)
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Check, order::Reader, reference};
+use super::{Check, order::Reader, reference, resolve::Use};
 use crate::{
     diagnostic::codes::BAD_EXPRESSION,
     expr::{self, Bound, Names, Program},
@@ -12,25 +12,18 @@ use crate::{
 impl<'a> Check<'a, '_> {
     /// A condition: an expression as a whole string; a surrounding `${}` is tolerated.
     pub(super) fn condition(&mut self, node: &'a Node, from: Reader) -> Option<Program> {
-        let text = node.as_text()?;
-        let outer = text.trim();
-        let inner = outer.strip_prefix("${").and_then(|inner| inner.strip_suffix('}')).unwrap_or(outer);
-        let inner = inner.trim();
-        let start = inner.as_ptr().addr() - text.as_ptr().addr();
+        let (start, inner) = unwrapped(node.as_text()?);
         self.program(node, inner, start, from)
     }
 
     /// An expression that begins at `start` in the content of a string; `None`: it is wrong, which was reported.
     pub(super) fn program(&mut self, node: &Node, text: &str, start: usize, from: Reader) -> Option<Program> {
         let before = self.problems.errors();
-        self.guarded = guarded(text);
         // What an expression makes of a secret is none any more.
         let handed_on = std::mem::replace(&mut self.hands_on, false);
-        let stack = self.stack;
         let mut names = ExpressionNames { check: self, node, text, start, from };
-        let compiled = Program::compile_on(stack, text, &mut names);
+        let compiled = Program::compile(text, &mut names);
         self.hands_on = handed_on;
-        self.guarded.clear();
         match compiled {
             Err(error) => self.bad_expression(node, start, &error.place, error.message),
             Ok(program) => {
@@ -50,17 +43,12 @@ impl<'a> Check<'a, '_> {
     }
 }
 
-/// The steps that an expression asks for with `has()`: it knows that they may not have run.
-fn guarded(text: &str) -> Vec<String> {
-    let asked = text.split("has(").skip(1).map(|rest| {
-        let rest = rest.trim_start();
-        let by_record =
-            rest.strip_prefix("steps").map(str::trim_start).and_then(|rest| rest.strip_prefix('['));
-        let name = by_record.map_or(rest, |rest| rest.trim_start().trim_start_matches(['"', '\'']));
-        let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
-        name[..end.unwrap_or(name.len())].to_owned()
-    });
-    asked.collect()
+/// An expression without white space and a surrounding `${}`, which conditions may have; and where it starts.
+pub(super) fn unwrapped(text: &str) -> (usize, &str) {
+    let outer = text.trim();
+    let inner = outer.strip_prefix("${").and_then(|inner| inner.strip_suffix('}')).unwrap_or(outer);
+    let inner = inner.trim();
+    (inner.as_ptr().addr() - text.as_ptr().addr(), inner)
 }
 
 /// The names of a definition as an expression sees them.
@@ -77,7 +65,8 @@ impl Names for ExpressionNames<'_, '_, '_> {
         self.check.outline.by_id(name).is_some() || self.check.names.context.contains(name)
     }
 
-    fn bind(&mut self, path: &expr::Path) -> Bound {
+    fn bind(&mut self, path_of_program: &expr::Path) -> Bound {
+        let path = path_of_program;
         let written = &self.text[path.head_range.start..];
         let end = path.segments.last().map_or(path.head_range.end, |(_, range)| range.end);
         let length = end - path.head_range.start;
@@ -87,7 +76,9 @@ impl Names for ExpressionNames<'_, '_, '_> {
             segments: path.segments.clone(),
         };
         let text = written.get(..length).unwrap_or(written);
-        match self.check.expression_reference(self.node, text, &path, self.start, self.from) {
+        let guarded = path_of_program.guarded;
+        let at = Use { node: self.node, text, start: self.start, from: self.from, guarded };
+        match self.check.expression_reference(&at, &path) {
             Some(reference) => Bound::To(reference),
             None => Bound::Reported,
         }

@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Check, duration, limits::least, order::Reader, outline::Spot, sandbox::chosen};
+use super::{
+    Check, duration,
+    limits::least,
+    order::Reader,
+    outline::Spot,
+    sandbox::{Trust, chosen},
+};
 use crate::{
     diagnostic::codes::MISPLACED_KEY,
     load::Node,
@@ -35,10 +41,27 @@ impl<'a> Check<'a, '_> {
         all.within(self.standing.inherited)
     }
 
-    /// The sandbox that steps around chose, from the inside out.
-    pub(super) fn holders_sandbox(&self, spot: Spot) -> SandboxChoice {
-        let holders = self.outline.upwards(spot.parent).map(|step| chosen(self.outline.step(step).node));
-        holders.fold(SandboxChoice::default(), SandboxChoice::or)
+    /// What was chosen for a step: by itself before what holds it, from the inside out, and by how far it is trusted where
+    /// that was said.
+    pub(super) fn own_sandbox(&self, node: &Node, spot: Spot) -> SandboxChoice {
+        let mut trust = None;
+        let mut choice = SandboxChoice::default();
+        let holders = self.outline.upwards(spot.parent).map(|step| self.outline.step(step).node);
+        for level in [node].into_iter().chain(holders) {
+            choice = choice.or(chosen(level));
+            if trust.is_none() {
+                trust = Trust::of(level);
+                choice = choice.or(trust.map(Trust::choice).unwrap_or_default());
+            }
+        }
+        let around = self.standing.trust.filter(|_| trust.is_none());
+        choice.or(around.map(Trust::choice).unwrap_or_default())
+    }
+
+    /// How far a step is trusted: as it says, or what holds it, the innermost first.
+    pub(super) fn trust(&self, node: &Node, spot: Spot) -> Option<Trust> {
+        let holders = self.outline.upwards(spot.parent).map(|step| self.outline.step(step).node);
+        [node].into_iter().chain(holders).find_map(Trust::of).or(self.standing.trust)
     }
 
     /// Environment and directory of a step, and of what it holds: its own over those of what holds it.

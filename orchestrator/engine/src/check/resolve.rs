@@ -23,11 +23,13 @@ pub(super) struct Use<'u> {
     /// The string that holds it.
     pub(super) node: &'u Node,
     /// Its text.
-    text: &'u str,
+    pub(super) text: &'u str,
     /// Where its text starts in the content of the string.
-    start: usize,
+    pub(super) start: usize,
     /// Who reads it.
     pub(super) from: Reader,
+    /// Whether `has()` asks for a part of it before.
+    pub(super) guarded: bool,
 }
 
 /// Where the names are that a name should have been one of.
@@ -48,7 +50,7 @@ impl<'a> Check<'a, '_> {
         path: &Path<'_>,
         from: Reader,
     ) -> Option<Reference> {
-        let at = Use { node, text, start: 0, from };
+        let at = Use { node, text, start: 0, from, guarded: false };
         if let Some(root) = self.loop_name(from, path.head) {
             return Some(from_loop(root, text, path));
         }
@@ -60,28 +62,20 @@ impl<'a> Check<'a, '_> {
     }
 
     /// An expression that is a path; `None`: it is wrong.
-    pub(super) fn expression_reference(
-        &mut self,
-        node: &Node,
-        text: &str,
-        path: &Path<'_>,
-        start: usize,
-        from: Reader,
-    ) -> Option<Reference> {
-        let at = Use { node, text, start, from };
-        if let Some(root) = self.loop_name(from, path.head) {
-            return Some(from_loop(root, text, path));
+    pub(super) fn expression_reference(&mut self, at: &Use<'_>, path: &Path<'_>) -> Option<Reference> {
+        if let Some(root) = self.loop_name(at.from, path.head) {
+            return Some(from_loop(root, at.text, path));
         }
         if is_root(path.head) || self.outline.by_id(path.head).is_some() {
-            return self.reference(&at, path);
+            return self.reference(at, path);
         }
         if self.names.context.contains(path.head) {
             let mut segments = vec![Segment::Key(path.head.to_owned())];
             segments.extend(path.segments.iter().map(|(segment, _)| segment.clone()));
-            return Some(Reference { root: Root::Context, path: segments, text: text.to_owned() });
+            return Some(Reference { root: Root::Context, path: segments, text: at.text.to_owned() });
         }
         let message = format!("`{}` is not known here", path.head);
-        self.unknown(UNKNOWN_STEP, &at, (path.head, &path.head_range), message, &Known::Steps);
+        self.unknown(UNKNOWN_STEP, at, (path.head, &path.head_range), message, &Known::Steps);
         None
     }
 

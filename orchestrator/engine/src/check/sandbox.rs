@@ -23,12 +23,13 @@ pub(super) enum Trust {
 }
 
 impl Trust {
-    /// That of a step.
-    pub(super) fn of(step: &Node) -> Self {
-        match step.get("trust").and_then(Node::as_text) {
-            Some("untrusted") => Self::Untrusted,
-            Some("verified") => Self::Verified,
-            Some(_) | None => Self::Trusted,
+    /// What a step itself says.
+    pub(super) fn of(step: &Node) -> Option<Self> {
+        match step.get("trust").and_then(Node::as_text)? {
+            "untrusted" => Some(Self::Untrusted),
+            "verified" => Some(Self::Verified),
+            "trusted" => Some(Self::Trusted),
+            _ => None,
         }
     }
 
@@ -60,7 +61,8 @@ impl Trust {
         }
     }
 
-    fn choice(self) -> SandboxChoice {
+    /// The sandbox that comes with it.
+    pub(super) fn choice(self) -> SandboxChoice {
         match self {
             Self::Trusted | Self::Verified => SandboxChoice::default(),
             Self::Untrusted => SandboxChoice {
@@ -77,20 +79,24 @@ pub(super) fn chosen(node: &Node) -> SandboxChoice {
     node.get("sandbox").map(read).unwrap_or_default()
 }
 
-/// The choices of others than the step itself, the first before the next.
-pub(super) struct Others<'a> {
-    /// Steps that hold it.
-    pub(super) holders: SandboxChoice,
+/// What was chosen for a step, the first before the next.
+pub(super) struct Choices<'a> {
+    /// By itself, by what holds it, and by how far it is trusted.
+    pub(super) own: SandboxChoice,
     pub(super) manifest: &'a SandboxChoice,
     /// What the definition has around it.
     pub(super) outside: SandboxChoice,
 }
 
-/// The sandbox of a step: what the step chose before its trust, what holds it, the manifest and the definition.
-pub(super) fn of_step(root: &Node, step: &Node, others: Others<'_>, problems: &mut Problems) -> Sandbox {
-    let trust = Trust::of(step);
-    let own = chosen(step).or(trust.choice()).or(others.holders);
-    let sandbox = own.or(others.manifest.clone()).or(chosen(root)).or(others.outside).resolve();
+/// The sandbox of a step: what was chosen for it, then the manifest, then the definition.
+pub(super) fn of_step(
+    root: &Node,
+    step: &Node,
+    (choices, trust): (Choices<'_>, Trust),
+    problems: &mut Problems,
+) -> Sandbox {
+    let Choices { own, manifest, outside } = choices;
+    let sandbox = own.or(manifest.clone()).or(chosen(root)).or(outside).resolve();
     if let Some(part) = unheld(&sandbox) {
         let place = [step, root].into_iter().find_map(|node| node.member("sandbox"));
         let span = place.map_or(step.span, |member| member.key_span);

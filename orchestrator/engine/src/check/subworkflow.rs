@@ -10,7 +10,7 @@ use super::{
     limits,
     order::Reader,
     outline::Spot,
-    sandbox::chosen,
+    sandbox::{Trust, chosen},
 };
 use crate::{
     diagnostic::{
@@ -59,6 +59,8 @@ pub(super) struct Standing {
     pub(super) inherited: Inherited,
     /// The sandbox, where nobody inside chooses.
     pub(super) sandbox: SandboxChoice,
+    /// How far everything inside is trusted, where nobody inside says.
+    pub(super) trust: Option<Trust>,
 }
 
 impl<'a> Calls<'a> {
@@ -137,10 +139,8 @@ impl<'a> Check<'a, '_> {
             prefix,
             limits: self.limits_around(root, node, spot),
             inherited: self.inherited(node, spot),
-            sandbox: chosen(node)
-                .or(self.holders_sandbox(spot))
-                .or(chosen(root))
-                .or(self.standing.sandbox.clone()),
+            sandbox: self.own_sandbox(node, spot).or(chosen(root)).or(self.standing.sandbox.clone()),
+            trust: self.trust(node, spot),
         };
         let around = self.surroundings.get(&spot.step).cloned().unwrap_or_default();
         self.called(place, (index, file), standing, (inputs, around))
@@ -157,7 +157,7 @@ impl<'a> Check<'a, '_> {
         let before = self.calls.take_called();
         self.calls.way.push(index);
         let (plan, diagnostics) = match &file.definition {
-            Ok(definition) => judge(definition, &file.catalog, (self.calls, standing), self.stack),
+            Ok(definition) => judge(definition, &file.catalog, (self.calls, standing)),
             Err(diagnostics) => (None, diagnostics.clone()),
         };
         self.calls.way.pop();

@@ -1,6 +1,6 @@
 //! Values of a file as [`Template`]s: which strings are references, which hold them, which are literals.
 
-use super::{Check, order::Reader, reference};
+use super::{Check, order::Reader, reference, resolve::Use};
 use crate::{
     diagnostic::codes::{BAD_LITERAL, BAD_TEMPLATE},
     load::{Node, NodeKind, range_in},
@@ -125,7 +125,10 @@ impl<'a> Check<'a, '_> {
         }
         // A plain path needs no parser.
         match reference::expression(trimmed, |id| self.outline.by_id(id).is_some()) {
-            Some(path) => self.expression_reference(node, trimmed, &path, start, from).map(Part::Value),
+            Some(path) => {
+                let at = Use { node, text: trimmed, start, from, guarded: false };
+                self.expression_reference(&at, &path).map(Part::Value)
+            }
             None => self.program(node, trimmed, start, from).map(Part::Expression),
         }
     }

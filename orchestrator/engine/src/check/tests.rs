@@ -14,6 +14,7 @@ mod secrets;
 mod skills;
 mod spec;
 mod strategies;
+mod trust;
 mod workflows;
 mod yaml;
 

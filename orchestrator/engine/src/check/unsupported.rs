@@ -7,19 +7,12 @@ use crate::{
     load::{Member, Node},
 };
 
-/// Keys of steps that hold others, each with the values (compact JSON) that ask for nothing.
-const GROUP_KEYS: &[(&str, &[&str])] = &[("trust", &[r#""trusted""#])];
-
 /// Reports everything in the table that a definition uses.
 pub(super) fn report(root: &Node, outline: &Outline<'_>, problems: &mut Problems) {
     sandbox(root, problems);
     for step in outline.all() {
-        let Some(kind) = step.node.get("type").and_then(Node::as_text) else { continue };
         if step.spot.is_some() {
             sandbox(step.node, problems);
-            if !matches!(kind, "skill" | "agent") {
-                keys(step.node, GROUP_KEYS, problems);
-            }
         }
     }
 }
@@ -29,19 +22,6 @@ fn sandbox(node: &Node, problems: &mut Problems) {
     let parts = node.get("sandbox").map_or(&[][..], Node::members);
     let delegates = |member: &&Member| &*member.key == "delegate" && member.value.as_bool() == Some(true);
     parts.iter().filter(delegates).for_each(|member| one(member, problems));
-}
-
-fn keys(node: &Node, table: &[(&str, &[&str])], problems: &mut Problems) {
-    for member in node.members() {
-        let row = table.iter().find(|(key, _)| *key == &*member.key);
-        if row.is_some_and(|(_, harmless)| !is_one_of(&member.value, harmless)) {
-            one(member, problems);
-        }
-    }
-}
-
-fn is_one_of(value: &Node, harmless: &[&str]) -> bool {
-    !harmless.is_empty() && harmless.contains(&value.to_json().as_str())
 }
 
 fn one(member: &Member, problems: &mut Problems) {

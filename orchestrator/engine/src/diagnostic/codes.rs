@@ -98,6 +98,7 @@ codes! {
     ALMOST_REFERENCE = "W002", "a text looks like a reference";
     SINGLE_CHILD = "W003", "a parallel group has one step";
     HIDDEN_SKILL = "W004", "a skill stands in two places";
+    HIDDEN_OUTPUT = "W005", "an output of a group hides those of a child";
     FOREIGN_KEY = "W020", "a key belongs to another strategy";
     HIDDEN_AGENT = "W035", "an agent stands in two places";
     LOOSER_GUARDRAIL = "W036", "a step would loosen a guardrail of its agent";

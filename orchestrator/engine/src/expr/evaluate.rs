@@ -11,7 +11,8 @@ use super::{
     budget::Budget,
     functions,
     operators::{Operator, exact_int},
-    tree::{Kind, Loop, Node},
+    syntax::MacroKind,
+    tree::{Kind, Macro, Node},
     value::{ELEMENT, Key, MEMBER, Value},
 };
 use crate::value::{Scope, Segment, select};
@@ -21,8 +22,8 @@ pub(super) struct Evaluation<'e, S> {
     program: &'e Program,
     scope: &'e S,
     pub(super) budget: Budget,
-    /// Variables of macros. An accumulator may be an error: a later element can make it good.
-    locals: Vec<Result<Value, Error>>,
+    /// Elements of the macros around, outermost first.
+    locals: Vec<Value>,
     /// Values of paths that were looked up.
     found: Vec<Option<Value>>,
 }
@@ -42,7 +43,7 @@ impl<'e, S: Scope> Evaluation<'e, S> {
     fn kind(&mut self, node: &Node) -> Result<Value, Error> {
         match &node.kind {
             Kind::Literal(value) => Ok(value.clone()),
-            Kind::Local(slot) => self.locals[*slot].clone(),
+            Kind::Local(slot) => Ok(self.locals[*slot].clone()),
             Kind::Path(path) => self.path(*path),
             Kind::HasPath(path) => Ok(Value::Bool(self.lookup(*path)?.is_some())),
             Kind::Unknown(message) => Err(Error::wrong(&**message)),
@@ -91,11 +92,7 @@ impl<'e, S: Scope> Evaluation<'e, S> {
                 Value::Text(text) => functions::is_match(pattern, &text, &mut self.budget).map(Value::Bool),
                 other => Err(Error::wrong(format!("`matches` does not take {}", other.type_name()))),
             },
-            Kind::NotFalse(operand) => {
-                Ok(Value::Bool(!matches!(self.value(operand), Ok(Value::Bool(false)))))
-            }
-            Kind::Push(slot, element) => self.push(*slot, element),
-            Kind::Loop(parts) => self.turns(parts),
+            Kind::Macro(parts) => self.over_elements(parts),
         }
     }
 
@@ -217,49 +214,80 @@ impl<'e, S: Scope> Evaluation<'e, S> {
         failed.map_or(Ok(Value::Bool(!decides)), Err)
     }
 
-    fn push(&mut self, slot: usize, element: &Node) -> Result<Value, Error> {
-        let element = self.value(element)?;
-        self.budget.bytes(2 * ELEMENT)?;
-        // The list is taken out, so that nobody else holds it and it grows where it is.
-        let mut list = match std::mem::replace(&mut self.locals[slot], Ok(Value::Null))? {
-            Value::List(list) => list,
-            other => return Err(Error::wrong(format!("{} is no list", other.type_name()))),
-        };
-        Arc::make_mut(&mut list).push(element);
-        Ok(Value::List(list))
-    }
-
-    fn turns(&mut self, parts: &Loop) -> Result<Value, Error> {
+    fn over_elements(&mut self, parts: &Macro) -> Result<Value, Error> {
         let elements: Vec<Value> = match self.value(&parts.range)?.open(&mut self.budget)? {
             Value::List(elements) => Arc::unwrap_or_clone(elements),
             Value::Map(members) => members.keys().map(Key::value).collect(),
             other => {
-                let message = format!("a macro goes over a list or a map, not over {}", other.type_name());
+                let name = parts.kind.name();
+                let message = format!("`{name}` goes over a list or a map, not over {}", other.type_name());
                 return Err(Error::wrong(message).at(parts.range.at));
             }
         };
         self.budget.bytes(elements.len() * ELEMENT)?;
-        let init = self.value(&parts.init)?;
-        self.locals.truncate(parts.slot);
-        self.locals.push(Ok(init));
-        for element in elements {
-            self.locals.truncate(parts.slot + 1);
-            self.locals.push(Ok(element));
-            if !matches!(self.value(&parts.condition)?, Value::Bool(true)) {
-                break;
+        match parts.kind {
+            MacroKind::All => self.quantified(parts, elements, false),
+            MacroKind::Exists => self.quantified(parts, elements, true),
+            MacroKind::ExistsOne => {
+                let mut count = 0_usize;
+                for element in elements {
+                    count += usize::from(self.fits(parts, element)?);
+                }
+                Ok(Value::Bool(count == 1))
             }
-            let step = self.value(&parts.step);
-            if let Err(error) = &step
-                && error.is_limit()
-            {
-                return step;
-            }
-            self.locals[parts.slot] = step;
+            MacroKind::Filter | MacroKind::Map => self.gathered(parts, elements),
         }
-        self.locals.truncate(parts.slot + 1);
-        let result = self.value(&parts.result);
-        self.locals.truncate(parts.slot);
-        result
+    }
+
+    /// `all` and `exists`: an element that decides wins over errors of those before it.
+    fn quantified(&mut self, parts: &Macro, elements: Vec<Value>, decides: bool) -> Result<Value, Error> {
+        let mut failed = None;
+        for element in elements {
+            match self.fits(parts, element) {
+                Ok(fits) if fits == decides => return Ok(Value::Bool(decides)),
+                Ok(_) => {}
+                Err(error) if error.is_limit() => return Err(error),
+                Err(error) => {
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        failed.map_or(Ok(Value::Bool(!decides)), Err)
+    }
+
+    /// `map` and `filter`.
+    fn gathered(&mut self, parts: &Macro, elements: Vec<Value>) -> Result<Value, Error> {
+        let mut gathered = Vec::new();
+        for element in elements {
+            if self.fits(parts, element.clone())? {
+                self.budget.bytes(2 * ELEMENT)?;
+                gathered.push(match &parts.result {
+                    Some(result) => self.of_element(parts.slot, element, result)?,
+                    None => element,
+                });
+            }
+        }
+        Ok(Value::List(Arc::new(gathered)))
+    }
+
+    /// Whether an element fulfils the test of a macro; where there is none, it does.
+    fn fits(&mut self, parts: &Macro, element: Value) -> Result<bool, Error> {
+        self.budget.steps(1)?;
+        let Some(test) = &parts.test else { return Ok(true) };
+        match self.of_element(parts.slot, element, test)? {
+            Value::Bool(fits) => Ok(fits),
+            other => {
+                let message = format!("`{}` needs a bool here, not {}", parts.kind.name(), other.type_name());
+                Err(Error::wrong(message).at(test.at))
+            }
+        }
+    }
+
+    /// The value of a part with the variable of a macro bound.
+    fn of_element(&mut self, slot: usize, element: Value, part: &Node) -> Result<Value, Error> {
+        self.locals.truncate(slot);
+        self.locals.push(element);
+        self.value(part)
     }
 }
 

@@ -28,25 +28,25 @@ pub(super) enum Operator {
     In,
 }
 
+const ALL: [Operator; 12] = [
+    Operator::Equal,
+    Operator::NotEqual,
+    Operator::Less,
+    Operator::LessOrEqual,
+    Operator::Greater,
+    Operator::GreaterOrEqual,
+    Operator::Add,
+    Operator::Subtract,
+    Operator::Multiply,
+    Operator::Divide,
+    Operator::Modulo,
+    Operator::In,
+];
+
 impl Operator {
-    /// The operator by the name that the parser gives it.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        use cel::common::ast::operators as names;
-        match name {
-            names::EQUALS => Some(Self::Equal),
-            names::NOT_EQUALS => Some(Self::NotEqual),
-            names::LESS => Some(Self::Less),
-            names::LESS_EQUALS => Some(Self::LessOrEqual),
-            names::GREATER => Some(Self::Greater),
-            names::GREATER_EQUALS => Some(Self::GreaterOrEqual),
-            names::ADD => Some(Self::Add),
-            names::SUBSTRACT => Some(Self::Subtract),
-            names::MULTIPLY => Some(Self::Multiply),
-            names::DIVIDE => Some(Self::Divide),
-            names::MODULO => Some(Self::Modulo),
-            names::IN => Some(Self::In),
-            _ => None,
-        }
+    /// The operator by its symbol.
+    pub(super) fn of_symbol(symbol: &str) -> Option<Self> {
+        ALL.into_iter().find(|operator| operator.symbol() == symbol)
     }
 
     /// As it is written.

@@ -1,99 +1,314 @@
-//! The parser of the crate `cel`, on a stack of its own: it recurses, and an overflow would abort the program.
+//! The grammar of the language: tokens to a tree; what stands alone is in `primary`. The parser calls itself, and counts how deep: brackets and chains are
+//! bounded by what [`Tokens`] takes, and all else by [`MAX_DEPTH`].
 
-use std::{
-    marker::PhantomData,
-    panic::{AssertUnwindSafe, catch_unwind},
-    thread,
+mod primary;
+
+use std::ops::Range;
+
+use super::{
+    CompileError,
+    operators::Operator,
+    syntax::{Call, Expression, Field, MAX_DEPTH, Macro, MacroKind, Name, Shape},
+    token::{Placed, Token},
 };
 
-use cel::{
-    IdedExpr,
-    common::ast::SourceInfo,
-    parser::{ParseError, Parser},
-};
+/// Words that are values or operators.
+const KEYWORDS: [&str; 4] = ["true", "false", "null", "in"];
 
-use super::{CompileError, source::Source};
+type Result<T> = std::result::Result<T, CompileError>;
 
-/// Stack of the thread that parses.
-const STACK: usize = 32 << 20;
-/// Rules within rules.
-const MAX_DEPTH: u16 = 96;
-
-/// A stack on which the parser cannot overflow; it cannot leave its thread.
-#[derive(Debug)]
-pub struct Stack(PhantomData<*const ()>);
-
-/// There is no thread to be had.
-#[derive(Debug, thiserror::Error)]
-#[error("make a thread for expressions")]
-pub struct NoStack(#[source] std::io::Error);
-
-/// Works on a big stack: a thread for it is made once, however many expressions there are.
-pub fn on_big_stack<T: Send>(work: impl FnOnce(&Stack) -> T + Send) -> Result<T, NoStack> {
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().name("expressions".to_owned()).stack_size(STACK);
-        let thread = thread.spawn_scoped(scope, || work(&Stack(PhantomData))).map_err(NoStack)?;
-        Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })
+/// Reads the tokens of a text of so many bytes as one expression.
+pub(super) fn parse<'t>(tokens: Vec<Placed<'t>>, text: &'t str) -> Result<Expression<'t>> {
+    let mut parser = Parser { tokens, text, at: 0, depth: 0 };
+    let expression = parser.expression()?;
+    if parser.at < parser.tokens.len() {
+        return Err(parser.unexpected());
+    }
+    Ok(expression)
 }
 
-/// Parses a text and gives what came of it to `read`. Dropping a deep tree recurses too: it does not leave the stack.
-pub(super) fn parse<T>(
-    _stack: &Stack,
-    source: &Source,
-    read: impl FnOnce(&IdedExpr, &SourceInfo) -> Result<T, CompileError>,
-) -> Result<T, CompileError> {
-    let parse = || Parser::new().max_recursion_depth(MAX_DEPTH).parse_with_source_info(&source.text);
-    // The parser is not ours: if it panics, the expression is wrong and nothing else is.
-    match catch_unwind(AssertUnwindSafe(parse)) {
-        Ok(Ok((expression, places))) => read(&expression, &places),
-        Ok(Err(errors)) => Err(errors.errors.first().map_or_else(
-            || CompileError::new("this is not an expression", 0..source.text.len()),
-            |error| readable(error, &source.text),
-        )),
-        Err(_) => Err(CompileError::new("the expression could not be read: the parser gave up", 0..0)),
+/// What binds two operands, and how tightly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Infix {
+    Or,
+    And,
+    Operator(Operator),
+}
+
+impl Infix {
+    fn of(token: &Token<'_>) -> Option<Self> {
+        let symbol = match token {
+            Token::Symbol(symbol) => *symbol,
+            Token::Name("in") => "in",
+            Token::Name(_)
+            | Token::Int(_)
+            | Token::Uint(_)
+            | Token::Double(_)
+            | Token::Text(_)
+            | Token::Bytes(_) => {
+                return None;
+            }
+        };
+        match symbol {
+            "||" => Some(Self::Or),
+            "&&" => Some(Self::And),
+            symbol => Operator::of_symbol(symbol).map(Self::Operator),
+        }
+    }
+
+    fn level(self) -> u8 {
+        match self {
+            Self::Or => 0,
+            Self::And => 1,
+            Self::Operator(operator) => match operator {
+                Operator::Equal
+                | Operator::NotEqual
+                | Operator::Less
+                | Operator::LessOrEqual
+                | Operator::Greater
+                | Operator::GreaterOrEqual
+                | Operator::In => 2,
+                Operator::Add | Operator::Subtract => 3,
+                Operator::Multiply | Operator::Divide | Operator::Modulo => 4,
+            },
+        }
     }
 }
 
-/// An error of the parser in words for people, with its place as bytes.
-fn readable(error: &ParseError, text: &str) -> CompileError {
-    let is_syntax = error.msg.starts_with("Syntax error");
-    let place = place(error.pos, text, is_syntax);
-    let message = error.msg.trim_start_matches("Syntax error: ");
-    let message = message.split(" expecting ").next().unwrap_or(message);
-    let message = if message.contains("<EOF>") {
-        "the expression ends too early".to_owned()
-    } else if let Some(what) = message.split_once(" input '").and_then(|(_, rest)| rest.strip_suffix('\'')) {
-        format!("`{}` is not expected here", shortened(what.trim()))
-    } else if let Some(what) = message.strip_prefix("token recognition error at: '") {
-        format!("`{}` is not expected here", shortened(what.trim_end_matches('\'').trim()))
-    } else if message == "invalid argument to has() macro" {
-        "`has` asks for a part of something: `has(a.b)`".to_owned()
-    } else if let Some(name) = message.strip_prefix("reserved identifier: ") {
-        format!("`{name}` is a reserved word: a step of this id is `steps[\"{name}\"]`")
-    } else {
-        shortened(message)
+struct Parser<'t> {
+    tokens: Vec<Placed<'t>>,
+    text: &'t str,
+    at: usize,
+    depth: u16,
+}
+
+impl<'t> Parser<'t> {
+    /// `a ? b : c` and all that binds tighter.
+    fn expression(&mut self) -> Result<Expression<'t>> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(too_deep(self.place()));
+        }
+        let condition = self.binary(0)?;
+        let expression = if self.peek_symbol("?") {
+            let place = self.place();
+            self.at += 1;
+            let then = self.binary(0)?;
+            self.expect(":")?;
+            let otherwise = self.expression()?;
+            made(place, Shape::Choice(Box::new([condition, then, otherwise])))?
+        } else {
+            condition
+        };
+        self.depth -= 1;
+        Ok(expression)
+    }
+
+    /// Operands and the operators of a level and above between them.
+    fn binary(&mut self, least: u8) -> Result<Expression<'t>> {
+        let mut left = self.unary()?;
+        while let Some(infix) = self.peek().and_then(Infix::of).filter(|infix| infix.level() >= least) {
+            let place = self.place();
+            self.at += 1;
+            let right = self.binary(infix.level() + 1)?;
+            left = match infix {
+                Infix::Operator(operator) => made(place, Shape::Binary(operator, Box::new([left, right])))?,
+                Infix::And | Infix::Or => {
+                    let mut parts = vec![left, right];
+                    while self.peek().and_then(Infix::of) == Some(infix) {
+                        self.at += 1;
+                        parts.push(self.binary(infix.level() + 1)?);
+                    }
+                    made(place, if infix == Infix::And { Shape::And(parts) } else { Shape::Or(parts) })?
+                }
+            };
+        }
+        Ok(left)
+    }
+
+    /// `!` and `-` before an operand; two of them take each other back.
+    fn unary(&mut self) -> Result<Expression<'t>> {
+        let first = self.place();
+        for (symbol, is_not) in [("!", true), ("-", false)] {
+            let mut count = 0_usize;
+            while self.peek_symbol(symbol) {
+                self.at += 1;
+                count += 1;
+            }
+            if count == 0 {
+                continue;
+            }
+            if !is_not && count == 1 && matches!(self.peek(), Some(Token::Int(_) | Token::Double(_))) {
+                self.at -= 1;
+                break;
+            }
+            let operand = self.member()?;
+            if count.is_multiple_of(2) {
+                return Ok(operand);
+            }
+            let operand = Box::new(operand);
+            return made(first, if is_not { Shape::Not(operand) } else { Shape::Negate(operand) });
+        }
+        self.member()
+    }
+
+    /// A value and the way from it.
+    fn member(&mut self) -> Result<Expression<'t>> {
+        let mut value = self.primary()?;
+        loop {
+            let place = self.place();
+            if self.take(".") {
+                let name = self.field()?;
+                value = if self.take("(") {
+                    let arguments = self.list(")")?;
+                    method(value, name, arguments)?
+                } else {
+                    made(place, Shape::Select(Box::new(value), name))?
+                };
+            } else if self.take("[") {
+                let index = self.expression()?;
+                self.expect("]")?;
+                value = made(place, Shape::Index(Box::new([value, index])))?;
+            } else {
+                return Ok(value);
+            }
+        }
+    }
+
+    fn field(&mut self) -> Result<Field<'t>> {
+        let place = self.place();
+        match self.peek() {
+            Some(Token::Name(name)) if !KEYWORDS.contains(name) => {
+                let name = *name;
+                self.at += 1;
+                Ok(Field { name, place })
+            }
+            Some(_) | None => Err(self.unexpected()),
+        }
+    }
+
+    /// Expressions with commas between, and the bracket after them.
+    fn list(&mut self, close: &str) -> Result<Vec<Expression<'t>>> {
+        let mut elements = Vec::new();
+        if self.take(close) {
+            return Ok(elements);
+        }
+        loop {
+            elements.push(self.expression()?);
+            if !self.take(",") {
+                self.expect(close)?;
+                return Ok(elements);
+            }
+        }
+    }
+
+    /// As a list; a comma may stand before the bracket.
+    fn elements(&mut self) -> Result<Vec<Expression<'t>>> {
+        let mut elements = Vec::new();
+        while self.is_open("]", elements.is_empty())? {
+            elements.push(self.expression()?);
+        }
+        Ok(elements)
+    }
+
+    fn members(&mut self) -> Result<Vec<(Expression<'t>, Expression<'t>)>> {
+        let mut members = Vec::new();
+        while self.is_open("}", members.is_empty())? {
+            let key = self.expression()?;
+            self.expect(":")?;
+            members.push((key, self.expression()?));
+        }
+        Ok(members)
+    }
+
+    /// Whether there is one more before the bracket, with the comma before it taken.
+    fn is_open(&mut self, close: &str, first: bool) -> Result<bool> {
+        if self.take(close) {
+            return Ok(false);
+        }
+        if self.take(",") {
+            if first {
+                self.expect(close)?;
+                return Ok(false);
+            }
+            return Ok(!self.take(close));
+        }
+        if first { Ok(true) } else { Err(self.unexpected()) }
+    }
+
+    fn peek(&self) -> Option<&Token<'t>> {
+        self.tokens.get(self.at).map(|(token, _)| token)
+    }
+
+    fn peek_symbol(&self, symbol: &str) -> bool {
+        matches!(self.peek(), Some(Token::Symbol(found)) if *found == symbol)
+    }
+
+    fn take(&mut self, symbol: &str) -> bool {
+        let found = self.peek_symbol(symbol);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, symbol: &str) -> Result<()> {
+        if self.take(symbol) { Ok(()) } else { Err(self.unexpected()) }
+    }
+
+    /// The bytes of the next token; at the end the place behind the text.
+    fn place(&self) -> Range<usize> {
+        self.tokens.get(self.at).map_or(self.text.len()..self.text.len(), |(_, place)| place.clone())
+    }
+
+    fn unexpected(&self) -> CompileError {
+        let place = self.place();
+        if place.is_empty() {
+            return CompileError::new("the expression ends too early", place);
+        }
+        let shown = crate::load::shortened(&self.text[place.clone()]);
+        CompileError::new(format!("`{shown}` is not expected here"), place)
+    }
+}
+
+/// A part that is not deeper than parts may be.
+fn made(place: Range<usize>, shape: Shape<'_>) -> Result<Expression<'_>> {
+    let depth = shape.depth() + 1;
+    if depth > MAX_DEPTH {
+        return Err(too_deep(place));
+    }
+    Ok(Expression { place, depth, shape })
+}
+
+fn too_deep(place: Range<usize>) -> CompileError {
+    CompileError::new(format!("parts are nested deeper than {MAX_DEPTH}"), place)
+}
+
+/// A call on a value, or a macro.
+fn method<'t>(
+    receiver: Expression<'t>,
+    name: Field<'t>,
+    arguments: Vec<Expression<'t>>,
+) -> Result<Expression<'t>> {
+    let Some(kind) = MacroKind::named(name.name, arguments.len()) else {
+        let call = Call { receiver: Some(Box::new(receiver)), name: name.name, arguments };
+        return made(name.place, Shape::Call(call));
     };
-    CompileError::new(message, place)
-}
-
-fn shortened(text: &str) -> String {
-    crate::load::shortened(text)
-}
-
-/// The byte that a line and a column mean. The parser counts columns in characters where it reads, and in bytes
-/// where it looks at what it read.
-fn place((line, column): (isize, isize), text: &str, in_characters: bool) -> std::ops::Range<usize> {
-    let line = usize::try_from(line - 1).unwrap_or(0);
-    let column = usize::try_from(column - 1).unwrap_or(0);
-    let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
-    let rest = text.get(start..).unwrap_or_default();
-    let bytes =
-        if in_characters { rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at) } else { column };
-    let mut start = (start + bytes).min(text.len());
-    while !text.is_char_boundary(start) {
-        start -= 1;
-    }
-    let length = text[start..].chars().next().map_or(0, char::len_utf8);
-    start..start + length
+    let mut arguments = arguments.into_iter();
+    let variable = match arguments.next() {
+        Some(Expression { shape: Shape::Name(Name { name, absolute: false }), .. })
+            if !name.contains('-') =>
+        {
+            name
+        }
+        other => {
+            let place = other.map_or(name.place, |other| other.place);
+            let message = format!("`{}` names its elements here: a simple name is needed", kind.name());
+            return Err(CompileError::new(message, place));
+        }
+    };
+    let (first, second) = (arguments.next(), arguments.next());
+    let (test, result) = match (kind, second) {
+        (MacroKind::Map, None) => (None, first),
+        (_, second) => (first, second),
+    };
+    made(name.place, Shape::Macro(Box::new(Macro { kind, range: receiver, variable, test, result })))
 }

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod language;
+mod oracle;
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,9 @@
 //! [`Node`]: an expression in the form that is evaluated. Names are resolved to slots and paths, functions to
-//! words of our own; of the parser's tree nothing is left.
+//! words of our own.
 
 use std::sync::Arc;
 
-use super::{functions::Function, operators::Operator, value::Value};
+use super::{functions::Function, operators::Operator, syntax::MacroKind, value::Value};
 
 /// A part of an expression with its place.
 #[derive(Debug, Clone)]
@@ -53,27 +53,20 @@ pub(super) enum Kind {
     Call(Function, Vec<Node>),
     /// `a.matches('b')` with a pattern that is known.
     Matches(Box<Node>, Arc<regex::Regex>),
-    /// Whether the accumulator of a macro is not false: errors are not.
-    NotFalse(Box<Node>),
-    /// Puts a value at the end of the list in a slot.
-    Push(usize, Box<Node>),
-    /// A macro over a list or a map.
-    Loop(Box<Loop>),
+    /// A macro over a list or the keys of a map.
+    Macro(Box<Macro>),
 }
 
-/// A macro (`all`, `exists`, `exists_one`, `map`, `filter`) over a list or the keys of a map.
+/// A macro (`all`, `exists`, `exists_one`, `map`, `filter`).
 #[derive(Debug, Clone)]
-pub(super) struct Loop {
+pub(super) struct Macro {
+    pub(super) kind: MacroKind,
     /// What it goes over.
     pub(super) range: Node,
-    /// The accumulator at the start.
-    pub(super) init: Node,
-    /// Slot of the accumulator; the element's is the next one.
+    /// Slot of the element.
     pub(super) slot: usize,
-    /// Whether it goes on.
-    pub(super) condition: Node,
-    /// The next accumulator.
-    pub(super) step: Node,
-    /// What comes of it.
-    pub(super) result: Node,
+    /// What an element must fulfil; of `map` with two arguments none.
+    pub(super) test: Option<Node>,
+    /// What `map` makes of an element.
+    pub(super) result: Option<Node>,
 }

@@ -364,22 +364,24 @@ impl StepRun {
         let result = match std::mem::replace(&mut ended.outcome, Outcome::Cancelled) {
             // What was ended for the sake of another step is not wanted any more, whatever it still said.
             Outcome::Completed(_) if self.lost() => StepResult::Cancelled,
-            Outcome::Completed(Output::Inline(value)) => match value::missing_output(&value, &step.outputs) {
-                None => StepResult::Completed(value),
-                Some(name) => StepResult::Failed(missing_output(&step.name, &name).into()),
-            },
+            // The value itself is kept once, in the state of the step.
+            Outcome::Completed(Output::Inline(value)) => {
+                ended.outcome = Outcome::Completed(Output::Inline(Json::null()));
+                completed(value, step)
+            }
+            Outcome::Completed(Output::File { path, bytes, value: Some(value) }) => {
+                ended.outcome = Outcome::Completed(Output::File { path, bytes, value: None });
+                completed(value, step)
+            }
             // The shell hands in every value as text; a file that it could not read is not there.
-            Outcome::Completed(Output::File { path, .. }) => {
+            Outcome::Completed(Output::File { path, value: None, .. }) => {
                 StepResult::Failed(unreadable_output(&step.name, &path).into())
             }
             Outcome::Failed(failure) => StepResult::Failed(failure),
             Outcome::Cancelled => StepResult::Cancelled,
         };
-        // The value itself is kept once, in the state of the step.
         if let StepResult::Failed(failure) = &result {
             ended.outcome = Outcome::Failed(failure.clone());
-        } else if let StepResult::Completed(_) = &result {
-            ended.outcome = Outcome::Completed(Output::Inline(Json::null()));
         }
         if let Body::Attempts(attempts) = &mut self.body {
             attempts.push(ended);
@@ -389,6 +391,13 @@ impl StepRun {
 
     fn lost(&self) -> bool {
         matches!(self.state, StepState::Stopping { reason: StopReason::Sibling, .. })
+    }
+}
+
+fn completed(value: Json, step: &Step) -> StepResult {
+    match value::missing_output(&value, &step.outputs) {
+        None => StepResult::Completed(value),
+        Some(name) => StepResult::Failed(missing_output(&step.name, &name).into()),
     }
 }
 

@@ -6,8 +6,12 @@ use serde::{Serialize, Serializer};
 
 use schemas::{
     failure::Code,
-    journal::{AttemptEnded, Outcome},
-    view::{AttemptView, Isolation, RollbackView, RunView, SCHEMA_VERSION, StepStatus, StepView, StopReason},
+    journal::{AttemptEnded, Outcome, Output},
+    json::Json,
+    view::{
+        AttemptView, Isolation, LargeOutputs, RollbackView, RunView, SCHEMA_VERSION, StepStatus, StepView,
+        StopReason,
+    },
 };
 
 use super::{
@@ -23,23 +27,35 @@ use crate::{
 
 /// The steps of a run, each made when it is written: the view of a long run is larger than its state.
 #[derive(Debug, Clone, Copy)]
-pub struct StreamedSteps<'a>(&'a Run);
+pub struct StreamedSteps<'a>(&'a Run, Large);
+
+/// What becomes of outputs over [`Output::INLINE_MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Large {
+    Shown,
+    Named,
+}
 
 impl Serialize for StreamedSteps<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.step_views())
+        serializer.collect_seq(self.0.step_views(self.1))
     }
 }
 
 impl Run {
     /// The whole run.
     pub fn view(&self) -> RunView {
-        self.view_with(self.step_views().collect())
+        self.view_with(self.step_views(Large::Shown).collect())
     }
 
     /// The whole run, to be written.
     pub fn streamed_view(&self) -> RunView<StreamedSteps<'_>> {
-        self.view_with(StreamedSteps(self))
+        self.view_with(StreamedSteps(self, Large::Shown))
+    }
+
+    /// The whole run, to be kept beside its journal: outputs that have a file of their own are only named.
+    pub fn kept_view(&self) -> RunView<StreamedSteps<'_>> {
+        self.view_with(StreamedSteps(self, Large::Named))
     }
 
     fn view_with<Steps>(&self, steps: Steps) -> RunView<Steps> {
@@ -72,11 +88,11 @@ impl Run {
     }
 
     /// Steps that started, in start order, then those that wait, then those at the top that are still to come.
-    fn step_views(&self) -> impl Iterator<Item = StepView> {
+    fn step_views(&self, large: Large) -> impl Iterator<Item = StepView> {
         let begun = self.root.turn(0).map_or(0, |turn| turn.children.len());
-        let pending = self.plan.root.iter().skip(begun).map(|step| self.step_view(*step, None));
+        let pending = self.plan.root.iter().skip(begun).map(move |step| self.step_view(*step, None, large));
         let shown = self.ids().filter(|id| self.rollback.is_none() || !self.is_undo(*id));
-        shown.map(|id| self.step_view(self.instances[id.index()].step, Some(id))).chain(pending)
+        shown.map(move |id| self.step_view(self.instances[id.index()].step, Some(id), large)).chain(pending)
     }
 
     /// Whether a step belongs to the rollback, which is shown by itself.
@@ -117,7 +133,7 @@ impl Run {
         views.collect()
     }
 
-    fn step_view(&self, step: StepId, id: Option<InstanceId>) -> StepView {
+    fn step_view(&self, step: StepId, id: Option<InstanceId>, large: Large) -> StepView {
         let step = &self.plan.steps[step.index()];
         let run = id.map(|id| &self.instances[id.index()]);
         let ended_at = run.and_then(|run| match run.state {
@@ -129,6 +145,7 @@ impl Run {
             | StepState::Stopping { .. } => None,
         });
         let started = run.and_then(|run| run.started);
+        let (outputs, large_outputs) = id.map_or((None, None), |id| self.shown_outputs(id, large));
         StepView {
             id: step.id().to_owned(),
             kind: step.kind.name().to_owned(),
@@ -143,7 +160,8 @@ impl Run {
             started_at: started.map(|started| started.wall),
             finished_at: ended_at.map(|at| at.wall),
             duration_ms: started.zip(ended_at).map(|(started, at)| at.millis_since(&started)),
-            outputs: id.and_then(|id| self.outputs_of(id)),
+            outputs,
+            large_outputs,
             error: run.and_then(|run| match &run.state {
                 StepState::Ended { result: StepResult::Failed(failure), .. } => Some((**failure).clone()),
                 StepState::Ended { .. }
@@ -158,6 +176,21 @@ impl Run {
             agent: run.and_then(|run| run.attempts().last()?.agent.as_deref().cloned()),
             attempts: run.map(|run| self.attempt_views(run)).unwrap_or_default(),
         }
+    }
+
+    /// The outputs of a step that completed, or where they are.
+    fn shown_outputs(&self, id: InstanceId, large: Large) -> (Option<Json>, Option<LargeOutputs>) {
+        let outputs = self.outputs_of(id);
+        let bytes = outputs.as_ref().map_or(0, Json::len);
+        if large == Large::Shown || bytes <= Output::INLINE_MAX {
+            return (outputs, None);
+        }
+        let last = self.instances[id.index()].attempts().last();
+        let path = last.and_then(|ended| match &ended.outcome {
+            Outcome::Completed(Output::File { path, .. }) => Some(path.clone()),
+            Outcome::Completed(Output::Inline(_)) | Outcome::Failed(_) | Outcome::Cancelled => None,
+        });
+        (None, Some(LargeOutputs { bytes: bytes as u64, path }))
     }
 
     fn attempt_views(&self, run: &StepRun) -> Vec<AttemptView> {

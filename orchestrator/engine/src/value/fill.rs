@@ -4,7 +4,7 @@ use schemas::{failure::Code, json::Json};
 
 use super::{
     Part, Reference, Root, Segment, Template,
-    splice::{push_string, spliced, text_form},
+    splice::{push_string, text_form},
 };
 use crate::{
     expr::{self, Program},
@@ -67,7 +67,7 @@ impl Template {
             Self::Text(_) | Self::Object(_) | Self::Array(_) => {
                 let mut out = String::new();
                 self.write(scope, &mut out)?;
-                Ok(spliced(&out))
+                Ok(Json::joined(out))
             }
         }
     }

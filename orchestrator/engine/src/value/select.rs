@@ -19,24 +19,24 @@ pub fn select(value: &Json, path: &[Segment]) -> Option<Json> {
         };
         text = found.get();
     }
-    Json::parse(text).ok()
+    Some(value.part(text))
 }
 
 /// The value of `key` if it is the only key of an object.
 pub fn single_member(value: &Json, key: &str) -> Option<Json> {
-    Json::parse(json::only_member(value.as_str(), key)?.get()).ok()
+    Some(value.part(json::only_member(value.as_str(), key)?.get()))
 }
 
 /// The elements of an array; `None`: it is none.
 pub fn elements(array: &Json) -> Option<Vec<Json>> {
     let raw: Vec<&serde_json::value::RawValue> = serde_json::from_str(array.as_str()).ok()?;
-    raw.into_iter().map(|element| Json::parse(element.get()).ok()).collect()
+    Some(raw.into_iter().map(|element| array.part(element.get())).collect())
 }
 
 /// The members of an object; `None`: it is none.
 pub fn members(object: &Json) -> Option<BTreeMap<String, Json>> {
     let raw: BTreeMap<String, &serde_json::value::RawValue> = serde_json::from_str(object.as_str()).ok()?;
-    raw.into_iter().map(|(name, value)| Some((name, Json::parse(value.get()).ok()?))).collect()
+    Some(raw.into_iter().map(|(name, value)| (name, object.part(value.get()))).collect())
 }
 
 #[cfg(test)]

@@ -16,13 +16,13 @@ pub fn object(members: &[(&str, Json)]) -> Json {
         text.push_str(value.as_str());
     }
     text.push('}');
-    spliced(&text)
+    Json::joined(text)
 }
 
 /// An array of the given elements.
 pub fn array(elements: &[Json]) -> Json {
     let texts: Vec<_> = elements.iter().map(Json::as_str).collect();
-    spliced(&format!("[{}]", texts.join(",")))
+    Json::joined(format!("[{}]", texts.join(",")))
 }
 
 /// The text form of a value: a string as it is, any other value as compact JSON.
@@ -68,12 +68,7 @@ pub(super) fn push_string(text: &str, out: &mut String) {
 pub(super) fn string(text: &str) -> Json {
     let mut out = String::with_capacity(text.len() + 2);
     push_string(text, &mut out);
-    spliced(&out)
-}
-
-/// Text that was put together from JSON texts.
-pub(super) fn spliced(text: &str) -> Json {
-    Json::parse(text).expect("JSON texts joined by the rules of JSON are JSON")
+    Json::joined(out)
 }
 
 #[cfg(test)]

@@ -50,8 +50,9 @@ pub fn parse_output(bytes: &[u8]) -> Result<Json, OutputError> {
     if let Err(error) = stream.end() {
         return Err(second_or_garbage(text, &error));
     }
-    let text = std::str::from_utf8(&out).map_err(|error| OutputError::NotUtf8 { at: error.valid_up_to() })?;
-    Json::parse(text).map_err(|error| not_json(&error))
+    let text = String::from_utf8(out)
+        .map_err(|error| OutputError::NotUtf8 { at: error.utf8_error().valid_up_to() })?;
+    Ok(Json::joined(text))
 }
 
 fn not_json(error: &serde_json::Error) -> OutputError {

@@ -493,8 +493,6 @@ fn sandboxes_that_cannot_be() {
       hint: `api.example.com:443`, `*.example.com:443` or `[::1]:8080`
     E052 5:41-5:50 "/steps/2/sandbox" `network` cannot be held under the profile `none`
       hint: the profiles `standard` and `strict` can hold it
-    E090 6:29-6:36 "/steps/3/trust" `trust: untrusted` is not supported by this version
-      hint: it is part of the language, and refused rather than ignored
     "#);
 }
 
@@ -552,7 +550,7 @@ fn expressions() {
       hint: `{"$literal": "…"}` takes a text as it is
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","when":"first.data.matches('(') || has(first)","inputs":{"a":"ä\u00e4 ${'ö' + 1 +}"}}"#), @r#"
-    E050 4:80-4:81 "/steps/1/when" `has` asks for a part of something: `has(a.b)`
+    E050 4:80-4:85 "/steps/1/when" `has` asks for a part of something: `has(a.b)`
     E050 4:122-4:123 "/steps/1/inputs/a" the expression ends too early
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","when":"${ true }"},{"id":"first-s","type":"skill","skill":"echo"},{"id":"t","type":"skill","skill":"echo","when":"first-s.data"}"#), @r#"

@@ -61,7 +61,7 @@ fn names_in_templates() {
 
 #[test]
 fn grammar_of_expressions() {
-    check(r#""when":"1 == 1 && «&»& 2""#, None);
+    check(r#""when":"1 == 1 && «&&» 2""#, None);
     check(r#""when":"'é\"' == «)»""#, None);
     check(r#""when":"1 ==«"»"#, None);
     check(r#""inputs":{"v":"\\ ${1 +«}»"}"#, None);

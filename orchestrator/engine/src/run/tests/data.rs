@@ -310,7 +310,8 @@ fn a_result_in_a_file_that_the_shell_did_not_read_is_bad() {
     let members = format!(r#""steps":[{}]"#, echo("a", ""));
     let mut driven = Driven::new(plan(&definition(&members)), created());
     driven.apply(started());
-    let file = schemas::journal::Output::File { path: "steps/a/1/output.json".to_owned(), bytes: 9 };
+    let file =
+        schemas::journal::Output::File { path: "steps/a/1/output.json".to_owned(), bytes: 9, value: None };
     driven.apply(ended(id("a", 1), schemas::journal::Outcome::Completed(file)));
     insta::assert_snapshot!(state(&driven.run), @"failed error:bad_output [a#1 failed:bad_output]");
     assert_eq!(driven.run.view().steps[0].outputs, None);

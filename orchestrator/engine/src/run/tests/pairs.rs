@@ -90,7 +90,7 @@ fn strangers() -> Vec<AttemptId> {
 }
 
 fn outcomes(step: &str) -> Vec<(&'static str, Outcome)> {
-    let file = Output::File { path: "steps/a/1/output.json".to_owned(), bytes: 2_000_000 };
+    let file = Output::File { path: "steps/a/1/output.json".to_owned(), bytes: 2_000_000, value: None };
     vec![
         ("completed", completed(r#"{"x":1,"y":2}"#)),
         ("without an output", completed(r#"{"x":1}"#)),

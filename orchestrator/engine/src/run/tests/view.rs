@@ -1,8 +1,8 @@
 //! What people see of a run: the rules of its fields. The whole shape is in `shape.rs`.
 
 use schemas::{
-    journal::{AttemptEnded, Event, Now, Outcome, RunCreated},
-    view::{Enforcer, FilesystemBy, Isolation, KillBy, NetworkBy, StepStatus},
+    journal::{AttemptEnded, Event, Now, Outcome, Output, RunCreated},
+    view::{Enforcer, FilesystemBy, Isolation, KillBy, LargeOutputs, NetworkBy, StepStatus},
 };
 
 use super::{
@@ -42,6 +42,35 @@ fn steps_that_started_come_before_those_to_come() {
     assert_eq!(order(&driven), ids([Completed, Running, Pending]));
     driven.apply(ended(id("a", 1), Outcome::Cancelled));
     assert_eq!(order(&driven), ids([Completed, Cancelled, Pending]));
+}
+
+/// What is shown of the outputs of `a`, which gave a text of so many bytes in a file, and of the sequence around it.
+fn shown(bytes: usize) -> [(bool, Option<LargeOutputs>); 2] {
+    let members =
+        format!(r#""steps":[{{"id":"s","type":"sequence","steps":[{}]}},{}]"#, echo("a", ""), echo("b", ""));
+    let mut driven = Driven::new(plan(&definition(&members)), created());
+    driven.apply(started());
+    let value = schemas::json::Json::parse(&format!(r#"{{"x":"{}"}}"#, "x".repeat(bytes - 8))).unwrap();
+    let file = Output::File { path: "steps/a/1/output.json".to_owned(), bytes: 9, value: Some(value) };
+    driven.apply(ended(id("a", 1), Outcome::Completed(file)));
+    let kept = serde_json::to_string(&driven.run.kept_view()).unwrap();
+    let kept: schemas::view::RunView = serde_json::from_str(&kept).unwrap();
+    let whole = driven.run.view().steps;
+    assert!(
+        whole.iter().all(|step| step.large_outputs.is_none() && (step.id == "b" || step.outputs.is_some()))
+    );
+    let of = |id: &str| kept.steps.iter().find(|step| step.id == id).expect("it is shown");
+    ["a", "s"].map(|id| (of(id).outputs.is_some(), of(id).large_outputs.clone()))
+}
+
+#[test]
+fn outputs_over_1_mib_are_only_named_in_what_is_kept() {
+    let path = Some("steps/a/1/output.json".to_owned());
+    let large = |bytes, path| (false, Some(LargeOutputs { bytes, path }));
+    assert_eq!(shown(1 << 10), [(true, None), (true, None)]);
+    // The sequence's outputs are `{"a":…}`.
+    assert_eq!(shown(1 << 20), [(true, None), large((1 << 20) + 6, None)]);
+    assert_eq!(shown((1 << 20) + 1), [large((1 << 20) + 1, path), large((1 << 20) + 7, None)]);
 }
 
 /// The isolation of a run after the ends of attempts with these, while one more runs.

@@ -75,6 +75,7 @@ pub(super) fn step(id: &str, kind: &str, status: StepStatus) -> StepView {
         finished_at: ended.then(|| timestamp(3)),
         duration_ms: ended.then_some(1234),
         outputs: None,
+        large_outputs: None,
         error: None,
         skip_reason: None,
         retry_at: None,
