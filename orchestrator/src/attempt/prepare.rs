@@ -59,6 +59,8 @@ const CPU_STEP: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) leaf: Option<Leaf>,
+    /// It has a directory of its own, which nobody else sees.
+    pub(super) has_work_dir: bool,
     pub(super) speaks: Speaks,
     pub(super) grace: Duration,
     pub(super) told: Told,
@@ -167,6 +169,7 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
     };
     let prepared = Prepared {
         leaf: worker.leaf,
+        has_work_dir: has_mounts && task.work_dir.is_some(),
         speaks: task.speaks,
         grace: step.grace,
         told: task.told.unwrap_or(match step.kill_mode {

@@ -125,8 +125,11 @@ fn make_dirs(path: &Path, made: &dyn Fn(&Path) -> Result<(), Fault>) -> Result<(
         Err(error) if error.trouble() == Trouble::Missing => {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).ok_or(error)?;
             make_dirs(parent, made)?;
-            make_dir(path)?;
-            made(path)
+            match make_dir(path) {
+                Ok(()) => made(path),
+                Err(_) if path.is_dir() => Ok(()),
+                Err(error) => Err(error),
+            }
         }
         Err(error) => Err(error),
     }

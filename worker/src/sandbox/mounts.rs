@@ -13,6 +13,7 @@ use ipc::message::{Root, Sandbox, Stage};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, SFlag, fstat, umask};
 use nix::unistd::{chdir, pivot_root};
 
@@ -51,12 +52,16 @@ const STAGE: &str = "/tmp";
 /// Makes the view of a sandbox.
 pub(crate) fn isolate(sandbox: &Sandbox, launcher: &Launcher) -> Result<View, Failure> {
     make_private().at(Stage::Mounts)?;
+    let shares_devices = launcher.shares_devices && !names_devices(sandbox, launcher);
+    if launcher.shares_devices && !shares_devices {
+        devices::unshare().at(Stage::Mounts)?;
+    }
     // Mount points are made for everybody to pass, whatever mask the step itself will have.
     let mask = umask(Mode::empty());
     let own_root = sandbox.root.is_some();
     let (work, cover) = match &sandbox.root {
-        None => host_view(sandbox, launcher)?,
-        Some(root) => make_root(sandbox, root, launcher)?,
+        None => host_view(sandbox, launcher, shares_devices)?,
+        Some(root) => make_root(sandbox, root, launcher, shares_devices)?,
     };
     Ok(View { work, cover, own_root, mask })
 }
@@ -93,12 +98,15 @@ pub(crate) fn make_private() -> nix::Result<()> {
 }
 
 /// The file system of the host, but for what is covered.
-fn host_view(sandbox: &Sandbox, launcher: &Launcher) -> Result<Work, Failure> {
+fn host_view(sandbox: &Sandbox, launcher: &Launcher, shares_devices: bool) -> Result<Work, Failure> {
     let wishes = wishes(sandbox, launcher).at(Stage::Mounts)?;
     let acts = acts(Background::Host, wishes);
     let originals = originals(&acts).at(Stage::Mounts)?;
     let work = work(Background::Host, &acts, sandbox).at(Stage::Mounts)?;
-    let cover = perform(acts, originals, Path::new("/"), sandbox).at(Stage::Mounts)?;
+    let cover = perform(acts, originals, Path::new("/"), sandbox, shares_devices).at(Stage::Mounts)?;
+    if let Some((_, path)) = &work {
+        make_directory(path).at(Stage::Mounts)?;
+    }
     protect_sys().at(Stage::Mounts)?;
     if sandbox.delegate {
         own_cgroup(Path::new("/sys/fs/cgroup")).at(Stage::Mounts)?;
@@ -142,9 +150,27 @@ fn own_cgroup(place: &Path) -> nix::Result<()> {
     mount(Some("cgroup2"), place, Some("cgroup2"), flags, None::<&str>)
 }
 
+/// Whether something below the host's `/dev` is to be shown: it must be seen to be shown.
+fn names_devices(sandbox: &Sandbox, launcher: &Launcher) -> bool {
+    let root = sandbox.root.iter().flat_map(|root| root.read.iter().chain(&root.write));
+    let shown = sandbox.keep_visible.iter().chain(&sandbox.work).chain(root).map(Path::new);
+    shown.chain(launcher.guarded.iter().map(PathBuf::as_path)).any(|path| path.starts_with(devices::HOST))
+}
+
+/// A namespace of mounts of the launcher's own, in which all children share a minimal `/dev`. What the host mounts
+/// still comes into it; nothing goes out.
+pub(crate) fn share_devices() -> io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)?;
+    let mask = umask(Mode::empty());
+    let shared = devices::share();
+    umask(mask);
+    shared
+}
+
 /// What every view covers and shows.
 fn wishes(sandbox: &Sandbox, launcher: &Launcher) -> io::Result<Vec<Wish>> {
-    let mut wishes = vec![wish("/dev", Kind::Devices)];
+    let mut wishes = vec![wish(devices::HOST, Kind::Devices)];
     match fs::canonicalize("/tmp") {
         Ok(tmp) => wishes.push(wish(tmp, Kind::Private)),
         // What is not there hides nothing and needs no hiding.
@@ -201,6 +227,7 @@ fn perform(
     originals: Vec<Option<OwnedFd>>,
     root: &Path,
     sandbox: &Sandbox,
+    shares_devices: bool,
 ) -> io::Result<Option<PathBuf>> {
     let own_root = sandbox.root.is_some();
     let work = sandbox.work.as_deref().map(|folder| below(root, Path::new(folder)));
@@ -214,7 +241,7 @@ fn perform(
             }
             (Kind::Devices, _) => {
                 make_directory(&place)?;
-                devices::isolate(&place, sandbox.tmp_size)?;
+                devices::isolate(&place, sandbox.tmp_size, shares_devices)?;
             }
             (Kind::Hidden, Some(original)) => {
                 if cover(&place, &original)? {
@@ -243,7 +270,12 @@ fn perform(
 }
 
 /// A root in which only what is named is. It is entered when it is whole.
-fn make_root(sandbox: &Sandbox, root: &Root, launcher: &Launcher) -> Result<Work, Failure> {
+fn make_root(
+    sandbox: &Sandbox,
+    root: &Root,
+    launcher: &Launcher,
+    shares_devices: bool,
+) -> Result<Work, Failure> {
     let mut wishes = wishes(sandbox, launcher).at(Stage::Mounts)?;
     let mut links = Vec::new();
     for path in SYSTEM {
@@ -270,7 +302,11 @@ fn make_root(sandbox: &Sandbox, root: &Root, launcher: &Launcher) -> Result<Work
             make_directory(&below(new, Path::new(path)))?;
         }
         symlink("/run", new.join("var/run"))?;
-        perform(acts, originals, new, sandbox)
+        let cover = perform(acts, originals, new, sandbox, shares_devices)?;
+        if let Some((_, path)) = &work {
+            make_directory(&below(new, path))?;
+        }
+        Ok(cover)
     };
     let cover = stage().at(Stage::Mounts)?;
     if sandbox.delegate {
