@@ -10,6 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ipc::message::Sandbox;
 use schemas::journal::AttemptId;
 use workflow_engine::{run::Spawn, verdict::SetupFailure};
 
@@ -122,17 +123,24 @@ fn is_untouched(path: &Path, lived: Duration) -> io::Result<bool> {
     Ok(since_epoch(found.ctime(), found.ctime_nsec()) == made && age > lived + TICKS)
 }
 
-/// A fresh leaf, with its limits; `None` where there is no tree.
-pub(super) fn leaf(host: &Host, limits: Limits) -> Result<Option<Leaf>, Refused> {
-    let failed = |error: cgroup::Error| {
-        let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
-        let errno = source.and_then(io::Error::raw_os_error).unwrap_or_default();
-        Refused::Setup(SetupFailure { stage: "leaf".to_owned(), errno, message: error.to_string() })
-    };
+/// A fresh leaf, with its limits; `None` where there is no tree. A step that asks for it gets a sub-tree in it.
+pub(super) fn leaf(host: &Host, limits: &Limits, shut_in: &Sandbox) -> Result<Option<Leaf>, Refused> {
+    let failed = |error: cgroup::Error| no_leaf(&error);
     let Some(tree) = &host.tree else { return Ok(None) };
-    let leaf = tree.leaf(&format!("a{}", host.spares.number())).map_err(failed)?;
+    let mut leaf = tree.leaf(&format!("a{}", host.spares.number())).map_err(failed)?;
     leaf.set_limits(limits, host.controllers()).map_err(failed)?;
+    if shut_in.delegate {
+        let owner = shut_in.user.map(|user| (user.uid, user.gid));
+        leaf.delegate(host.controllers(), owner).map_err(failed)?;
+    }
     Ok(Some(leaf))
+}
+
+/// An attempt that cannot be held is refused.
+pub(super) fn no_leaf(error: &cgroup::Error) -> Refused {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    let errno = source.and_then(io::Error::raw_os_error).unwrap_or_default();
+    Refused::Setup(SetupFailure { stage: "leaf".to_owned(), errno, message: error.to_string() })
 }
 
 /// The private directory of an attempt.

@@ -117,13 +117,13 @@ pub(super) fn expected(host: &Host) -> Option<StepId> {
 }
 
 fn make(host: &Host, kit: Kit) -> Result<Worker, Refused> {
-    let leaf = spare::leaf(host, kit.limits)?;
+    let leaf = spare::leaf(host, &kit.limits, &kit.sandbox)?;
     let sockets = UnixStream::pair();
     let (control, theirs) =
         sockets.map_err(|error| Refused::setup("pipes", "the control socket could not be made", &error))?;
     let birth = Birth {
         ticket: host.ticket(),
-        leaf: leaf.as_ref().map(|leaf| leaf.path().to_string_lossy().into_owned()),
+        leaf: leaf.as_ref().map(|leaf| leaf.birthplace().to_string_lossy().into_owned()),
         sandbox: kit.sandbox,
     };
     let births = host.launcher.birth(birth, theirs.into());
