@@ -26,6 +26,7 @@ mod subworkflow;
 mod template;
 mod text_skill;
 mod trigger;
+mod types;
 mod unsupported;
 
 #[cfg(test)]
