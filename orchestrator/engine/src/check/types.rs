@@ -232,11 +232,7 @@ impl Check<'_, '_> {
 impl<'a> Check<'a, '_> {
     /// Reports inputs of a skill that are not known yet, and whose types are none that it takes.
     pub(super) fn judge_types(&mut self, skill: &'a str, node: &Node, inputs: &Template, from: Reader) {
-        let Template::Object(members) = inputs else {
-            let types = self.template_types(inputs, from);
-            self.needs(node.span.range(), types, Kinds::MAP, "the inputs of a skill are an object");
-            return;
-        };
+        let Template::Object(members) = inputs else { return };
         for (name, value) in members {
             let known = matches!(value, Template::Literal(_));
             let Some(needed) = self.schemas.types(skill, name).filter(|_| !known) else { continue };

@@ -117,7 +117,6 @@ fn inputs_fit_the_skill() {
     );
     check(&call(r#""headers":"inputs.any""#), &[]);
     check(&call(r#""headers":{"a":"inputs.s"}"#), &[]);
-    check(r#""steps":[{"id":"a","type":"skill","skill":"echo","inputs":"${inputs.s + 'a'}"}]"#, &[]);
 }
 
 #[test]
