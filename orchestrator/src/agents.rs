@@ -2,19 +2,26 @@
 //! agents are part of the definition, and come before all of these.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use schemas::agent::{AgentFile, EXTENSION};
+use serde::{Deserialize, Serialize};
 use workflow_engine::{
     check::{AgentEntry, Agents, read_agent},
     diagnostic::{Diagnostic, LineIndex, Severity},
     load::{self, Syntax},
+    plan::{AgentTarget, Plan},
 };
 
-use crate::store::{files, home::Home, names::SafeName};
+use crate::store::{
+    files,
+    home::{Home, RunDir},
+    names::SafeName,
+    run::PROMPTS_MAX,
+};
 
 /// Longest file that is read.
 const FILE_MAX: u64 = 1024 * 1024;
@@ -71,11 +78,78 @@ pub fn discover(names: &[&str], beside: Option<&Path>, home: &Home) -> Agents {
     agents
 }
 
-/// Entries that stand for agents of which only the name matters: a run that is over is folded with them.
-pub fn stand_ins(names: &[&str]) -> Agents {
-    let entry = || AgentEntry { file: Arc::new(AgentFile::default()), folder: None };
-    let known = names.iter().map(|name| ((*name).to_owned(), entry())).collect();
+/// What a run keeps of an agent.
+#[derive(Serialize, Deserialize)]
+struct Copy {
+    /// Where paths in it start.
+    folder: Option<String>,
+    /// What its file says.
+    agent: AgentFile,
+}
+
+/// The copies of these agents that a run is frozen with.
+pub fn copies(names: &[&str], agents: &Agents) -> BTreeMap<SafeName, Vec<u8>> {
+    let known = names.iter().filter_map(|name| Some((name.parse().ok()?, agents.known.get(*name)?)));
+    let copy = |entry: &AgentEntry| {
+        let copy = Copy { folder: entry.folder.clone(), agent: (*entry.file).clone() };
+        serde_json::to_vec(&copy).ok()
+    };
+    known.filter_map(|(name, entry)| Some((name, copy(entry)?))).collect()
+}
+
+/// The agents of a run that exists, from the copies in the folder that its definition was frozen in. One without a
+/// copy that can be read is stood in for by one whose prompt is missing: what is over needs no more than the name,
+/// and it starts nothing.
+pub fn frozen(names: &[&str], folder: &Path) -> Agents {
+    let entry = |name: &str| {
+        let path = folder.join(format!("agents/{name}.json"));
+        let copy = files::read_capped(&path, FILE_MAX).ok();
+        let copy = copy.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_else(|| Copy {
+            folder: None,
+            agent: AgentFile {
+                prompt: Some(format!("{PROMPT_FILE}{}", path.display())),
+                ..AgentFile::default()
+            },
+        });
+        AgentEntry { file: Arc::new(copy.agent), folder: copy.folder }
+    };
+    let known = names.iter().map(|name| ((*name).to_owned(), entry(name))).collect();
     Agents { known, ..Agents::default() }
+}
+
+/// How a prompt begins that stands in a file.
+const PROMPT_FILE: &str = "file://";
+/// Longest file of a prompt.
+const PROMPT_MAX: u64 = 1024 * 1024;
+
+/// The file in which the prompt of an agent stands; `None`: it stands in the agent. `usual` is where paths start in
+/// an agent of the definition itself.
+pub fn prompt_file(agent: &AgentTarget, usual: &Path) -> Option<PathBuf> {
+    let path = agent.file.prompt.as_deref()?.strip_prefix(PROMPT_FILE)?;
+    Some(agent.folder.as_deref().map_or(usual, Path::new).join(path))
+}
+
+/// The files of prompts that the agents of a plan name, as the run is frozen with them; `None`: there are none. One
+/// that cannot be read is not among them: the attempt says so.
+pub fn prompts(plan: &Plan, usual: &Path) -> Option<Vec<u8>> {
+    let agents = plan.steps.iter().filter_map(|step| step.kind.skill()?.agent());
+    let paths: BTreeSet<PathBuf> = agents.filter_map(|agent| prompt_file(agent, usual)).collect();
+    let read = |path: PathBuf| Some((path.to_string_lossy().into_owned(), prompt_at(&path).ok()?));
+    let texts: BTreeMap<String, String> = paths.into_iter().filter_map(read).collect();
+    if texts.is_empty() { None } else { serde_json::to_vec(&texts).ok() }
+}
+
+/// The text of a file of a prompt: as the run was frozen with it.
+pub fn frozen_prompt(run: &RunDir, path: &Path) -> Result<String, files::Fault> {
+    let frozen = files::read_capped(&run.prompts(), PROMPTS_MAX).ok();
+    let mut texts: BTreeMap<String, String> =
+        frozen.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    texts.remove(&*path.to_string_lossy()).map_or_else(|| prompt_at(path), Ok)
+}
+
+fn prompt_at(path: &Path) -> Result<String, files::Fault> {
+    let bytes = files::read_capped(path, PROMPT_MAX)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The folders in which the files of agents may stand, in order.

@@ -86,9 +86,9 @@ fn hold(name: &str, manifest: Manifest, folder: &Path, catalog: &mut Catalog) {
     }
 }
 
-/// The skills of a definition of a run that exists, from the copies in the folder that it was frozen in. One without
-/// a copy that can be read is stood in for, and so are agents: what is over needs no more than the name. `source` is
-/// the file from which the definition came.
+/// The skills and agents of a definition of a run that exists, from the copies in the folder that it was frozen in. A
+/// skill without a copy that can be read is stood in for: what is over needs no more than the name. `source` is the
+/// file from which the definition came.
 pub fn frozen(
     definition: &Definition,
     folder: &Path,
@@ -96,7 +96,7 @@ pub fn frozen(
     manifests: &BTreeMap<String, String>,
 ) -> Catalog {
     let mut catalog = builtins();
-    catalog.agents = agents::stand_ins(&definition.agents());
+    catalog.agents = agents::frozen(&definition.agents(), folder);
     for (name, path) in manifests {
         let copy = name.parse::<SafeName>().ok().map(|name| folder.join(format!("skills/{name}.json")));
         let entry = copy.and_then(|copy| manifest(&files::read_capped(&copy, MANIFEST_MAX).ok()?, path).ok());

@@ -8,11 +8,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::{sys::stat::Mode, unistd::mkfifo};
 use schemas::journal::StopSource;
 use tokio::{net::unix::pipe, sync::mpsc};
 
-use crate::{dispatcher::Stop, store::home::RunDir};
+use crate::{
+    dispatcher::Stop,
+    store::{
+        disk,
+        files::{Fault, fault},
+        home::RunDir,
+    },
+};
 
 const GRACEFUL: &[u8] = b"stop\n";
 const AT_ONCE: &[u8] = b"kill\n";
@@ -26,13 +32,16 @@ pub fn path(run: &RunDir) -> PathBuf {
 
 /// Makes the fifo, and opens it before anybody can know of the run: what is asked from then on is heard as soon
 /// as somebody listens.
-pub fn open(path: &Path) -> io::Result<File> {
-    match mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR) {
-        Ok(()) | Err(nix::errno::Errno::EEXIST) => {}
-        Err(errno) => return Err(errno.into()),
+pub fn open(path: &Path) -> Result<File, Fault> {
+    match disk::make_fifo(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(fault("make fifo", path)(error));
+        }
+        Ok(()) | Err(_) => {}
     }
     // Open for writing, too: else every writer that goes away would look like the end.
-    OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_NONBLOCK).open(path)
+    let both = OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_NONBLOCK).clone();
+    disk::open(path, &both).map_err(fault("open", path))
 }
 
 /// Hands what comes over the fifo to the dispatcher, for as long as somebody listens there.

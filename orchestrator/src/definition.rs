@@ -16,7 +16,7 @@ use workflow_engine::{
 };
 
 use crate::{
-    catalog,
+    agents, catalog,
     errors::{CommandError, Result},
     library::{self, Gathered},
     store::{definitions, home::Home, names::SafeName},
@@ -44,6 +44,8 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
     /// External skills that the steps call: name to absolute path of the manifest.
     pub skills: BTreeMap<String, String>,
+    /// Copies of the agents that it names, as a run is frozen with them.
+    pub agents: BTreeMap<SafeName, Vec<u8>>,
     /// What it calls.
     pub called: Gathered,
     /// Problems of the files that it calls, by their index there.
@@ -127,6 +129,7 @@ pub fn check_source(source: &Source, home: &Home, skills_dir: Option<&Path>) -> 
                 plan: None,
                 diagnostics,
                 skills: BTreeMap::new(),
+                agents: BTreeMap::new(),
                 called: Gathered::default(),
                 called_problems: BTreeMap::new(),
                 json: None,
@@ -145,6 +148,7 @@ pub fn check_source(source: &Source, home: &Home, skills_dir: Option<&Path>) -> 
         plan: checked.plan,
         diagnostics: checked.diagnostics,
         skills: found.manifests,
+        agents: agents::copies(&definition.agents(), &found.catalog.agents),
         called,
         called_problems: checked.library,
         json,

@@ -55,9 +55,27 @@ pub enum Error {
     /// A large output could not be stored.
     #[error(transparent)]
     Output(#[from] output::Error),
-    /// There is no more room; what happened so far is durable.
+    /// There is no more room, or the engine cannot start what is to be started; what happened so far is durable.
     #[error(transparent)]
-    Full(Fault),
+    Unable(Fault),
+}
+
+impl Error {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Journal(error) => error.hint(),
+            Self::Output(output::Error::Fault(fault)) | Self::Unable(fault) => {
+                fault.trouble().hint().map(Into::into)
+            }
+            Self::Output(
+                output::Error::Name(_)
+                | output::Error::Escapes { .. }
+                | output::Error::Length { .. }
+                | output::Error::Json { .. },
+            ) => None,
+        }
+    }
 }
 
 /// The loop's state.
@@ -79,6 +97,8 @@ pub struct Dispatcher<'a> {
     untold: Vec<RunEvent>,
     /// Attempts whose end is known before they start: they never do.
     ended: HashSet<AttemptId>,
+    /// Why an attempt could not even begin, which ends the work on the run.
+    unable: Option<Fault>,
 }
 
 impl std::fmt::Debug for Dispatcher<'_> {
@@ -111,6 +131,7 @@ impl<'a> Dispatcher<'a> {
             watchers,
             untold: Vec::new(),
             ended: HashSet::new(),
+            unable: None,
         }
     }
 
@@ -168,6 +189,10 @@ impl<'a> Dispatcher<'a> {
                 self.attempts.remove(&ended.id);
                 batch.push(Event::AttemptEnded(ended));
             }
+            News::Unable { id, fault } => {
+                self.attempts.remove(&id);
+                self.unable.get_or_insert(fault);
+            }
             // An exit that can be seen before the reason is durable stands.
             News::StopWanted { id, reason } => {
                 if self.attempts.get(&id).is_some_and(|attempt| !attempt.has_ended()) {
@@ -196,8 +221,8 @@ impl<'a> Dispatcher<'a> {
             }
         }
         match space {
-            Space::Plenty => Ok(()),
-            Space::Reserve(fault) => Err(Error::Full(fault)),
+            Space::Plenty => self.unable.take().map_or(Ok(()), |fault| Err(Error::Unable(fault))),
+            Space::Reserve(fault) => Err(Error::Unable(fault)),
         }
     }
 
@@ -248,9 +273,11 @@ impl<'a> Dispatcher<'a> {
         }
         while !self.attempts.is_empty() {
             // Each attempt reports its end: its ladder is bounded.
-            if let Some(News::Ended(ended)) = self.news.1.recv().await {
-                self.attempts.remove(&ended.id);
-            }
+            match self.news.1.recv().await {
+                Some(News::Ended(ended)) => self.attempts.remove(&ended.id),
+                Some(News::Unable { id, .. }) => self.attempts.remove(&id),
+                Some(News::StopWanted { .. } | News::Said { .. }) | None => None,
+            };
         }
     }
 
@@ -263,6 +290,15 @@ impl<'a> Dispatcher<'a> {
             }),
             Said::Agent(view) => {
                 self.notice(now, EventType::AgentRequest, Some(id), |event| event.agent = Some(view));
+            }
+            Said::Message(text) => {
+                self.notice(now, EventType::AgentMessage, Some(id), |event| event.text = Some(text));
+            }
+            Said::Thought(text) => {
+                self.notice(now, EventType::AgentThought, Some(id), |event| event.text = Some(text));
+            }
+            Said::Plan(plan) => {
+                self.notice(now, EventType::AgentPlan, Some(id), |event| event.progress = Some(plan));
             }
             Said::Tool(call) => {
                 self.notice(now, EventType::ToolCalled, Some(id), |event| event.tool = Some(call));
@@ -289,12 +325,14 @@ impl<'a> Dispatcher<'a> {
                     event.duration_ms = duration_ms;
                 });
             }
-            Notice::RollbackStarted => self.notice(now, EventType::RollbackStarted, None, |_| {}),
+            Notice::RollbackStarted { id } => {
+                self.notice(now, EventType::RollbackStarted, id.as_ref(), |_| {});
+            }
             Notice::RollbackStep { id, of } => {
                 self.notice(now, EventType::RollbackStep, Some(&id), |event| event.text = of);
             }
-            Notice::RollbackEnded { status } => {
-                self.notice(now, EventType::RollbackEnded, None, |event| event.status = Some(status));
+            Notice::RollbackEnded { id, status } => {
+                self.notice(now, EventType::RollbackEnded, id.as_ref(), |event| event.status = Some(status));
             }
             Notice::StepWaiting { id } => self.notice(now, EventType::StepWaiting, Some(&id), |_| {}),
             Notice::StepStarted { id } => self.notice(now, EventType::StepStarted, Some(&id), |_| {}),

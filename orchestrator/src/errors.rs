@@ -25,13 +25,7 @@ impl CommandError {
 
     /// An error with its sources.
     pub fn from_error(exit: ExitCode, error: &dyn std::error::Error) -> Self {
-        let mut causes = Vec::new();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            causes.push(cause.to_string());
-            source = cause.source();
-        }
-        Self { exit, message: error.to_string(), causes, hint: None }
+        Self { exit, message: error.to_string(), causes: causes(error).collect(), hint: None }
     }
 
     /// Adds what to do about it.
@@ -53,6 +47,16 @@ impl CommandError {
         }
         text
     }
+}
+
+/// An error and what it came from, in one line.
+pub fn in_one_line(error: &dyn std::error::Error) -> String {
+    causes(error).fold(error.to_string(), |text, cause| text + ": " + &cause)
+}
+
+/// What an error came from, outermost first.
+fn causes(error: &dyn std::error::Error) -> impl Iterator<Item = String> {
+    std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string)
 }
 
 /// What every command gives back.

@@ -92,8 +92,9 @@ pub fn correct(home: &Home, entry: &mut Entry) {
     if entry.status.is_ended() || lock::is_owned(&dir).unwrap_or(false) {
         return;
     }
-    let stored = view::read(&dir).ok().flatten().filter(|view| view.status.is_ended());
-    match stored.as_ref().and_then(Entry::of) {
+    // Its last line may be lost, and its view too: the journal has the last word.
+    let ended = current_view(&dir).ok().filter(|view| view.status.is_ended());
+    match ended.as_ref().and_then(Entry::of) {
         Some(ended) => *entry = ended,
         None => entry.status = RunStatus::Interrupted,
     }

@@ -18,7 +18,7 @@ use workflow_engine::{
 };
 
 use crate::{
-    catalog,
+    agents, catalog,
     definition::{self, Source},
     errors::{CommandError, Result},
     store::{
@@ -67,10 +67,12 @@ impl Gathered {
     /// What the run keeps of them: each as JSON, with the manifests of its skills.
     pub fn frozen(&self) -> std::result::Result<Vec<Frozen>, Fault> {
         let files = self.library.files.iter().zip(&self.skills);
-        let definitions = files.filter_map(|(file, skills)| Some((file.definition.as_ref().ok()?, skills)));
-        let frozen = definitions.map(|(definition, skills)| {
-            let definition = definition.to_json().as_str().as_bytes().to_vec();
-            Ok(Frozen { definition, skills: catalog::texts(skills)?, called: Vec::new() })
+        let definitions =
+            files.filter_map(|(file, skills)| Some((file, file.definition.as_ref().ok()?, skills)));
+        let frozen = definitions.map(|(file, definition, skills)| {
+            let text = definition.to_json().as_str().as_bytes().to_vec();
+            let agents = agents::copies(&definition.agents(), &file.catalog.agents);
+            Ok(Frozen { definition: text, skills: catalog::texts(skills)?, agents, ..Frozen::default() })
         });
         frozen.collect()
     }

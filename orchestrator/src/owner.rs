@@ -12,7 +12,12 @@ mod retry;
 mod signals;
 mod watch;
 
-use std::{path::PathBuf, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use schemas::{
     events::{EventType, RunEvent},
@@ -38,13 +43,14 @@ use crate::{
     config::Config,
     control,
     dispatcher::{Dispatcher, Watcher, run_event},
-    errors::{CommandError, Result},
+    errors::{self, CommandError, Result},
     prune::{self, Interrupted, Rule},
     secrets::Secrets,
     store::{
         home::{Home, RunDir},
-        index::{Entry, Index},
+        index::{self, Entry, Index},
         journal,
+        names::RunId,
         queue::Turn,
         run::OwnedRun,
         view,
@@ -62,6 +68,14 @@ pub struct Order {
     pub secrets: Rc<Secrets>,
     /// How it is driven.
     pub driving: Driving,
+}
+
+impl Order {
+    /// The folder of the definition's file; without one, where relative paths start.
+    pub fn folder(&self) -> PathBuf {
+        let folder = Path::new(&self.created.source).parent().and_then(|folder| folder.canonicalize().ok());
+        folder.unwrap_or_else(|| PathBuf::from(&self.created.base))
+    }
 }
 
 /// How a run is driven, by whoever owns it now.
@@ -84,17 +98,36 @@ pub struct Ended {
     pub run: Run,
     /// What the shell sees.
     pub exit: ExitCode,
+    /// What could not be written of that which follows from the run, and why: it is derived again.
+    pub unwritten: Vec<String>,
 }
 
 /// Drives a created run to its end.
 pub fn drive(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watcher) -> Result<Ended> {
+    let id = created.owned.dir.id();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
-    tokio::task::LocalSet::new().block_on(&runtime, go(home, created, order, watcher))
+    let runtime = runtime.map_err(|error| CommandError::from_error(ExitCode::Engine, &error));
+    let ended = runtime.and_then(|runtime| {
+        tokio::task::LocalSet::new().block_on(&runtime, go(home, created, order, watcher))
+    });
+    ended.map_err(|error| left_interrupted(error, id))
+}
+
+/// What a command says that could not bring a run to its end.
+fn left_interrupted(error: CommandError, run: RunId) -> CommandError {
+    let goes_on = format!(
+        "run {run} is left interrupted, and what was recorded is safe: `q workflow resume {run}` goes on"
+    );
+    let hint = match &error.hint {
+        Some(hint) => format!("{hint}; {goes_on}"),
+        None => goes_on,
+    };
+    error.hint(hint)
 }
 
 async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watcher) -> Result<Ended> {
-    let Created { owned: OwnedRun { dir, journal, lock }, run, turn, control, start } = created;
+    let Created { owned: OwnedRun { dir, journal, lock }, run, turn, control, start, mut unwritten } =
+        created;
     let engine_error = |error: std::io::Error| CommandError::from_error(ExitCode::Engine, &error);
     let (sender, mut stops) = mpsc::unbounded_channel();
     signals::listen(&sender, order.driving.detached).map_err(engine_error)?;
@@ -110,7 +143,7 @@ async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watc
             match line::wait(ticket, &mut stops).await? {
                 line::Waited::Slot(slot) => slot,
                 line::Waited::Stopped(stop) => {
-                    let stopped = line::Stopped { run, journal, clock, stop };
+                    let stopped = line::Stopped { run, journal, clock, stop, unwritten };
                     return stopped.end(home, &dir, &mut audience);
                 }
             }
@@ -118,14 +151,18 @@ async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watc
     };
     let (host, launcher) = host::open(order, &dir)?;
     let host = Rc::new(host);
-    note_start(home, &run, &clock);
+    note(&mut unwritten, note_start(home, &run, &clock));
     let first = start.events(&run, host::isolation(&host), clock.now());
     let Audience { watchers, heard } = audience;
     let dispatcher = Dispatcher::new(run, journal, clock, Rc::clone(&host), watchers, heard);
-    let (run, journal, stopped_by) =
-        dispatcher.drive(first, &mut stops).await.map_err(|error| interrupted(&error))?;
-    let exit = settle(home, &dir, &run, journal, stopped_by)?;
+    let driven = dispatcher.drive(first, &mut stops).await;
+    let settled = driven.map(|(run, journal, stopped_by)| {
+        let exit = settle(home, &dir, &run, journal, stopped_by, &mut unwritten);
+        (run, exit)
+    });
     host::close(host, launcher).await;
+    let (run, exit) = settled.map_err(|error| unable(&error))?;
+    note(&mut unwritten, log.into_failure().map_or(Ok(()), Err));
     drop(slot);
     drop(lock);
     if let Some(retention) = order.driving.config.retention {
@@ -133,7 +170,7 @@ async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watc
         // Whoever ends a run next tries again.
         let _best_effort = prune::prune(home, rule, clock::wall());
     }
-    Ok(Ended { run, exit })
+    Ok(Ended { run, exit, unwritten })
 }
 
 impl Start {
@@ -164,12 +201,15 @@ impl Start {
 }
 
 /// Tells the index that the run has its slot: who lists runs does not read journals.
-fn note_start(home: &Home, run: &Run, clock: &Clock) {
-    if let Some(entry) = Entry::of(&run.streamed_view()) {
-        let started_at = entry.started_at.or(Some(clock.now().wall));
-        let _derived_again =
-            Index::new(home).changed(&Entry { status: RunStatus::Running, started_at, ..entry });
-    }
+fn note_start(home: &Home, run: &Run, clock: &Clock) -> std::result::Result<(), index::Error> {
+    let Some(entry) = Entry::of(&run.streamed_view()) else { return Ok(()) };
+    let started_at = entry.started_at.or(Some(clock.now().wall));
+    Index::new(home).changed(&Entry { status: RunStatus::Running, started_at, ..entry })
+}
+
+/// Keeps in mind what could not be written.
+fn note<E: std::error::Error>(unwritten: &mut Vec<String>, written: std::result::Result<(), E>) {
+    unwritten.extend(written.err().map(|error| errors::in_one_line(&error)));
 }
 
 /// Those who watch a run, before and after its loop.
@@ -200,20 +240,23 @@ fn settle(
     run: &Run,
     journal: journal::Writer,
     stopped_by: Option<StopSource>,
-) -> Result<ExitCode> {
+    unwritten: &mut Vec<String>,
+) -> ExitCode {
     let whole = run.kept_view();
-    // The journal holds the end: whatever fails from here on is derived again.
-    journal.finish().map_err(|error| CommandError::from_error(error.exit_code(), &error))?;
-    derive(home, dir, &whole);
-    Ok(exit_code(whole.status, stopped_by))
+    // The journal holds the end: whatever fails from here on is derived again, or padding that readers pass over.
+    note(unwritten, journal.finish());
+    unwritten.extend(derive(home, dir, &whole));
+    exit_code(whole.status, stopped_by)
 }
 
 /// Writes the views of an ended run. What fails here is derived again by whoever needs it.
-fn derive<Steps: serde::Serialize>(home: &Home, dir: &RunDir, whole: &RunView<Steps>) {
-    let _derived_again = view::write(dir, whole);
+fn derive<Steps: serde::Serialize>(home: &Home, dir: &RunDir, whole: &RunView<Steps>) -> Vec<String> {
+    let mut unwritten = Vec::new();
+    note(&mut unwritten, view::write(dir, whole));
     if let Some(entry) = Entry::of(whole) {
-        let _derived_again = Index::new(home).changed(&entry);
+        note(&mut unwritten, Index::new(home).changed(&entry));
     }
+    unwritten
 }
 
 /// The exit code of a run that ended.
@@ -235,7 +278,10 @@ pub fn exit_code(status: RunStatus, stopped_by: Option<StopSource>) -> ExitCode 
     }
 }
 
-fn interrupted(error: &crate::dispatcher::Error) -> CommandError {
-    CommandError::from_error(ExitCode::Engine, error)
-        .hint("the run is left interrupted, and what was recorded is safe: mend the cause, then `q workflow resume` goes on")
+fn unable(error: &crate::dispatcher::Error) -> CommandError {
+    let told = CommandError::from_error(ExitCode::Engine, error);
+    match error.hint() {
+        Some(hint) => told.hint(hint),
+        None => told,
+    }
 }

@@ -158,6 +158,7 @@ fn read(path: &Path) -> std::result::Result<Vec<u8>, String> {
         | Trouble::Device
         | Trouble::ReadOnly
         | Trouble::Denied
+        | Trouble::TooManyFiles
         | Trouble::Other => format!("{fault}: {}", fault.source),
     })
 }

@@ -7,6 +7,7 @@ use integration_tests::{
     Finished, Fixture,
     definition::{echo, gate, shell, workflow},
     fixture::{read_file, write_file},
+    model::{Model, Turn},
     program, wait,
 };
 use serde_json::{Value, json};
@@ -269,12 +270,10 @@ fn home_that_cannot_be_made_is_an_engine_error() {
     assert!(!fixture.has("started"));
 }
 
-/// Runs `q workflow run workflow.json --json` with a tmpfs of these options as its home, in a mount namespace of
-/// its own; `None` where that cannot be had.
-fn run_on_tmpfs(fixture: &Fixture, options: &str) -> Option<integration_tests::Running> {
+/// Runs a script in a mount namespace of its own, with a tmpfs of these options as the home; `$q` is `q workflow`, `$home`
+/// the home. `None` where that cannot be had.
+fn on_tmpfs(fixture: &Fixture, options: &str, script: &str) -> Option<integration_tests::Running> {
     fs::create_dir_all(fixture.home()).expect("the directory is ours");
-    let script =
-        format!("mount -t tmpfs -o {options} none \"$1\" && exec \"$0\" workflow run workflow.json --json");
     let unshare = |script: &str| {
         let mut command = fixture.command("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", script]);
@@ -286,7 +285,13 @@ fn run_on_tmpfs(fixture: &Fixture, options: &str) -> Option<integration_tests::R
         wait::skip("no own mount namespace here: homes on a full or read-only file system are not tried");
         return None;
     }
-    Some(fixture.start(unshare(&script)))
+    let begin = format!("q=\"$0 workflow\"; home=\"$1\"; mount -t tmpfs -o {options} none \"$home\"");
+    Some(fixture.start(unshare(&format!("{begin} && {script}"))))
+}
+
+/// Runs `q workflow run workflow.json --json` with such a home.
+fn run_on_tmpfs(fixture: &Fixture, options: &str) -> Option<integration_tests::Running> {
+    on_tmpfs(fixture, options, "exec $q run workflow.json --json")
 }
 
 #[test]
@@ -327,4 +332,92 @@ fn home_that_fills_up_leaves_the_run_interrupted() {
     fixture.write("a.go", "");
     let run = running.finish_within(Duration::from_secs(20)).exits(9);
     assert!(run.stderr.to_lowercase().contains("no space"), "{}", run.stderr);
+}
+
+#[test]
+fn agents_of_a_run_that_goes_on_are_those_with_which_it_was_created() {
+    let fixture = Fixture::new();
+    let model = Model::start(vec![Turn::Call("finish", json!({"result": {"done": true}}))]);
+    let agent = |prompt: &str| json!({"model": "scripted", "base_url": model.url(), "provider": "openai", "prompt": prompt});
+    fixture.write("agents/helper.json", agent("file://helper.md").to_string());
+    fixture.write("agents/helper.md", "You are the first helper.");
+    fixture.write("mine.md", "You are my own.");
+    let ask = |id: &str, agent: &str| json!({"id": id, "type": "agent", "agent": agent, "prompt": "go"});
+    let definition = json!({"name": "t", "version": "1.0.0", "agents": {"mine": agent("file://mine.md")},
+        "steps": [gate("a"), ask("b", "helper"), ask("c", "mine")]});
+    let running = fixture.spawn_run(&definition);
+    fixture.wait_for("a.started");
+    let id = fixture.only_run();
+    fixture.kill_engine(running);
+
+    // Whatever becomes of the files.
+    fixture.write("agents/helper.json", json!({"base_url": "http://127.0.0.1:1"}).to_string());
+    fixture.write("agents/helper.md", "You are another helper.");
+    fs::remove_file(fixture.work().join("mine.md")).expect("it is there");
+    fixture.write("a.go", "");
+    fixture.workflow(["resume", &id]).exits(0);
+    let asked: Vec<_> = model.asked().iter().map(|asked| asked.body.to_string()).collect();
+    assert_eq!(asked.len(), 2);
+    assert!(asked[0].contains("You are the first helper."), "{}", asked[0]);
+    assert!(asked[1].contains("You are my own."), "{}", asked[1]);
+}
+
+#[test]
+fn agent_without_its_frozen_copy_starts_nothing() {
+    let fixture = Fixture::new();
+    fixture.write("agents/helper.json", json!({"base_url": "http://127.0.0.1:1"}).to_string());
+    let ask = json!({"id": "b", "type": "agent", "agent": "helper", "prompt": "go"});
+    let running = fixture.spawn_run(&workflow(&[gate("a"), ask]));
+    fixture.wait_for("a.started");
+    let id = fixture.only_run();
+    fixture.kill_engine(running);
+    fs::remove_dir_all(fixture.run_dir(&id).join("agents")).expect("it is there");
+    fixture.write("a.go", "");
+    let view = fixture.workflow(["resume", &id, "--json"]).exits(1).json();
+    let message = view["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("agents/helper.json"), "{message}");
+}
+
+#[test]
+fn home_with_room_again_goes_on() {
+    let fixture = Fixture::new();
+    let big = shell("b", "echo b >> ledger; head -c 200000 /dev/zero | tr '\\0' x");
+    fixture.define(&workflow(&[shell("a", "echo a >> ledger"), big, echo("c", json!({"v": "b.stdout"}))]));
+    let script = "head -c 4m /dev/zero > $home/filler 2>/dev/null; truncate -s 3900k $home/filler; \
+        $q run workflow.json; echo \"it was $?\" >&2; rm $home/filler; exec $q resume @last --json";
+    let Some(running) = on_tmpfs(&fixture, "size=4m", script) else { return };
+    let resumed = running.finish().exits(0).says(&["it was 9", "No space", "resume"]);
+    assert_eq!(resumed.json()["status"], "completed");
+    let ledger = fixture.read("ledger");
+    assert_eq!(ledger.matches('a').count(), 1, "{ledger}");
+}
+
+#[test]
+fn read_only_home_can_be_read_and_says_so_where_it_cannot_be_gone_on_with() {
+    let fixture = Fixture::new();
+    let running = fixture.spawn_run(&workflow(&[gate("a")]));
+    fixture.wait_for("a.started");
+    fixture.kill_engine(running);
+    fixture.write("a.go", "");
+    fs::remove_file(fixture.home().join("index.jsonl")).expect("it is there");
+    let script = "mount --bind $real $home && mount -o remount,bind,ro $home && \
+        $q list --runs && $q status @last && ! $q resume @last && mount -o remount,bind,rw $home && exec $q resume @last";
+    let real = format!("real={} && {script}", fixture.home().display());
+    let script = real.replace("mount --bind $real $home", "umount $home && mount --bind $real $home");
+    let Some(running) = on_tmpfs(&fixture, "size=64k", &script) else { return };
+    running.finish().exits(0).says(&["interrupted", "Read-only", "--home"]);
+    assert_eq!(fixture.view("@last")["status"], "completed");
+}
+
+#[test]
+fn run_that_may_open_too_few_files_is_left_interrupted() {
+    let fixture = Fixture::new();
+    let steps: Vec<_> = (0..12).map(|number| shell(&format!("s{number}"), "sleep 0.1; echo out")).collect();
+    fixture.define(&workflow(&[json!({"id": "p", "type": "parallel", "steps": steps})]));
+    let mut command = fixture.command("sh");
+    command.args(["-c", "ulimit -n 32; exec \"$0\" workflow run workflow.json"]).arg(program::q());
+    fixture.start(command).finish().exits(9).says(&["Too many open files", "ulimit -n", "resume"]);
+    fixture.assert_nothing_left();
+    let view = fixture.workflow(["resume", "@last", "--json"]).exits(0).json();
+    assert_eq!(view["status"], "completed");
 }

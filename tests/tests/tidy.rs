@@ -100,6 +100,49 @@ fn nothing_sleeps() {
 }
 
 #[test]
+fn all_that_is_written_into_a_home_goes_through_one_seam() {
+    // So that a test can let each write fail: orchestrator/tests/faults.rs.
+    let changes = [
+        "fs::write(",
+        "fs::rename(",
+        "fs::remove_",
+        "fs::create_dir",
+        "fs::hard_link(",
+        "fs::copy(",
+        "fs::set_permissions(",
+        "File::create",
+        "DirBuilder",
+        ".sync_data()",
+        ".sync_all()",
+        ".set_len(",
+        "posix_fallocate(",
+        "mkfifo(",
+        "mknod(",
+        "F_OFD_SETLK",
+        "symlink(",
+        ".set_permissions(",
+        ".file.write_all(",
+    ];
+    let parts = ["store/", "owner", "dispatcher", "control", "prune", "fold", "attempt", "proxy", "secrets"];
+    let mut sources = rust_sources();
+    sources.retain(|source| {
+        let below = source.path.strip_prefix("orchestrator/src/").unwrap_or_default();
+        let is_test = below.ends_with("tests.rs") || below.ends_with("fixture.rs");
+        parts.iter().any(|part| below.starts_with(part)) && !is_test && below != "store/disk.rs"
+    });
+    assert!(sources.len() > 40, "the sources are found: {}", sources.len());
+    for source in &mut sources {
+        let end = source.text.find("#[cfg(test)]").unwrap_or(source.text.len());
+        source.text.truncate(end);
+    }
+    let mut found = lines_with(&sources, &changes);
+    // Calls of the seam, and the end of a lock, which cannot fail.
+    let allowed = ["disk::", "disk.", "F_UNLCK"];
+    found.retain(|line| !allowed.iter().any(|word| line.contains(word)));
+    assert_none("what is written into a home goes through store::disk", &found);
+}
+
+#[test]
 fn nothing_is_left_to_do() {
     let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:"), concat!("TB", "D")];
     let mut found = Vec::new();

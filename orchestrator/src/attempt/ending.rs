@@ -14,10 +14,11 @@ use workflow_engine::{
     verdict::{Death, Facts, Oom, judge},
 };
 
-use super::{Attempt, agent::AgentWatch, prepare::Refused, streams::Streams};
+use super::{Attempt, agent::AgentWatch, host::Host, prepare::Refused, streams::Streams};
 use crate::{
     cgroup::{Leaf, Stats},
     launcher::News,
+    store::files::Fault,
 };
 
 /// Tries to remove a leaf that is still busy, and the pause between them: 20 to 80 ms after a kill is
@@ -124,13 +125,18 @@ impl Attempt<'_> {
     }
 }
 
-/// An attempt that was refused before its birth.
-pub(super) fn refused(spawn: &Spawn, refused: Refused) -> AttemptEnded {
+/// An attempt that was refused before its birth. What the engine itself lacks is no failure of the step.
+pub(super) fn refused(host: &Host, spawn: &Spawn, refused: Refused) -> Result<AttemptEnded, Fault> {
     let (code, message, details) = match refused {
         Refused::BadInput { pointer, message } => {
             (Code::BadInput, message, Details { pointer: Some(pointer), ..Details::default() })
         }
         Refused::Agent(message) => (Code::AgentError, message, Details::default()),
+        Refused::Engine(fault) => return Err(fault),
+        Refused::Setup(setup) if matches!(setup.errno, libc::EMFILE | libc::ENFILE) => {
+            let source = io::Error::from_raw_os_error(setup.errno);
+            return Err(Fault { act: "start a step of", path: host.run.path().to_owned(), source });
+        }
         Refused::Setup(setup) => {
             let (stage, errno) = (Some(setup.stage), Some(setup.errno));
             (Code::SandboxError, setup.message, Details { stage, errno, ..Details::default() })
@@ -144,7 +150,7 @@ pub(super) fn refused(spawn: &Spawn, refused: Refused) -> AttemptEnded {
         retryable: false,
         details: Details { started: Some(false), ..details },
     };
-    AttemptEnded::new(spawn.id.clone(), Outcome::Failed(Box::new(failure)))
+    Ok(AttemptEnded::new(spawn.id.clone(), Outcome::Failed(Box::new(failure))))
 }
 
 /// Removes a leaf, off the path of the run: now if it can be, else when its last process is reaped, else a

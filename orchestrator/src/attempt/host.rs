@@ -51,7 +51,7 @@ pub struct Host {
     /// Where relative paths start.
     pub base: PathBuf,
     /// The folder of the definition's file.
-    pub definition_folder: Option<PathBuf>,
+    pub definition_folder: PathBuf,
     /// The sandbox of the run's first step: what most have.
     pub usual: Arc<Sandbox>,
     /// `/dev/null`, for a program that reads nothing.
@@ -78,7 +78,7 @@ impl Host {
         run: RunDir,
         plan: Arc<Plan>,
         base: PathBuf,
-        definition_folder: Option<PathBuf>,
+        definition_folder: PathBuf,
         null: OwnedFd,
         secrets: Rc<Secrets>,
     ) -> Self {

@@ -26,7 +26,7 @@ use super::{
     agent::AgentWatch,
     control::Control,
     host::Host,
-    ladder::Root,
+    ladder::{Root, Told},
     limits, sandbox, spare,
     streams::Streams,
     task::{Task, task},
@@ -35,7 +35,7 @@ use crate::{
     bridge::{Service, Services},
     cgroup::{Controllers, Leaf},
     egress::{self, Egress},
-    store::capture::Capture,
+    store::{capture::Capture, files::Fault},
 };
 
 /// What is kept of stderr for the result of `shell` and `exec`.
@@ -49,7 +49,7 @@ pub(super) struct Prepared {
     pub(super) leaf: Option<Leaf>,
     pub(super) speaks: Speaks,
     pub(super) grace: Duration,
-    pub(super) kill_mode: KillMode,
+    pub(super) told: Told,
     pub(super) root: Root,
     pub(super) timeout: Option<Duration>,
     pub(super) idle_timeout: Option<Duration>,
@@ -93,6 +93,8 @@ pub(super) enum Refused {
     Agent(String),
     /// Something could not be made.
     Setup(SetupFailure),
+    /// The engine itself lacks room or files: no step can be blamed for it.
+    Engine(Fault),
 }
 
 impl Refused {
@@ -148,7 +150,10 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
         leaf,
         speaks: task.speaks,
         grace: step.grace,
-        kill_mode: step.kill_mode,
+        told: task.told.unwrap_or(match step.kill_mode {
+            KillMode::Group => Told::All,
+            KillMode::Leader => Told::Leader,
+        }),
         root: if namespaces { Root::Init } else { Root::Leader },
         timeout: step.timeout,
         idle_timeout: step.idle_timeout,

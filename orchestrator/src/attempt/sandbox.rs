@@ -108,7 +108,7 @@ fn visible(host: &Host, chosen: &Chosen, task: &Task, cwd: &Path) -> Vec<String>
 fn root(host: &Host, chosen: &Chosen, task: &Task, cwd: &Path) -> Root {
     let mut read = vec![text(cwd), text(&host.base)];
     read.extend(task.folder.clone());
-    read.extend(host.definition_folder.as_deref().map(text));
+    read.push(text(&host.definition_folder));
     read.extend(declared(host, cwd, chosen.read.iter()));
     let mut write: Vec<_> = declared(host, cwd, chosen.write.iter()).collect();
     write.extend(task.work_dir.as_deref().map(text));

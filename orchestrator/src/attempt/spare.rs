@@ -13,7 +13,7 @@ use workflow_engine::{plan::Limits, run::Spawn, verdict::SetupFailure};
 use super::{host::Host, limits, prepare::Refused};
 use crate::{
     cgroup::{self, Leaf},
-    store::files,
+    store::{disk, files},
 };
 
 /// The spares of a run.
@@ -31,7 +31,7 @@ impl Spares {
     /// Removes what nobody took; a leaf goes with its tree.
     pub(super) fn discard(&self) {
         if let Some(path) = self.work.take() {
-            let _best_effort = std::fs::remove_dir_all(path);
+            let _best_effort = files::remove_tree(&path);
         }
     }
 
@@ -90,11 +90,10 @@ pub(super) fn work_dir(host: &Host, spawn: &Spawn) -> Result<PathBuf, Refused> {
     if spawn.id.attempt == 1
         && let Some(step) = path.parent()
         && let Some(spare) = host.spares.work.take()
-        && std::fs::rename(spare, step).is_ok()
+        && disk::rename(&spare, step).is_ok()
     {
         return Ok(path);
     }
-    files::ensure_dir(&path)
-        .map_err(|fault| Refused::setup("work_dir", "the work directory", &fault.source))?;
+    files::ensure_dir(&path).map_err(Refused::Engine)?;
     Ok(path)
 }

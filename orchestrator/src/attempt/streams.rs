@@ -7,6 +7,7 @@ use workflow_engine::verdict::parse_output;
 
 use super::Said;
 use crate::{
+    errors::in_one_line,
     mask::{self, Masker},
     store::capture::Capture,
 };
@@ -174,7 +175,7 @@ impl Stream {
     /// The result does not depend on the file; that it is not whole must be said.
     fn capture(&mut self, bytes: &[u8]) {
         if let Err(fault) = self.capture.write(bytes) {
-            self.lost.get_or_insert_with(|| fault.to_string());
+            self.lost.get_or_insert_with(|| in_one_line(&fault));
         }
     }
 }

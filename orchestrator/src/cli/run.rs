@@ -12,11 +12,11 @@ use schemas::{
 use workflow_engine::{plan::Plan, units};
 
 use super::{
-    detach,
+    detach, notify,
     progress::{Progress, Shape},
 };
 use crate::{
-    catalog,
+    agents, catalog,
     cli::output,
     config,
     definition::{self, Source},
@@ -25,6 +25,7 @@ use crate::{
     owner::{self, Created, Driving, Order},
     secrets::Secrets,
     store::{home::Home, names::RunId, run::Frozen},
+    ui,
 };
 
 /// Run a workflow to its end.
@@ -130,7 +131,9 @@ pub(super) fn execute(arguments: &Arguments, source: Source, home: &Home) -> Res
     let skills = catalog::texts(&order.created.skills).map_err(unread)?;
     let called = checked.called.frozen().map_err(unread)?;
     let definition = checked.json.map_or(source.text, |json| json.as_str().as_bytes().to_vec());
-    let created = owner::create(home, &order, &Frozen { definition, skills, called })?;
+    let prompts = agents::prompts(&order.plan, &order.folder());
+    let frozen = Frozen { definition, skills, agents: checked.agents, prompts, called };
+    let created = owner::create(home, &order, &frozen)?;
     if arguments.detached {
         detach::let_go(id)?;
     }
@@ -145,8 +148,13 @@ pub(super) fn execute(arguments: &Arguments, source: Source, home: &Home) -> Res
 
 /// Drives a run that is ours to its end, and shows it.
 pub(super) fn drive(home: &Home, created: Created, order: &Order, shape: Shape) -> Result {
-    let mut progress = Progress::new(shape, order.plan.name.clone());
+    let dir = created.owned.dir.clone();
+    let mut progress = Progress::new(shape, &order.plan, &dir);
     let ended = owner::drive(home, created, order, &mut progress)?;
+    for why in &ended.unwritten {
+        ui::say(&format!("warning: {why}; the run is recorded all the same\n"));
+    }
+    notify::begin(home, &order.driving.config, &dir, ended.run.streamed_view().status);
     progress.end(&ended.run)?;
     Ok(ended.exit)
 }

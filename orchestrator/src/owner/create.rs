@@ -13,6 +13,7 @@ use crate::{
         files::Fault,
         home::{Home, RunDir},
         index::{Entry, Index},
+        journal, lock,
         queue::Turn,
         run::{self, Frozen, OwnedRun},
     },
@@ -31,6 +32,8 @@ pub struct Created {
     pub control: File,
     /// How it goes on.
     pub start: Start,
+    /// What could not be written of that which follows from it, and why.
+    pub unwritten: Vec<String>,
 }
 
 /// How a run that is ours goes on once it has its slot.
@@ -52,7 +55,9 @@ pub fn create(home: &Home, order: &Order, frozen: &Frozen) -> Result<Created> {
     let turn = line::enter(home, order)?;
     let owned = run::create(home, frozen, now, order.created.clone());
     let owned = owned.map_err(|error| match &error {
-        run::Error::Fault(fault) => unusable(home, fault),
+        run::Error::Fault(fault)
+        | run::Error::Lock(lock::Error::Fault(fault))
+        | run::Error::Journal(journal::Error::Fault(fault)) => unusable(home, fault),
         run::Error::Id(_) | run::Error::Lock(_) | run::Error::Journal(_) | run::Error::Index(_) => {
             CommandError::from_error(ExitCode::Engine, &error)
         }
@@ -60,25 +65,34 @@ pub fn create(home: &Home, order: &Order, frozen: &Frozen) -> Result<Created> {
     let mut known = order.created.clone();
     known.inputs.extend(order.secrets.inputs().clone());
     let run = Run::new(order.plan.clone(), known, now);
+    let mut unwritten = Vec::new();
     if let Some(entry) = Entry::of(&run.streamed_view()) {
-        // The index is derived: a run that is missing in it is found again when it is rebuilt.
-        let _derived_again = Index::new(home).created(&entry);
+        super::note(&mut unwritten, Index::new(home).created(&entry));
     }
-    let control = open_control(&owned.dir)?;
-    Ok(Created { owned, run, turn, control, start: Start::Fresh })
+    let id = owned.dir.id();
+    let control = open_control(&owned.dir).map_err(|error| super::left_interrupted(error, id))?;
+    Ok(Created { owned, run, turn, control, start: Start::Fresh, unwritten })
 }
 
 /// Where the run hears of stops.
 pub(super) fn open_control(dir: &RunDir) -> Result<File> {
-    control::open(&control::path(dir)).map_err(|error| {
-        CommandError::new(ExitCode::Engine, format!("the run's control fifo could not be made: {error}"))
-    })
+    control::open(&control::path(dir)).map_err(|fault| with_remedy(&fault))
 }
 
-pub(super) fn unusable(home: &Home, fault: &Fault) -> CommandError {
+/// What failed, and how to mend it.
+pub(super) fn with_remedy(fault: &Fault) -> CommandError {
     let error = CommandError::from_error(ExitCode::Engine, fault);
     match fault.trouble().hint() {
         Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// As [`with_remedy`], where nothing of a run is there yet.
+pub(super) fn unusable(home: &Home, fault: &Fault) -> CommandError {
+    let error = with_remedy(fault);
+    match error.hint {
+        Some(_) => error,
         None => error.hint(format!(
             "the state lives in {}; choose another place with --home or $Q_WORKFLOW_HOME",
             home.path().display()

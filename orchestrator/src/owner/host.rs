@@ -76,7 +76,7 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)
         dir.clone(),
         Arc::clone(&order.plan),
         Path::new(&order.created.base).to_owned(),
-        Path::new(&order.created.source).parent().and_then(|folder| folder.canonicalize().ok()),
+        order.folder(),
         null.into(),
         Rc::clone(&order.secrets),
     );

@@ -6,7 +6,7 @@ use schemas::{events::EventType, exit_code::ExitCode, journal::Event};
 use tokio::sync::mpsc;
 use workflow_engine::run::Run;
 
-use super::{Audience, Ended, Order, settle};
+use super::{Audience, Ended, Order, create::with_remedy, settle};
 use crate::{
     clock::Clock,
     dispatcher::{Stop, run_event},
@@ -84,7 +84,12 @@ fn watch(path: PathBuf, released: mpsc::UnboundedSender<Released>) -> Result<()>
 }
 
 fn failed(error: &queue::Error) -> CommandError {
-    CommandError::from_error(ExitCode::Engine, error)
+    match error {
+        queue::Error::Fault(fault) | queue::Error::Lock(lock::Error::Fault(fault)) => with_remedy(fault),
+        queue::Error::Lock(lock::Error::Owned(_) | lock::Error::NoRun(_) | lock::Error::Unsupported(_)) => {
+            CommandError::from_error(ExitCode::Engine, error)
+        }
+    }
 }
 
 /// A run that was stopped while it stood in the line.
@@ -93,6 +98,7 @@ pub(super) struct Stopped {
     pub(super) journal: journal::Writer,
     pub(super) clock: Clock,
     pub(super) stop: Stop,
+    pub(super) unwritten: Vec<String>,
 }
 
 impl Stopped {
@@ -108,7 +114,8 @@ impl Stopped {
         let ended = run_event(&self.run, audience.heard + 1, now, EventType::RunEnded);
         let status = Some(self.run.phase().status());
         audience.hear_event(&schemas::events::RunEvent { status, ..ended });
-        let exit = settle(home, dir, &self.run, self.journal, Some(by))?;
-        Ok(Ended { run: self.run, exit })
+        let mut unwritten = self.unwritten;
+        let exit = settle(home, dir, &self.run, self.journal, Some(by), &mut unwritten);
+        Ok(Ended { run: self.run, exit, unwritten })
     }
 }

@@ -5,7 +5,11 @@ use std::rc::Rc;
 use schemas::exit_code::ExitCode;
 use workflow_engine::run::Phase;
 
-use super::{Created, Driving, Order, Start, create::open_control, leftovers, line};
+use super::{
+    Created, Driving, Order, Start,
+    create::{open_control, with_remedy},
+    leftovers, line,
+};
 use crate::{
     errors::{CommandError, Result},
     fold::{self, Folded},
@@ -26,7 +30,7 @@ pub fn resume(home: &Home, dir: &RunDir, given: &Given, driving: Driving) -> Res
     if let Phase::Ended { .. } = run.phase() {
         // Its owner died after its end: what follows from it may be missing.
         owned.journal.finish().map_err(|error| fold::told(&error))?;
-        super::derive(home, dir, &run.kept_view());
+        let _derived_again = super::derive(home, dir, &run.kept_view());
         return Err(nothing(dir, run.phase().status()));
     }
     let secrets = Secrets::gather(home, &driving.config, &plan, secret)?;
@@ -34,7 +38,8 @@ pub fn resume(home: &Home, dir: &RunDir, given: &Given, driving: Driving) -> Res
     let order = Order { plan, created: run.created().clone(), secrets: Rc::new(secrets), driving };
     let control = open_control(dir)?;
     let turn = line::enter(home, &order)?;
-    Ok((order, Created { owned, run, turn, control, start: Start::Resumed(last.up()) }))
+    let start = Start::Resumed(last.up());
+    Ok((order, Created { owned, run, turn, control, start, unwritten: Vec::new() }))
 }
 
 /// A run that has ended needs no owner.
@@ -49,7 +54,8 @@ fn refusal(error: &Error) -> CommandError {
         Error::Lock(lock::Error::NoRun(_)) => CommandError::from_error(ExitCode::NotFound, error),
         Error::Lock(lock::Error::Owned(run)) => CommandError::from_error(ExitCode::Engine, error)
             .hint(format!("it goes on: `q workflow status {run}` shows it")),
-        Error::Lock(_) | Error::Id(_) | Error::Index(_) | Error::Fault(_) => {
+        Error::Lock(lock::Error::Fault(fault)) | Error::Fault(fault) => with_remedy(fault),
+        Error::Lock(lock::Error::Unsupported(_)) | Error::Id(_) | Error::Index(_) => {
             CommandError::from_error(ExitCode::Engine, error)
         }
     }

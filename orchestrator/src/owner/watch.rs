@@ -10,6 +10,7 @@ use schemas::{
 use crate::{
     dispatcher::Watcher,
     store::{
+        files::Fault,
         home::RunDir,
         run_log::{Rotation, RunLog},
     },
@@ -20,22 +21,27 @@ use crate::{
 pub(super) struct Log {
     log: RunLog,
     /// A log that cannot be written is no reason to stop a run; it is not tried again.
-    failed: bool,
+    failed: Option<Fault>,
 }
 
 impl Log {
     pub(super) fn new(run: &RunDir, rotation: Rotation) -> Self {
-        Self { log: RunLog::new(run, rotation), failed: false }
+        Self { log: RunLog::new(run, rotation), failed: None }
+    }
+
+    /// Why the log is not whole, if so.
+    pub(super) fn into_failure(self) -> Option<Fault> {
+        self.failed
     }
 }
 
 impl Watcher for Log {
     fn event(&mut self, event: &RunEvent) {
-        if self.failed || event.kind == EventType::StepProgress {
+        if self.failed.is_some() || event.kind == EventType::StepProgress {
             return;
         }
         let about = event.step.as_deref().zip(event.attempt);
-        self.failed = self.log.write(event.ts, level(event), about, &text(event)).is_err();
+        self.failed = self.log.write(event.ts, level(event), about, &text(event)).err();
     }
 }
 

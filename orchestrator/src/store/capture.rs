@@ -3,11 +3,13 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::Write as _,
     path::PathBuf,
 };
 
-use super::files::{self, Fault, fault};
+use super::{
+    disk,
+    files::{self, Fault, fault},
+};
 
 /// How many of the last lines are kept.
 const TAIL_LINES: usize = 20;
@@ -77,7 +79,7 @@ impl Capture {
             Some(file) => file,
             None => self.file.insert(open(&self.path)?),
         };
-        file.write_all(bytes).map_err(fault("write", &self.path))
+        disk::write_all(file, &self.path, bytes).map_err(fault("write", &self.path))
     }
 
     fn remember(&mut self, bytes: &[u8]) {

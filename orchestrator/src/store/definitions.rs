@@ -8,6 +8,7 @@ use std::{
 use schemas::exit_code::ExitCode;
 
 use super::{
+    disk,
     files::{self, Durability, Fault, Trouble, fault},
     home::Home,
     names::SafeName,
@@ -105,7 +106,7 @@ pub fn write(home: &Home, name: &SafeName, text: &[u8], existing: Existing) -> R
 /// Removes a definition, durably.
 pub fn delete(home: &Home, name: &SafeName) -> Result<(), Error> {
     let path = home.definition(name);
-    match std::fs::remove_file(&path).map_err(fault("remove", &path)) {
+    match disk::remove_file(&path).map_err(fault("remove", &path)) {
         Ok(()) => Ok(files::sync_dir(&home.definitions())?),
         Err(error) if error.trouble() == Trouble::Missing => Err(Error::Missing(name.clone())),
         Err(error) => Err(error.into()),

@@ -4,12 +4,14 @@
 //! Which files there are and what is in them is the other modules' matter.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions, Permissions},
+    fs::{File, OpenOptions},
     io::{self, BufWriter, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
+
+use super::disk::{self, Output};
 
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -39,6 +41,8 @@ pub enum Trouble {
     ReadOnly,
     /// The user may not do this (EACCES, EPERM).
     Denied,
+    /// This process, or all of them, have too many files open (EMFILE, ENFILE).
+    TooManyFiles,
     /// The path does not exist (ENOENT).
     Missing,
     /// Anything else.
@@ -53,6 +57,7 @@ impl Trouble {
             Some(libc::EIO) => Self::Device,
             Some(libc::EROFS) => Self::ReadOnly,
             Some(libc::EACCES | libc::EPERM) => Self::Denied,
+            Some(libc::EMFILE | libc::ENFILE) => Self::TooManyFiles,
             Some(libc::ENOENT) => Self::Missing,
             _ => Self::Other,
         }
@@ -68,6 +73,9 @@ impl Trouble {
                 Some("that file system is read-only: remount it, or choose another with --home")
             }
             Self::Denied => Some("the home must belong to you: choose another with --home"),
+            Self::TooManyFiles => {
+                Some("too many files are open: raise the limit (`ulimit -n`), or let fewer steps run at once")
+            }
             Self::Missing | Self::Other => None,
         }
     }
@@ -106,11 +114,14 @@ pub(crate) fn ensure_dir_durable(path: &Path) -> Result<(), Fault> {
 }
 
 fn make_dirs(path: &Path, made: &dyn Fn(&Path) -> Result<(), Fault>) -> Result<(), Fault> {
+    // First, because a file system may refuse for another reason to make what is there already.
+    if path.is_dir() {
+        return Ok(());
+    }
     match make_dir(path) {
         Ok(()) => made(path),
-        Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        // A file system that refuses to make what is there already: look before giving up.
-        Err(error) if error.is_unwritable() && path.is_dir() => Ok(()),
+        // Somebody else was quicker.
+        Err(_) if path.is_dir() => Ok(()),
         Err(error) if error.trouble() == Trouble::Missing => {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).ok_or(error)?;
             make_dirs(parent, made)?;
@@ -123,11 +134,11 @@ fn make_dirs(path: &Path, made: &dyn Fn(&Path) -> Result<(), Fault>) -> Result<(
 
 /// Makes one directory, mode 0700 whatever the umask; it must not exist.
 pub(crate) fn make_dir(path: &Path) -> Result<(), Fault> {
-    DirBuilder::new().mode(DIR_MODE).create(path).map_err(fault("create directory", path))?;
+    disk::create_dir(path, DIR_MODE).map_err(fault("create directory", path))?;
     let restrict = || {
         // A umask can only take bits away, so this is rare: somebody's own bits were masked.
         if std::fs::metadata(path)?.permissions().mode() & 0o777 != DIR_MODE {
-            std::fs::set_permissions(path, Permissions::from_mode(DIR_MODE))?;
+            disk::set_mode(path, DIR_MODE)?;
         }
         Ok(())
     };
@@ -137,14 +148,11 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), Fault> {
 /// Opens a file for writing as `options` say, mode 0600 whatever the umask if it is made. A symbolic link at
 /// the end of the path is refused.
 pub(crate) fn open_private(path: &Path, options: &mut OpenOptions) -> Result<File, Fault> {
-    let file = options
-        .mode(FILE_MODE)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)
-        .map_err(fault("open for writing", path))?;
+    let options = options.mode(FILE_MODE).custom_flags(libc::O_NOFOLLOW);
+    let file = disk::open(path, options).map_err(fault("open for writing", path))?;
     let restrict = || {
         if file.metadata()?.permissions().mode() & FILE_MODE != FILE_MODE {
-            file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+            disk::set_mode(path, FILE_MODE)?;
         }
         Ok(())
     };
@@ -178,22 +186,22 @@ pub(crate) fn read_capped(path: &Path, cap: u64) -> Result<Vec<u8>, Fault> {
 
 /// Makes the entries of a directory durable.
 pub(crate) fn sync_dir(path: &Path) -> Result<(), Fault> {
-    File::open(path).and_then(|dir| dir.sync_all()).map_err(fault("sync directory", path))
+    disk::sync_dir(path).map_err(fault("sync directory", path))
 }
 
 /// Removes a directory with everything in it, also what its owner forbade itself to change.
 pub(crate) fn remove_tree(path: &Path) -> Result<(), Fault> {
-    match std::fs::remove_dir_all(path) {
+    match disk::remove_tree(path) {
         Ok(()) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
         Err(error) => return Err(fault("remove", path)(error)),
     }
-    permit(path).and_then(|()| std::fs::remove_dir_all(path)).map_err(fault("remove", path))
+    permit(path).and_then(|()| disk::remove_tree(path)).map_err(fault("remove", path))
 }
 
 /// Gives the owner all rights to the directories below `path`; links are not followed.
 fn permit(path: &Path) -> io::Result<()> {
-    std::fs::set_permissions(path, Permissions::from_mode(DIR_MODE))?;
+    disk::set_mode(path, DIR_MODE)?;
     for entry in std::fs::read_dir(path)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
@@ -216,27 +224,27 @@ pub(crate) enum Durability {
 pub(crate) fn replace(
     path: &Path,
     durability: Durability,
-    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+    write: impl FnOnce(&mut BufWriter<Output<'_>>) -> io::Result<()>,
 ) -> Result<(), Fault> {
-    publish(path, durability, write, |from, to| std::fs::rename(from, to))
+    publish(path, durability, write, disk::rename)
 }
 
 /// As [`replace`], durable, but the file must not exist (`AlreadyExists`).
 pub(crate) fn create_whole(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+    write: impl FnOnce(&mut BufWriter<Output<'_>>) -> io::Result<()>,
 ) -> Result<(), Fault> {
     publish(path, Durability::Durable, write, |from, to| {
         // link(2) is the rename that refuses to replace, on every file system.
-        std::fs::hard_link(from, to)?;
-        std::fs::remove_file(from)
+        disk::link(from, to)?;
+        disk::remove_file(from)
     })
 }
 
 fn publish(
     path: &Path,
     durability: Durability,
-    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+    write: impl FnOnce(&mut BufWriter<Output<'_>>) -> io::Result<()>,
     name: impl FnOnce(&Path, &Path) -> io::Result<()>,
 ) -> Result<(), Fault> {
     let temporary = temporary_beside(path);
@@ -249,7 +257,7 @@ fn publish(
     });
     if result.is_err() {
         // The first error is the one to tell; a temporary file that stays is named so that it is ignored.
-        drop(std::fs::remove_file(&temporary));
+        drop(disk::remove_file(&temporary));
     }
     result
 }
@@ -257,16 +265,16 @@ fn publish(
 fn write_temporary(
     temporary: &Path,
     durability: Durability,
-    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+    write: impl FnOnce(&mut BufWriter<Output<'_>>) -> io::Result<()>,
 ) -> Result<(), Fault> {
     let file = open_private(temporary, OpenOptions::new().write(true).create(true).truncate(true))?;
-    let mut buffered = BufWriter::with_capacity(64 * 1024, &file);
+    let mut buffered = BufWriter::with_capacity(64 * 1024, Output { file: &file, path: temporary });
     let written = write(&mut buffered).and_then(|()| buffered.flush());
     // Dropping a writer whose flush failed would try, and ignore, one more write.
     drop(buffered.into_parts());
     written.map_err(fault("write", temporary))?;
     match durability {
-        Durability::Durable => file.sync_data().map_err(fault("sync", temporary)),
+        Durability::Durable => disk::sync_data(&file, temporary).map_err(fault("sync", temporary)),
         Durability::Derived => Ok(()),
     }
 }
@@ -281,6 +289,8 @@ fn temporary_beside(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+
     use super::*;
 
     #[track_caller]
@@ -298,7 +308,9 @@ mod tests {
         check_trouble(libc::EROFS, Trouble::ReadOnly);
         check_trouble(libc::EACCES, Trouble::Denied);
         check_trouble(libc::ENOENT, Trouble::Missing);
-        check_trouble(libc::EMFILE, Trouble::Other);
+        check_trouble(libc::EMFILE, Trouble::TooManyFiles);
+        check_trouble(libc::ENFILE, Trouble::TooManyFiles);
+        check_trouble(libc::EINVAL, Trouble::Other);
     }
 
     #[test]

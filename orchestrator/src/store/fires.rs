@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use schemas::schedule::{FIRES_VERSION, Fire, FireRecord};
 
 use super::{
+    disk,
     files::{self, Durability, Fault, Trouble, fault},
     home::Home,
 };
@@ -112,7 +113,8 @@ impl Writer {
                 .map_err(fault("write", &self.path))?;
             text.push(b'\n');
         }
-        let written = self.file.write_all(&text).and_then(|()| self.file.sync_data());
+        let written = disk::write_all(&self.file, &self.path, &text)
+            .and_then(|()| disk::sync_data(&self.file, &self.path));
         Ok(written.map_err(fault("write", &self.path))?)
     }
 }

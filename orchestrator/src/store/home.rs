@@ -188,6 +188,11 @@ impl RunDir {
         self.all_called().join(index.to_string())
     }
 
+    /// `prompts.json`: the frozen copies of the files of prompts.
+    pub fn prompts(&self) -> PathBuf {
+        self.path.join("prompts.json")
+    }
+
     /// `journal.jsonl`: the truth, and the lock of its owner.
     pub fn journal(&self) -> PathBuf {
         self.path.join("journal.jsonl")

@@ -18,6 +18,7 @@ use nix::{
 };
 
 use super::{
+    disk,
     files::{self, Fault, Trouble, fault},
     home::RunDir,
     names::RunId,
@@ -63,8 +64,8 @@ impl FileLock {
 
     /// Takes the lock on an open file if it is free.
     pub(super) fn try_on(file: File, path: &Path, mode: Mode) -> Result<Option<Self>, Error> {
-        match fcntl(&file, FcntlArg::F_OFD_SETLK(&range(mode.kind()))) {
-            Ok(_) => Ok(Some(Self { file })),
+        match disk::lock(&file, path, FcntlArg::F_OFD_SETLK(&range(mode.kind()))) {
+            Ok(()) => Ok(Some(Self { file })),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
             Err(errno) => Err(refusal(errno, path)),
         }
@@ -78,8 +79,8 @@ impl FileLock {
     /// Takes the lock on an open file, sleeping until it is free.
     fn on(file: File, path: &Path, mode: Mode) -> Result<Self, Error> {
         loop {
-            match fcntl(&file, FcntlArg::F_OFD_SETLKW(&range(mode.kind()))) {
-                Ok(_) => return Ok(Self { file }),
+            match disk::lock(&file, path, FcntlArg::F_OFD_SETLKW(&range(mode.kind()))) {
+                Ok(()) => return Ok(Self { file }),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(refusal(errno, path)),
             }

@@ -5,6 +5,7 @@
 
 pub mod capture;
 pub mod definitions;
+pub mod disk;
 pub mod files;
 pub mod fires;
 pub mod home;

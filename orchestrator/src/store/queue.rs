@@ -11,7 +11,6 @@
 
 use std::{
     fs::OpenOptions,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -22,6 +21,7 @@ use workflow_engine::{
 };
 
 use super::{
+    disk,
     files::{self, Fault, fault},
     home::Home,
     lock::{self, FileLock, Mode},
@@ -98,7 +98,7 @@ impl Drop for Mark {
     fn drop(&mut self) {
         // Before the lock is free, so that nobody who wakes by that still sees it. One that stays is found
         // unlocked and removed by the next who looks.
-        drop(std::fs::remove_file(&self.path));
+        drop(disk::remove_file(&self.path));
     }
 }
 
@@ -207,7 +207,7 @@ fn decide_among(
 /// Makes a file and locks it. It must not exist, and nobody else makes one of its name: `queue/lock` is held.
 fn mark(path: PathBuf, content: &[u8]) -> Result<Mark, Error> {
     let file = files::open_private(&path, OpenOptions::new().read(true).write(true).create_new(true))?;
-    (&file).write_all(content).map_err(fault("write", &path))?;
+    disk::write_all(&file, &path, content).map_err(fault("write", &path))?;
     let lock = FileLock::try_on(file, &path, Mode::Exclusive)?;
     match lock {
         Some(lock) => Ok(Mark { path, _lock: lock }),
@@ -223,7 +223,7 @@ fn living(directory: &Path) -> Result<Vec<Found>, Error> {
         if lock::is_held(&path)? {
             found.extend(place(&path).map(|place| Found { place, path }));
         } else {
-            match std::fs::remove_file(&path) {
+            match disk::remove_file(&path) {
                 Ok(()) => {}
                 // Its engine did it just now.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

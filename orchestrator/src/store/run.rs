@@ -1,16 +1,12 @@
 //! Making, reopening and deleting a run: its directory with the lock and the journal.
 
-use std::{
-    collections::BTreeMap,
-    fs::OpenOptions,
-    io::{self, Write as _},
-    path::Path,
-};
+use std::{collections::BTreeMap, fs::OpenOptions, io, path::Path};
 
 use schemas::journal::{Event, Now, RunCreated};
 
 use super::{
-    files::{self, Fault, fault},
+    disk,
+    files::{self, Fault, Trouble, fault},
     home::{Home, RunDir},
     index::{self, Index},
     journal::{self, Record, Writer},
@@ -24,9 +20,12 @@ const GRAVE: &str = ".deleted-";
 /// Names of what stands in the folder of a frozen definition.
 const DEFINITION: &str = "definition.json";
 const SKILLS: &str = "skills";
+const AGENTS: &str = "agents";
 
 /// Longest file that a run is frozen with.
 const FROZEN_MAX: u64 = 16 * 1024 * 1024;
+/// Longest file of all prompts together that is read.
+pub(crate) const PROMPTS_MAX: u64 = 256 * 1024 * 1024;
 
 /// Why a run was not made, reopened or deleted.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +65,10 @@ pub struct Frozen {
     pub definition: Vec<u8>,
     /// The manifests of its external skills.
     pub skills: BTreeMap<SafeName, Vec<u8>>,
+    /// The agents that it names and does not hold itself.
+    pub agents: BTreeMap<SafeName, Vec<u8>>,
+    /// Of the definition at the top: the files of prompts that its agents and those of all others name, by path.
+    pub prompts: Option<Vec<u8>>,
     /// The definitions that it calls, directly or by others; those call none here.
     pub called: Vec<Frozen>,
 }
@@ -88,6 +91,9 @@ fn fill(home: &Home, dir: &RunDir, frozen: &Frozen, created: (Now, Event)) -> Re
     let lock = RunLock::create(dir)?;
     let mut journal = Writer::create(dir, &lock)?;
     freeze_in(dir.path(), frozen)?;
+    if let Some(prompts) = &frozen.prompts {
+        freeze(&dir.prompts(), prompts)?;
+    }
     if !frozen.called.is_empty() {
         let all = dir.all_called();
         files::make_dir(&all)?;
@@ -110,6 +116,11 @@ fn fill(home: &Home, dir: &RunDir, frozen: &Frozen, created: (Now, Event)) -> Re
 /// What a run was frozen with, for another one.
 pub fn frozen(dir: &RunDir) -> Result<Frozen, Fault> {
     let mut frozen = frozen_in(dir.path())?;
+    frozen.prompts = match files::read_capped(&dir.prompts(), PROMPTS_MAX) {
+        Ok(prompts) => Some(prompts),
+        Err(error) if error.trouble() == Trouble::Missing => None,
+        Err(error) => return Err(error),
+    };
     for index in 0.. {
         let folder = dir.called(index);
         if !folder.exists() {
@@ -122,40 +133,50 @@ pub fn frozen(dir: &RunDir) -> Result<Frozen, Fault> {
 
 fn frozen_in(folder: &Path) -> Result<Frozen, Fault> {
     let definition = files::read_capped(&folder.join(DEFINITION), FROZEN_MAX)?;
-    let mut frozen = Frozen { definition, ..Frozen::default() };
-    let path = folder.join(SKILLS);
-    let entries = match std::fs::read_dir(&path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(frozen),
-        Err(error) => return Err(fault("list", &path)(error)),
-    };
-    for entry in entries {
-        let file = entry.map_err(fault("list", &path))?.path();
-        let name = file.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-        if let Some(name) = name {
-            frozen.skills.insert(name, files::read_capped(&file, FROZEN_MAX)?);
-        }
-    }
-    Ok(frozen)
+    let (skills, agents) = (named_in(&folder.join(SKILLS))?, named_in(&folder.join(AGENTS))?);
+    Ok(Frozen { definition, skills, agents, ..Frozen::default() })
 }
 
-/// Freezes one definition with its manifests.
+/// The files of a folder by name; none where it is not there.
+fn named_in(folder: &Path) -> Result<BTreeMap<SafeName, Vec<u8>>, Fault> {
+    let mut found = BTreeMap::new();
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        Err(error) => return Err(fault("list", folder)(error)),
+    };
+    for entry in entries {
+        let file = entry.map_err(fault("list", folder))?.path();
+        let name = file.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        if let Some(name) = name {
+            found.insert(name, files::read_capped(&file, FROZEN_MAX)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Freezes one definition with its manifests and agents.
 fn freeze_in(folder: &Path, frozen: &Frozen) -> Result<(), Fault> {
     freeze(&folder.join(DEFINITION), &frozen.definition)?;
-    if frozen.skills.is_empty() {
-        return Ok(());
+    for (name, all) in [(SKILLS, &frozen.skills), (AGENTS, &frozen.agents)] {
+        if all.is_empty() {
+            continue;
+        }
+        let folder = folder.join(name);
+        files::make_dir(&folder)?;
+        for (name, text) in all {
+            freeze(&folder.join(format!("{name}.json")), text)?;
+        }
+        files::sync_dir(&folder)?;
     }
-    let skills = folder.join(SKILLS);
-    files::make_dir(&skills)?;
-    for (name, text) in &frozen.skills {
-        freeze(&skills.join(format!("{name}.json")), text)?;
-    }
-    files::sync_dir(&skills)
+    Ok(())
 }
 
 fn freeze(path: &Path, text: &[u8]) -> Result<(), Fault> {
-    let mut file = files::open_private(path, OpenOptions::new().write(true).create_new(true))?;
-    file.write_all(text).and_then(|()| file.sync_data()).map_err(fault("write", path))
+    let file = files::open_private(path, OpenOptions::new().write(true).create_new(true))?;
+    disk::write_all(&file, path, text)
+        .and_then(|()| disk::sync_data(&file, path))
+        .map_err(fault("write", path))
 }
 
 /// Takes over a run whose owner died: gives every record of its journal to `visit`, oldest first.
@@ -173,7 +194,7 @@ pub fn delete(home: &Home, id: RunId) -> Result<(), Error> {
     // First, so that a deletion cut short leaves no row of a run that is not there.
     Index::new(home).deleted(id)?;
     let grave = home.runs().join(format!("{GRAVE}{id}"));
-    std::fs::rename(dir.path(), &grave).map_err(fault("remove", dir.path()))?;
+    disk::rename(dir.path(), &grave).map_err(fault("remove", dir.path()))?;
     drop(lock);
     Ok(files::remove_tree(&grave)?)
 }
@@ -209,8 +230,9 @@ mod tests {
     fn create_in(home: &Home) -> Result<OwnedRun, Error> {
         let (now, Event::RunCreated(created)) = fixture::created() else { unreachable!("it is one") };
         let skills = BTreeMap::from([("s".parse().unwrap(), b"[]".to_vec())]);
-        let called = vec![Frozen { definition: b"{}".to_vec(), skills: skills.clone(), called: Vec::new() }];
-        create(home, &Frozen { definition: b"{}".to_vec(), skills, called }, now, *created)
+        let child = Frozen { definition: b"{}".to_vec(), skills, ..Frozen::default() };
+        let called = vec![Frozen { agents: child.skills.clone(), ..child.clone() }];
+        create(home, &Frozen { called, prompts: Some(b"{}".to_vec()), ..child }, now, *created)
     }
 
     fn read(run: &RunDir) -> Vec<Record> {
@@ -223,6 +245,12 @@ mod tests {
         let mut run = create_in(&home).unwrap();
         assert_eq!(std::fs::read(run.dir.definition()).unwrap(), b"{}");
         assert_eq!(std::fs::read(run.dir.called(0).join("skills/s.json")).unwrap(), b"[]");
+        let again = frozen(&run.dir).unwrap();
+        assert_eq!(
+            (again.prompts.as_deref(), again.skills.len(), again.agents.len()),
+            (Some(&b"{}"[..]), 1, 0)
+        );
+        assert_eq!(again.called[0].agents.values().collect::<Vec<_>>(), [b"[]"]);
         assert_eq!(read(&run.dir), fixture::records_of(&[fixture::created()]));
         assert!(lock::is_owned(&run.dir).unwrap());
         let taken = reopen(&home, fixture::run(), |_| ());

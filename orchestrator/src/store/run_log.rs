@@ -5,7 +5,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Write as _},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use schemas::output::log::{LOG_VERSION, Level, LogLine, Stream};
 
 use super::{
+    disk,
     files::{self, Fault, fault},
     home::RunDir,
 };
@@ -91,7 +92,7 @@ impl RunLog {
             rotate(&self.path, self.rotation.files)?;
             open = open_log(&self.path)?;
         }
-        open.file.write_all(bytes).map_err(fault("write", &self.path))?;
+        disk::write_all(&open.file, &self.path, bytes).map_err(fault("write", &self.path))?;
         open.length += length;
         self.open = Some(open);
         Ok(())
@@ -123,11 +124,11 @@ fn open_log(path: &Path) -> Result<Open, Fault> {
 /// Moves `run.log` to `.1`, `.1` to `.2`, …; the oldest is replaced, or removed if there is only one file.
 fn rotate(path: &Path, files: usize) -> Result<(), Fault> {
     if files <= 1 {
-        return std::fs::remove_file(path).map_err(fault("remove", path));
+        return disk::remove_file(path).map_err(fault("remove", path));
     }
     for number in (1..files).rev() {
         let from = if number == 1 { path.to_owned() } else { numbered(path, number - 1) };
-        match std::fs::rename(&from, numbered(path, number)) {
+        match disk::rename(&from, &numbered(path, number)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(fault("rotate", &from)(error));
             }

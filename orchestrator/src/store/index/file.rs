@@ -17,6 +17,7 @@ use super::{
     scan::{self, Flow},
 };
 use crate::store::{
+    disk,
     files::{self, Durability, Fault, Trouble, fault},
     home::{Home, RunDir},
     lock::{self, FileLock, Mode},
@@ -58,12 +59,12 @@ impl Index {
 
     /// Notes that a run was created.
     pub fn created(&self, entry: &Entry) -> Result<(), Error> {
-        self.append(entry.run_id, &line::run_line(entry, Place::First)?)
+        self.append_or_drop(entry.run_id, &line::run_line(entry, Place::First)?)
     }
 
     /// Notes that a run started or ended.
     pub fn changed(&self, entry: &Entry) -> Result<(), Error> {
-        self.append(entry.run_id, &line::run_line(entry, Place::Later)?)?;
+        self.append_or_drop(entry.run_id, &line::run_line(entry, Place::Later)?)?;
         if entry.status.is_ended() { self.compact_if_due() } else { Ok(()) }
     }
 
@@ -148,6 +149,18 @@ impl Index {
         self.compact()
     }
 
+    /// An index that lacks a line would hide a run for ever: it goes, and whoever lists next makes it anew.
+    fn append_or_drop(&self, run: RunId, line: &[u8]) -> Result<(), Error> {
+        let appended = self.append(run, line);
+        if appended.is_err()
+            && let Ok(_lock) = FileLock::take(&self.home.index_lock(), Mode::Exclusive)
+        {
+            // Where nothing can be written, the index that is there is better than none.
+            let _best_effort = disk::remove_file(&self.home.index());
+        }
+        appended
+    }
+
     fn append(&self, run: RunId, line: &[u8]) -> Result<(), Error> {
         {
             let _shared = FileLock::take(&self.home.index_lock(), Mode::Shared)?;
@@ -172,14 +185,14 @@ impl Index {
 
     /// One write, so that lines of several processes never mix. A line that its writer did not finish is
     /// closed first.
-    fn write(&self, mut file: &File, line: &[u8]) -> Result<(), Error> {
+    fn write(&self, file: &File, line: &[u8]) -> Result<(), Error> {
         let path = self.home.index();
         let length = file.metadata().map_err(fault("look at", &path))?.len();
         let mut last = [0];
         file.read_at(&mut last, length.saturating_sub(1)).map_err(fault("read", &path))?;
         let closed = [b"\n", line].concat();
         let bytes = if last == *b"\n" { line } else { &closed };
-        Ok(file.write_all(bytes).map_err(fault("write", &path))?)
+        Ok(disk::write_all(file, &path, bytes).map_err(fault("write", &path))?)
     }
 
     fn open_to_append(&self) -> Result<Option<File>, Error> {

@@ -1,9 +1,8 @@
-//! The seam below the writer: every system call that changes the journal goes through [`Disk`], so that a
-//! test can let each of them fail once.
+//! The file below the writer, as a trait: a test brings one in memory, of which each call fails once.
 
-use std::{fmt::Debug, fs::File, io, os::unix::fs::FileExt};
+use std::{fmt::Debug, fs::File, io, path::PathBuf};
 
-use nix::{errno::Errno, fcntl::posix_fallocate};
+use crate::store::disk;
 
 /// The file of a journal.
 pub trait Disk: Debug + Send {
@@ -22,67 +21,32 @@ pub trait Disk: Debug + Send {
 
 /// A real file.
 #[derive(Debug)]
-pub struct FileDisk(File);
+pub struct FileDisk {
+    file: File,
+    path: PathBuf,
+}
 
 impl FileDisk {
     /// Takes a file that is open for writing.
-    pub fn new(file: File) -> Self {
-        Self(file)
+    pub fn new(file: File, path: PathBuf) -> Self {
+        Self { file, path }
     }
 }
 
 impl Disk for FileDisk {
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        self.0.write_at(bytes, offset)
+        disk::write_at(&self.file, &self.path, bytes, offset)
     }
 
     fn allocate(&mut self, from: u64, length: u64) -> io::Result<()> {
-        let signed = |value: u64| i64::try_from(value).map_err(io::Error::other);
-        loop {
-            match posix_fallocate(&self.0, signed(from)?, signed(length)?) {
-                Ok(()) => return Ok(()),
-                Err(Errno::EINTR) => {}
-                // Not every file system can, and not every libc then does it by hand: posix_fallocate(3).
-                Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOSYS) => {
-                    return write_zeros(&self.0, from, length);
-                }
-                Err(errno) => return Err(errno.into()),
-            }
-        }
+        disk::allocate(&self.file, &self.path, from, length)
     }
 
     fn sync_data(&mut self) -> io::Result<()> {
-        self.0.sync_data()
+        disk::sync_data(&self.file, &self.path)
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
-    }
-}
-
-fn write_zeros(file: &File, mut from: u64, length: u64) -> io::Result<()> {
-    const ZEROS: [u8; 8192] = [0; 8192];
-    let end = from + length;
-    while from < end {
-        let now = usize::try_from(end - from).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
-        file.write_all_at(&ZEROS[..now], from)?;
-        from += now as u64;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn zeros_lengthen_a_file_that_cannot_be_allocated() {
-        let file = tempfile::tempfile().unwrap();
-        file.write_all_at(b"abc", 0).unwrap();
-        write_zeros(&file, 3, 20_000).unwrap();
-        assert_eq!(file.metadata().unwrap().len(), 20_003);
-        let mut bytes = vec![1; 20_003];
-        file.read_exact_at(&mut bytes, 0).unwrap();
-        assert!(bytes.starts_with(b"abc") && bytes[3..].iter().all(|byte| *byte == 0));
+        disk::set_length(&self.file, &self.path, length)
     }
 }

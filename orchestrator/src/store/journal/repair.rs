@@ -9,6 +9,7 @@ use std::{
 
 use super::{Error, Reader};
 use crate::store::{
+    disk::{self, Output},
     files::{self, fault},
     home::RunDir,
     lock::RunLock,
@@ -46,13 +47,15 @@ pub fn truncate_at(run: &RunDir, lock: &RunLock, line: u64) -> Result<Lost, Erro
         // It was derived from what goes now; whoever finds none asks the journal.
         remove_view(run)?;
     }
-    file.set_len(offset).and_then(|()| file.sync_all()).map_err(fault("cut", &path))?;
+    disk::set_length(&file, &path, offset)
+        .and_then(|()| disk::sync_data(&file, &path))
+        .map_err(fault("cut", &path))?;
     Ok(lost)
 }
 
 fn remove_view(run: &RunDir) -> Result<(), Error> {
     let path = run.state();
-    match std::fs::remove_file(&path) {
+    match disk::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault("remove", &path)(error).into()),
         Ok(()) | Err(_) => Ok(()),
     }
@@ -78,8 +81,9 @@ fn keep_rest(run: &RunDir, mut file: &File, offset: u64, line: u64) -> Result<Lo
     let kept = run.path().join(format!("journal.cut-{line}"));
     let copy = files::open_private(&kept, OpenOptions::new().write(true).create(true).truncate(true))?;
     file.seek(SeekFrom::Start(offset)).map_err(fault("read", &path))?;
-    io::copy(&mut io::Read::take(file, bytes), &mut &copy)
-        .and_then(|_| copy.sync_all())
+    let mut output = Output { file: &copy, path: &kept };
+    io::copy(&mut io::Read::take(file, bytes), &mut output)
+        .and_then(|_| disk::sync_data(&copy, &kept))
         .map_err(fault("write", &kept))?;
     Ok(Lost { lines, bytes, kept: Some(kept) })
 }

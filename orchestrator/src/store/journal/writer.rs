@@ -27,6 +27,8 @@ const CHUNK: u64 = 256 * 1024;
 const RESERVE: u64 = 16 * 1024;
 /// A buffer larger than this is given back after its commit.
 const BUFFER_KEPT: usize = 256 * 1024;
+/// A piece of padding.
+const BLANK: [u8; 4096] = [0; 4096];
 
 /// Whether the disk has room for more, when a commit returns.
 #[derive(Debug)]
@@ -59,7 +61,7 @@ impl Writer {
     /// Starts the journal of a new run, which is empty.
     pub(in crate::store) fn create(run: &RunDir, lock: &RunLock) -> Result<Self, Error> {
         let path = run.journal();
-        let disk = FileDisk::new(journal_of(run, lock)?);
+        let disk = FileDisk::new(journal_of(run, lock)?, path.clone());
         Ok(Self::on(Box::new(disk), path))
     }
 
@@ -72,7 +74,7 @@ impl Writer {
     /// Goes on with the journal of a run whose owner died: gives every record to `visit`, cuts a torn line,
     /// and makes durable what was written but perhaps not synced.
     pub fn reopen(run: &RunDir, lock: &RunLock, visit: impl FnMut(Record)) -> Result<Self, Error> {
-        let disk = FileDisk::new(journal_of(run, lock)?);
+        let disk = FileDisk::new(journal_of(run, lock)?, run.journal());
         Self::resume(Reader::open(run)?, Box::new(disk), run.journal(), visit)
     }
 
@@ -147,7 +149,10 @@ impl Writer {
             return Ok(Space::Plenty);
         }
         let result = self.write_and_sync();
-        self.poisoned = result.is_err();
+        if result.is_err() {
+            self.poisoned = true;
+            self.blank();
+        }
         Ok(result?)
     }
 
@@ -180,6 +185,20 @@ impl Writer {
         self.buffer.clear();
         self.buffer.shrink_to(BUFFER_KEPT);
         Ok(space)
+    }
+
+    /// What was written and may not be durable becomes padding again: no reader takes it for what happened. If that
+    /// cannot be written either, the next owner finds out what is there.
+    fn blank(&mut self) {
+        let mut at = self.offset;
+        let end = (self.offset + self.buffer.len() as u64).min(self.capacity);
+        while at < end {
+            let length = usize::try_from(end - at).map_or(BLANK.len(), |left| left.min(BLANK.len()));
+            match self.disk.write_at(&BLANK[..length], at) {
+                Ok(written @ 1..) => at += written as u64,
+                Ok(0) | Err(_) => return,
+            }
+        }
     }
 
     /// Lengthens the file, so that the buffer fits and the reserve stays.
