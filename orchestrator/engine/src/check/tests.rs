@@ -5,6 +5,7 @@ mod agreement;
 mod assign;
 mod broken;
 mod control;
+mod corpus;
 mod generated;
 mod hostile;
 mod pages;
