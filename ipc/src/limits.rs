@@ -15,6 +15,9 @@ pub struct ProcessLimits {
     pub open_files: Option<u64>,
     /// `RLIMIT_FSIZE`: size of a written file.
     pub file_size: Option<Bytes>,
+    /// `RLIMIT_NPROC`: processes and threads of the user; only in a user namespace of the step's own, where nobody
+    /// else is counted.
+    pub processes: Option<u64>,
     /// `RLIMIT_CPU` in whole seconds: a backstop behind the engine's own watch.
     pub cpu_seconds: Option<u64>,
 }

@@ -11,7 +11,9 @@ mod host;
 mod ladder;
 mod limits;
 mod prepare;
+mod sampler;
 mod sandbox;
+mod scratch;
 mod spare;
 mod streams;
 mod task;
@@ -48,8 +50,8 @@ use self::{
     walk::Walk,
 };
 pub use self::{
-    host::Host,
-    limits::limits_of,
+    host::{Host, counts_users},
+    limits::{limits_of, not_held_together, of_run},
     sandbox::{isolation, missing_parts},
     walk::left_of,
 };
@@ -175,18 +177,24 @@ pub fn start(host: Rc<Host>, spawn: Box<Spawn>, news: mpsc::UnboundedSender<News
     let watch = Rc::new(Watch::default());
     let handle = Handle { orders, watch: Rc::clone(&watch) };
     tokio::task::spawn_local(async move {
-        let ended = match prepare::prepare(&host, &spawn) {
+        let prepared = match host.enter() {
+            Ok(()) => prepare::prepare(&host, &spawn),
+            Err(error) => Err(spare::no_leaf(&error)),
+        };
+        let ended = match prepared {
             Ok((prepared, launch)) => {
                 Attempt::new(&host, &spawn, prepared, &news, watch).live(launch, incoming).await
             }
             Err(refused) => match ending::refused(&host, &spawn, refused) {
                 Ok(ended) => ended,
                 Err(fault) => {
+                    host.leave();
                     let _dispatcher_is_gone = news.send(News::Unable { id: spawn.id.clone(), fault });
                     return;
                 }
             },
         };
+        host.leave();
         let ended = match host.secrets.masker() {
             Some(masker) => AttemptEnded { outcome: masker.outcome(ended.outcome), ..ended },
             None => ended,
@@ -216,8 +224,6 @@ struct Attempt<'a> {
     answer: Option<SkillAnswer>,
     protocol: Option<String>,
     asked: bool,
-    /// When its CPU time is looked at next, if it has a limit and a leaf that counts.
-    cpu_check: Option<Instant>,
     ladder: Ladder,
     /// How its processes are found, where it has no leaf.
     walk: Option<Walk>,
@@ -234,15 +240,13 @@ impl<'a> Attempt<'a> {
         watch: Rc<Watch>,
     ) -> Self {
         let ladder = Ladder::new(prepared.grace, prepared.told, prepared.root);
-        let began = Instant::now();
-        let cpu_check = prepared.cpu_left().map(|left| began + left);
         Self {
             host,
             spawn,
             news,
             watch,
             prepared,
-            began,
+            began: Instant::now(),
             born: false,
             started: false,
             setup: None,
@@ -252,7 +256,6 @@ impl<'a> Attempt<'a> {
             answer: None,
             protocol: None,
             asked: false,
-            cpu_check,
             ladder,
             walk: None,
             bridge: None,
@@ -336,6 +339,11 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// The processes of the attempt, once it is born.
+    fn tree(&self) -> Option<(&Process, Members<'_>)> {
+        Some((self.watch.process.get()?, members(&self.prepared, self.walk.as_ref())?))
+    }
+
     /// Asks for a stop, once.
     fn want_stop(&mut self, reason: StopReason) {
         if !self.asked && self.ladder.reason().is_none() {
@@ -363,7 +371,7 @@ impl<'a> Attempt<'a> {
         let idle = self.prepared.idle_timeout.map(|after| silent_since + after);
         let close = closed_at.map(|at| at + AFTER_CLOSE);
         let guardrail = self.prepared.agent.as_ref().and_then(|agent| agent.wake(self.began, silent_since));
-        [timeout, idle, close, self.cpu_check, guardrail].into_iter().flatten().min()
+        [timeout, idle, close, self.prepared.sampler.next(), guardrail].into_iter().flatten().min()
     }
 
     fn woken(&mut self, silent_since: Instant, closed_at: Option<Instant>) {
@@ -381,12 +389,15 @@ impl<'a> Attempt<'a> {
             self.want_stop(StopReason::IdleTimeout);
         } else if closed_at.is_some_and(|at| past(at, Some(AFTER_CLOSE))) {
             self.break_protocol("it closed its stdout without a result and went on".to_owned());
-        } else if self.cpu_check.is_some_and(|at| at <= now) {
-            match self.prepared.cpu_left() {
-                Some(left) if !left.is_zero() => self.cpu_check = Some(now + left),
-                Some(_) | None => self.want_stop(StopReason::CpuTime),
-            }
+        } else if let Some(reason) = self.look() {
+            self.want_stop(reason);
         }
+    }
+
+    fn look(&mut self) -> Option<StopReason> {
+        let Prepared { leaf, sampler, .. } = &mut self.prepared;
+        let members = leaf.as_ref().map(Members::Leaf).or(self.walk.as_ref().map(Members::Walk));
+        sampler.look(Instant::now(), self.watch.process.get().zip(members))
     }
 
     /// What was counted of an agent has changed: a guardrail that was reached ends it.
@@ -440,7 +451,12 @@ impl<'a> Attempt<'a> {
 
     fn heard(&mut self, heard: control::Heard) {
         match heard {
-            control::Heard::Started => self.started = true,
+            control::Heard::Started => {
+                self.started = true;
+                if let Some((process, members)) = self.tree() {
+                    self.ladder.begun(process, members);
+                }
+            }
             control::Heard::SetupFailed { stage, errno } => {
                 self.setup = Some(self.prepared.setup_failure(stage, errno));
             }

@@ -3,17 +3,26 @@
 //!
 //! Source: kernel documentation, admin-guide/cgroup-v2.rst.
 
+mod cpu;
+mod files;
 mod find;
+mod io;
 mod leaf;
+mod limits;
+mod memory;
+mod mounts;
+mod pids;
 mod stats;
 mod tree;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-pub(crate) use self::find::v2_mount;
+pub(crate) use self::mounts::{types, v2_mount};
 pub use self::{
     find::{Base, find},
-    leaf::{Leaf, Limits},
+    io::{Bandwidth, Device},
+    leaf::Leaf,
+    limits::Limits,
     stats::Stats,
     tree::Tree,
 };
@@ -86,12 +95,6 @@ pub enum Error {
         /// What was read back.
         found: String,
     },
-}
-
-/// Writes a control file: the kernel takes or refuses the text as a whole, in one call.
-fn write_control(path: &Path, text: &str) -> Result<(), Error> {
-    #[expect(clippy::disallowed_methods, reason = "a control file is an interface of the kernel, not a file")]
-    std::fs::write(path, text).map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
 /// Ends and removes what dead engines left below the base. Returns how many trees there were.

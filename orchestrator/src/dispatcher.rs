@@ -58,6 +58,9 @@ pub enum Error {
     /// There is no more room, or the engine cannot start what is to be started; what happened so far is durable.
     #[error(transparent)]
     Unable(Fault),
+    /// Nothing can be born any more.
+    #[error("the launcher died, and so did the one that was started in its place")]
+    Launcher,
 }
 
 impl Error {
@@ -73,7 +76,8 @@ impl Error {
                 | output::Error::Escapes { .. }
                 | output::Error::Length { .. }
                 | output::Error::Json { .. },
-            ) => None,
+            )
+            | Self::Launcher => None,
         }
     }
 }
@@ -148,7 +152,10 @@ impl<'a> Dispatcher<'a> {
         loop {
             let now = self.clock.now();
             let events = batch.drain(..).map(|event| (now, event)).collect();
-            if let Err(error) = self.commit(events) {
+            // What ends because of it is not recorded as an end: `resume` finds it in flight.
+            let lost = self.host.launcher.is_lost();
+            let committed = if lost { Err(Error::Launcher) } else { self.commit(events) };
+            if let Err(error) = committed {
                 self.tell();
                 self.abandon().await;
                 return Err(error);
@@ -169,6 +176,7 @@ impl<'a> Dispatcher<'a> {
                     stopped_by.get_or_insert(stop.by);
                     batch.push(Event::StopRequested { now: stop.now, by: stop.by });
                 }
+                () = self.host.launcher.lost() => {}
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     batch.extend(self.due());
                 }
@@ -266,7 +274,7 @@ impl<'a> Dispatcher<'a> {
         due
     }
 
-    /// The journal is gone: ends what runs, in order, and waits for it. Nothing more is recorded.
+    /// The journal is gone, or the launcher: ends what runs, in order, and waits for it. Nothing more is recorded.
     async fn abandon(&mut self) {
         for attempt in self.attempts.values() {
             attempt.terminate(Terminate { reason: schemas::view::StopReason::Shutdown, now: false });

@@ -1,5 +1,5 @@
 //! The engine's end of the launcher: starts it, asks for births, hears of deaths. One task owns the socket;
-//! each birth has a channel on which its news come.
+//! each birth has a channel on which its news come. A launcher that dies is started again, once.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,12 @@ use ipc::{
     },
     socket::{self, Outgoing, Receiver},
 };
-use tokio::{io::Interest, net::UnixStream, sync::mpsc, task::JoinHandle};
+use tokio::{
+    io::Interest,
+    net::UnixStream,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 
 use crate::signal::Process;
 
@@ -115,10 +120,15 @@ pub struct Starting {
     child: Child,
 }
 
+/// How a launcher that died is started again.
+pub type Again = Box<dyn FnOnce() -> Result<Starting, Error>>;
+
 /// A running launcher.
 #[derive(Debug, Clone)]
 pub struct Launcher {
     requests: mpsc::UnboundedSender<Request>,
+    /// `true` once there is none any more.
+    lost: watch::Receiver<bool>,
 }
 
 #[derive(Debug)]
@@ -160,7 +170,16 @@ pub fn start(setup: &Setup) -> Result<Starting, Error> {
 impl Starting {
     /// Waits for its answer and hands its socket to a task of the current runtime. The task ends when every
     /// [`Launcher`] is dropped and the process is reaped.
-    pub fn ready(self) -> Result<(Launcher, Ready, JoinHandle<()>), Error> {
+    pub fn ready(self, again: Option<Again>) -> Result<(Launcher, Ready, JoinHandle<()>), Error> {
+        let (end, ready) = self.answer()?;
+        let (requests, incoming) = mpsc::unbounded_channel();
+        let (lost, is_lost) = watch::channel(false);
+        let line = Line { end, births: HashMap::new(), again, lost };
+        let line = tokio::task::spawn_local(line.serve(incoming));
+        Ok((Launcher { requests, lost: is_lost }, ready, line))
+    }
+
+    fn answer(self) -> Result<(End, Ready), Error> {
         let mut receiver = Receiver::new();
         let answer = receiver.wait::<FromLauncher>(&self.socket).map_err(Error::Handshake)?;
         let ready = match answer {
@@ -179,10 +198,7 @@ impl Starting {
         };
         self.socket.set_nonblocking(true).map_err(Error::Start)?;
         let socket = UnixStream::from_std(self.socket).map_err(Error::Start)?;
-        let (requests, incoming) = mpsc::unbounded_channel();
-        let line = Line { socket, receiver, births: HashMap::new(), child: self.child };
-        let line = tokio::task::spawn_local(line.serve(incoming));
-        Ok((Launcher { requests }, ready, line))
+        Ok((End { socket, receiver, child: self.child }, ready))
     }
 }
 
@@ -194,34 +210,84 @@ impl Launcher {
         let _launcher_is_dead = self.requests.send(Request { birth: Box::new(birth), descriptors, news });
         receiver
     }
+
+    /// Whether there is none any more: it died, and so did the one that was started in its place.
+    pub fn is_lost(&self) -> bool {
+        *self.lost.borrow()
+    }
+
+    /// Waits until there is none any more.
+    pub async fn lost(&self) {
+        let mut lost = self.lost.clone();
+        if lost.wait_for(|lost| *lost).await.is_err() {
+            // The task has ended in order: nothing is lost.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// A launcher that has answered.
+#[derive(Debug)]
+struct End {
+    socket: UnixStream,
+    receiver: Receiver,
+    child: Child,
+}
+
+impl End {
+    /// It ends by itself when its socket closes; reaping it leaves no zombie.
+    fn close(self) {
+        let Self { socket, receiver: _, mut child } = self;
+        drop(socket);
+        let _ended = child.wait();
+    }
 }
 
 /// The socket and everything that waits for news from it.
 struct Line {
-    socket: UnixStream,
-    receiver: Receiver,
+    end: End,
     births: HashMap<u64, mpsc::UnboundedSender<News>>,
-    child: Child,
+    again: Option<Again>,
+    lost: watch::Sender<bool>,
+}
+
+/// Why a launcher is served no longer.
+#[derive(Debug, PartialEq, Eq)]
+enum Over {
+    /// Nobody needs it any more.
+    Unneeded,
+    /// It died.
+    Dead,
 }
 
 impl Line {
     /// Serves until the engine has dropped every [`Launcher`] and nobody waits for news, or until the
-    /// launcher dies.
+    /// launcher has died twice. Whoever waits for news of one that died hears the end of his channel.
     async fn serve(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
+        loop {
+            let over = self.serve_one(&mut requests).await;
+            self.births.clear();
+            let again = self.again.take().filter(|_| over == Over::Dead && !requests.is_closed());
+            let Some(Ok((end, _))) = again.map(|again| again().and_then(Starting::answer)) else {
+                self.lost.send_replace(over == Over::Dead);
+                return self.end.close();
+            };
+            std::mem::replace(&mut self.end, end).close();
+        }
+    }
+
+    async fn serve_one(&mut self, requests: &mut mpsc::UnboundedReceiver<Request>) -> Over {
         let mut open = true;
         while open || !self.births.is_empty() {
             tokio::select! {
                 request = requests.recv(), if open => match request {
-                    Some(request) => if self.request(request).await.is_err() { break },
+                    Some(request) => if self.request(request).await.is_err() { return Over::Dead },
                     None => open = false,
                 },
-                alive = self.hear() => if !matches!(alive, Ok(true)) { break },
+                alive = self.hear() => if !matches!(alive, Ok(true)) { return Over::Dead },
             }
         }
-        drop(self.births);
-        drop(self.socket);
-        // It ends by itself when its socket closes; reaping it leaves no zombie.
-        let _ended = self.child.wait();
+        Over::Unneeded
     }
 
     async fn request(&mut self, request: Request) -> Result<(), socket::Error> {
@@ -237,11 +303,11 @@ impl Line {
         };
         self.births.insert(ticket, request.news);
         loop {
-            match self.socket.try_io(Interest::WRITABLE, || outgoing.send(&self.socket)) {
+            match self.end.socket.try_io(Interest::WRITABLE, || outgoing.send(&self.end.socket)) {
                 Ok(()) => return Ok(()),
                 // The launcher may wait for us to read before it reads on.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let ready = self.socket.ready(Interest::READABLE | Interest::WRITABLE).await?;
+                    let ready = self.end.socket.ready(Interest::READABLE | Interest::WRITABLE).await?;
                     if ready.is_readable() && !self.read()? {
                         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
                     }
@@ -252,19 +318,19 @@ impl Line {
     }
 
     async fn hear(&mut self) -> Result<bool, socket::Error> {
-        self.socket.readable().await?;
+        self.end.socket.readable().await?;
         self.read()
     }
 
     /// Reads what is there; `false` at the end of the stream.
     fn read(&mut self) -> Result<bool, socket::Error> {
-        match self.socket.try_io(Interest::READABLE, || self.receiver.fill(&self.socket)) {
+        match self.end.socket.try_io(Interest::READABLE, || self.end.receiver.fill(&self.end.socket)) {
             Ok(0) => return Ok(false),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
             Err(error) => return Err(error.into()),
         }
-        while let Some((message, descriptors)) = self.receiver.take::<FromLauncher>()? {
+        while let Some((message, descriptors)) = self.end.receiver.take::<FromLauncher>()? {
             self.deliver(&message, descriptors);
         }
         Ok(true)

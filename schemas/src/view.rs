@@ -87,6 +87,8 @@ words! {
         Output = "output",
         /// More resident memory than allowed, seen by the monitor.
         Memory = "memory",
+        /// More scratch than allowed, seen by the monitor.
+        Scratch = "scratch",
         /// The worker broke its protocol.
         Protocol = "protocol",
         /// An agent reached a guardrail.

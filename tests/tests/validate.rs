@@ -4,7 +4,7 @@ use std::fs;
 
 use integration_tests::{
     Fixture,
-    definition::{echo, skill, with, workflow},
+    definition::{echo, skill, workflow},
     fixture::write_file,
     program::example,
 };
@@ -447,7 +447,7 @@ fn file_over_the_cap_is_refused_without_being_read_whole() {
 
 #[test]
 fn what_this_version_cannot_do_is_refused_and_not_ignored() {
-    refused(&workflow(&[with(echo("a", json!({})), json!({"sandbox": {"delegate": true}}))]));
+    refused(&workflow(&[echo("a", json!({"record": "${run}"}))]));
 }
 
 #[track_caller]

@@ -233,6 +233,180 @@ fn death_of_the_launcher_ends_the_tree() {
     guest.prove();
 }
 
+#[test]
+fn steps_of_a_run_have_its_memory_together() {
+    let Some(guest) = Guest::enter("memory.run") else { return };
+    // Each may have 40 MiB and keeps 28; the run has 48.
+    let keeps = |id: &str| {
+        let command = "data=$(head -c 28m /dev/zero | tr '\\0' x); sleep 600; echo $data | wc -c";
+        with(shell(id, command), json!({"resource_limits": {"memory": "40MiB"}}))
+    };
+    let both = json!({"id": "both", "type": "parallel", "steps": [keeps("a"), keeps("b")]});
+    let view = guest.run_limited(&[both], &json!({"memory": "48MiB"}), 1);
+
+    let killed: Vec<_> =
+        ["a", "b"].into_iter().filter(|id| step(&view, id)["error"]["code"] == "oom").collect();
+    let [killed] = killed[..] else { panic!("one of them is killed, the other cancelled: {view:#}") };
+    let error = &step(&view, killed)["error"];
+    assert_eq!(error["details"]["limit"], 48 * MIB, "{error:#}");
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("together")), "{error:#}");
+    assert_held(&view, killed, "memory", 40 * MIB);
+    assert_no_note(&view, "together");
+    guest.prove();
+}
+
+#[test]
+fn steps_of_a_run_have_its_share_of_a_core_together() {
+    let Some(guest) = Guest::enter("cpu.run") else { return };
+    let busy = |id: &str| shell(id, "timeout 3 sh -c 'while :; do :; done'; :");
+    let both = json!({"id": "both", "type": "parallel", "steps": [busy("a"), busy("b")]});
+    let view = guest.run_limited(&[both], &json!({"cpu": 0.2}), 0);
+
+    let used = |id: &str| {
+        let usage = &attempt(&view, id)["usage"];
+        usage["cpu_user_us"].as_u64().unwrap_or(0) + usage["cpu_system_us"].as_u64().unwrap_or(0)
+    };
+    // A fifth of a core for both together, and not for each; as long as the run took.
+    let used = used("a") + used("b");
+    let share = used / view["duration_ms"].as_u64().expect("it is known").max(1);
+    assert!((50..300).contains(&share), "{share} thousandths of a core: {view:#}");
+    guest.prove();
+}
+
+#[test]
+fn steps_of_a_run_have_its_processes_together() {
+    let Some(guest) = Guest::enter("pids.run") else { return };
+    let forking = |id: &str| {
+        let command = "i=0; while [ $i -lt 14 ]; do sleep 4 & i=$((i + 1)); done; wait; :";
+        shell(id, command)
+    };
+    // Each by itself stays below the limit of 20; together they are 30 and more.
+    let alone = guest.run_limited(&[forking("alone")], &json!({"pids": 20}), 0);
+    assert_eq!(attempt(&alone, "alone")["pids_denied"], 0, "{alone:#}");
+    let both =
+        json!({"id": "both", "type": "parallel", "fail_fast": false, "steps": [forking("a"), forking("b")]});
+    let view = guest.run_limited(&[both], &json!({"pids": 20}), 1);
+
+    assert!(["a", "b"].into_iter().any(|id| step(&view, id)["status"] == "failed"), "{view:#}");
+    assert_held(&alone, "alone", "pids", 20);
+    guest.prove();
+}
+
+#[test]
+fn memory_is_not_had_by_swapping() {
+    let Some(guest) = Guest::enter("memory.swap.max") else { return };
+    let swaps = fs::read_to_string("/proc/swaps").expect("/proc is mounted");
+    assert!(swaps.lines().count() > 1, "the guest has swap: {swaps}");
+    // 60 MiB would have room in 32 MiB of memory and 64 MiB of swap.
+    let hog = with(
+        shell("hog", "head -c 60m /dev/zero | tail | wc -c"),
+        json!({"resource_limits": {"memory": "32MiB"}}),
+    );
+    let view = guest.run(&[hog], 1);
+
+    assert_eq!(step(&view, "hog")["error"]["code"], "oom", "{view:#}");
+    guest.prove();
+}
+
+#[test]
+fn writing_takes_the_time_that_its_limit_gives() {
+    let Some(guest) = Guest::enter("io.max") else { return };
+    let write =
+        |id: &str| shell(id, "dd if=/dev/zero of=$WORKFLOW_WORK_DIR/f bs=64k count=48 conv=fsync 2>&1");
+    let slow = with(write("slow"), json!({"resource_limits": {"io_write_bps": "1MiB"}}));
+    let view = guest.run(&[write("free"), slow], 0);
+
+    assert_held(&view, "slow", "io_write_bps", MIB);
+    assert_eq!(view["isolation"]["io"], "cgroup-v2", "{view:#}");
+    let wall = |id: &str| attempt(&view, id)["usage"]["wall_ms"].as_u64().expect("it is known");
+    // 3 MiB at 1 MiB a second; the first slice is free.
+    assert!(
+        wall("slow") > 1800 && wall("slow") > 2 * wall("free"),
+        "{} ms, {} ms",
+        wall("slow"),
+        wall("free")
+    );
+    guest.prove();
+}
+
+#[test]
+fn oom_in_a_cgroup_of_the_steps_own_is_not_the_steps() {
+    let Some(guest) = Guest::enter("delegate") else { return };
+    // Controllers are handed on by a cgroup without processes.
+    let command = "set -e; cd /sys/fs/cgroup; mkdir rest eater
+        for pid in $(cat cgroup.procs); do echo $pid >rest/cgroup.procs || :; done
+        echo +memory >cgroup.subtree_control; echo 8m >eater/memory.max
+        sh -c 'echo $$ >eater/cgroup.procs; head -c 60m /dev/zero | tail | wc -c' || echo killed
+        grep '^oom_kill ' eater/memory.events.local
+        echo max >memory.max 2>/dev/null || echo refused";
+    let delegating = with(
+        shell("own", command),
+        json!({"sandbox": {"delegate": true}, "resource_limits": {"memory": "64MiB", "pids": 64}}),
+    );
+    let view = guest.run(&[delegating, hungry()], 1);
+
+    let stdout = outputs(&view, "own")["stdout"].as_str();
+    let stdout = stdout.unwrap_or_else(|| panic!("it completed: {view:#}"));
+    assert!(stdout.contains("oom_kill ") && !stdout.contains("oom_kill 0"), "{view:#}");
+    assert!(stdout.ends_with("refused\n"), "the namespace ends below the limits: {stdout}");
+    assert_eq!(attempt(&view, "own")["usage"]["oom_kills"], 0, "{view:#}");
+    assert_held(&view, "own", "memory", 64 * MIB);
+    // The limits stand above the sub-tree: what the step takes for itself is held.
+    let greedy = with(hungry(), json!({"sandbox": {"delegate": true}}));
+    let view = guest.run(&[greedy], 1);
+    assert_eq!(step(&view, "hungry")["error"]["code"], "oom", "{view:#}");
+    guest.prove();
+}
+
+#[test]
+fn strict_is_had_by_everybody() {
+    let Some(guest) = Guest::enter("strict") else { return };
+    fs::create_dir(guest.fixture.work().join("out")).expect("the directory is ours");
+    let command = "(echo x >in) 2>/dev/null || echo read-only; echo made >out/made
+        tail -n +3 /proc/net/dev | grep -vc lo: || :; grep CapEff /proc/self/status; id -u
+        ls $HOME/.. >/dev/null 2>&1; ls /sys 2>/dev/null | wc -l";
+    let inside = with(
+        shell("inside", command),
+        json!({"sandbox": {"profile": "strict", "write": ["out"]}, "resource_limits": {"memory": "64MiB"}}),
+    );
+    let view = guest.run(&[inside], 0);
+
+    let expected = format!("read-only\n0\nCapEff:\t0000000000000000\n{}\n0\n", own_uid());
+    assert_eq!(outputs(&view, "inside")["stdout"], expected, "{view:#}");
+    assert_eq!(guest.fixture.read("out/made"), "made\n");
+    assert_held(&view, "inside", "memory", 64 * MIB);
+    for (part, word) in [("filesystem", "landlock"), ("network", "netns"), ("kill", "cgroup.kill")] {
+        assert_eq!(view["isolation"][part], word, "{view:#}");
+    }
+    guest.prove();
+}
+
+#[test]
+fn untrusted_programs_run_where_the_kernel_holds_them() {
+    let Some(guest) = Guest::enter("trust") else { return };
+    let untrusted = |id: &str, command: &str| with(shell(id, command), json!({"trust": "untrusted"}));
+    let view = guest.run(&[untrusted("try", "echo in"), untrusted("fork", "sleep 1; echo forked")], 1);
+
+    assert_eq!(outputs(&view, "try")["stdout"], "in\n", "{view:#}");
+    assert_eq!(step(&view, "fork")["status"], "failed", "{view:#}");
+    assert_held(&view, "try", "memory", 64 * MIB);
+    assert_held(&view, "try", "cpu", 250);
+    guest.prove();
+}
+
+#[test]
+fn doctor_finds_nothing_missing_for_limits() {
+    let Some(guest) = Guest::enter("doctor") else { return };
+    let base = guest.cgroup_base.to_str().expect("the guest's paths are text");
+    let report =
+        guest.fixture.workflow(["doctor", "--json", "--require", "--cgroup-base", base]).exits(0).json();
+    for name in ["memory", "cpu", "pids", "io"] {
+        assert_eq!(report["limits"][name], json!({"by": "cgroup-v2", "held": true}), "{report:#}");
+    }
+    assert_eq!(report["gaps"], json!([]), "{report:#}");
+    guest.prove();
+}
+
 /// A step of three processes below each other, each in a session of its own, that ignores what it is asked.
 fn deep() -> Value {
     let command = "trap '' TERM HUP
@@ -308,6 +482,15 @@ impl Guest {
         self.fixture.define(&workflow(steps));
         let base = self.cgroup_base.to_str().expect("the guest's paths are text");
         self.fixture.spawn(["run", "workflow.json", "--json", "--cgroup-base", base])
+    }
+
+    /// The same of a run that has these limits as a whole.
+    #[track_caller]
+    fn run_limited(&self, steps: &[Value], limits: &Value, exit_code: i32) -> Value {
+        self.fixture.define(&with(workflow(steps), json!({"resource_limits": limits})));
+        let base = self.cgroup_base.to_str().expect("the guest's paths are text");
+        let arguments = ["run", "workflow.json", "--json", "--cgroup-base", base];
+        self.fixture.workflow(arguments).exits(exit_code).json()
     }
 
     /// The view of a run of these steps, which ends with this exit code.

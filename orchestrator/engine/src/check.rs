@@ -26,7 +26,6 @@ mod subworkflow;
 mod template;
 mod text_skill;
 mod trigger;
-mod unsupported;
 
 #[cfg(test)]
 mod tests;
@@ -92,7 +91,6 @@ fn judge<'a>(
     let plan = root.is_object().then(|| {
         let outline = Outline::new(root, standing.base);
         calls.number(outline.count());
-        unsupported::report(root, &outline, &mut problems);
         skill::judge_inline(root, &mut problems);
         trigger::report(root, &mut problems);
         let mut check = Check {

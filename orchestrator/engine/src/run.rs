@@ -242,7 +242,9 @@ impl Run {
         let Some(live) = self.live.get(id) else { return self.group_stopping(id, reason, moment) };
         // The first reason wins.
         if self.instances[live.index()].stops(reason, moment.now) {
-            moment.actions.push(Action::Terminate { id: id.clone(), reason, now: false });
+            // Who has taken too much memory gets no time to take more, as the kernel gives none.
+            let now = reason == StopReason::Memory;
+            moment.actions.push(Action::Terminate { id: id.clone(), reason, now });
         }
     }
 

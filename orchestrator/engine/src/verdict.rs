@@ -41,10 +41,30 @@ pub enum Death {
 /// The kernel killed for want of memory inside the attempt's own leaf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Oom {
-    /// `memory.max` in bytes.
-    pub limit: Option<u64>,
+    /// What was used up.
+    pub by: OutOf,
     /// `memory.peak` in bytes.
     pub peak: Option<u64>,
+}
+
+/// Whose memory was used up, and its limit in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutOf {
+    /// That of the step.
+    Step(u64),
+    /// That of all steps of the run together.
+    Run(u64),
+    /// That of the machine, or of something around the run.
+    Machine,
+}
+
+impl OutOf {
+    fn limit(self) -> Option<u64> {
+        match self {
+            Self::Step(limit) | Self::Run(limit) => Some(limit),
+            Self::Machine => None,
+        }
+    }
 }
 
 /// The attempt never started.
@@ -78,6 +98,8 @@ pub struct Bounds {
     pub cpu_time_ms: Option<u64>,
     /// Output, bytes.
     pub output: Option<u64>,
+    /// Scratch, bytes.
+    pub scratch: Option<u64>,
     /// Memory, bytes.
     pub memory: Option<u64>,
     /// Size of a written file, bytes.
@@ -99,6 +121,8 @@ pub struct Facts<'a> {
     pub protocol: Option<String>,
     /// Local OOM.
     pub oom: Option<Oom>,
+    /// The most memory that the engine saw, where it is the engine that looks; bytes.
+    pub memory_peak: Option<u64>,
     /// The guardrail that an agent reached, whether or not it was ended for that.
     pub guardrail: Option<Guardrail>,
     /// Processes that the limit refused.
@@ -133,7 +157,7 @@ pub fn judge(facts: &Facts<'_>) -> Outcome {
     }
     if let Some(oom) = facts.oom {
         let mut failure = failure(facts, Code::Oom, oom_message(&oom));
-        failure.details.limit = oom.limit;
+        failure.details.limit = oom.by.limit();
         failure.details.peak = oom.peak;
         failure.details.signal = signal_of(facts.death);
         return Outcome::Failed(failure.into());
@@ -162,6 +186,7 @@ pub fn died(step: &str, reason: Option<StopReason>, bounds: Bounds) -> Outcome {
         reason,
         protocol: None,
         oom: None,
+        memory_peak: None,
         guardrail: None,
         pids_denied: 0,
         hosts_denied: Vec::new(),
@@ -228,6 +253,9 @@ fn stopped(facts: &Facts<'_>, reason: StopReason) -> Outcome {
         }
         StopReason::Output => (Code::OutputTooLarge, bounds.output, "wrote more than {} bytes on stdout"),
         StopReason::Memory => (Code::Oom, bounds.memory, "used more than {} bytes of memory"),
+        StopReason::Scratch => {
+            (Code::FileSizeExceeded, bounds.scratch, "wrote more than {} bytes to its directory for scratch")
+        }
         StopReason::Protocol => {
             let what = facts.protocol.as_deref().unwrap_or("it broke its protocol");
             return Outcome::Failed(failure(facts, Code::ProtocolError, what.to_owned()).into());
@@ -236,6 +264,7 @@ fn stopped(facts: &Facts<'_>, reason: StopReason) -> Outcome {
     let limit_text = limit.map_or_else(|| "?".to_owned(), |limit| limit.to_string());
     let mut failure = failure(facts, code, format!("the step {}", message.replace("{}", &limit_text)));
     failure.details.limit = limit;
+    failure.details.peak = facts.memory_peak.filter(|_| reason == StopReason::Memory);
     failure.details.signal = signal_of(facts.death);
     Outcome::Failed(failure.into())
 }
@@ -261,9 +290,14 @@ fn signaled(facts: &Facts<'_>, signal: i32) -> Failure {
 }
 
 fn oom_message(oom: &Oom) -> String {
-    match oom.limit {
-        Some(limit) => format!("the kernel killed it: more memory than its limit of {limit} bytes"),
-        None => "the kernel killed it for want of memory".to_owned(),
+    match oom.by {
+        OutOf::Step(limit) => format!("the kernel killed it: more memory than its limit of {limit} bytes"),
+        OutOf::Run(limit) => {
+            format!(
+                "the kernel killed it: the steps of the run together had more memory than their limit of {limit} bytes"
+            )
+        }
+        OutOf::Machine => "the kernel killed it for want of memory".to_owned(),
     }
 }
 

@@ -11,7 +11,7 @@ use schemas::{
 use tokio::sync::mpsc;
 use workflow_engine::{
     run::Spawn,
-    verdict::{Death, Facts, Oom, judge},
+    verdict::{Death, Facts, Oom, OutOf, judge},
 };
 
 use super::{Attempt, agent::AgentWatch, host::Host, prepare::Refused, streams::Streams};
@@ -68,10 +68,8 @@ impl Attempt<'_> {
             setup: self.setup.take(),
             reason: self.ladder.reason(),
             protocol: self.protocol.take(),
-            oom: stats
-                .oom_kills
-                .filter(|kills| *kills > 0)
-                .map(|_| Oom { limit: self.prepared.bounds.memory, peak: stats.memory_peak }),
+            oom: stats.oom_kills.filter(|kills| *kills > 0).map(|_| self.oom(stats)),
+            memory_peak: self.prepared.sampler.memory_peak(),
             guardrail: self.prepared.agent.as_ref().and_then(AgentWatch::guardrail),
             pids_denied: stats.pids_denied.unwrap_or(0),
             hosts_denied: self.prepared.egress.as_ref().map(|egress| egress.refused()).unwrap_or_default(),
@@ -111,13 +109,26 @@ impl Attempt<'_> {
         }
     }
 
+    /// Whose limit it was.
+    fn oom(&self, stats: &Stats) -> Oom {
+        let of_run = self.host.plan.limits.memory.map(|bytes| bytes.0);
+        let by = match (stats.own_ooms, self.prepared.bounds.memory, of_run) {
+            // The kernel does not say, before 5.0, whose it was.
+            (None | Some(1..), Some(limit), _) => OutOf::Step(limit),
+            (_, _, Some(limit)) => OutOf::Run(limit),
+            (_, _, None) => OutOf::Machine,
+        };
+        Oom { by, peak: stats.memory_peak }
+    }
+
     fn usage(&self, stats: &Stats) -> Usage {
         let process = self.leader.map(|leader| leader.usage).or(self.exit.map(|(_, usage)| usage));
+        let seen = self.prepared.sampler.memory_peak();
         Usage {
             wall_ms: u64::try_from(self.began.elapsed().as_millis()).ok(),
             cpu_user_us: stats.user_us.or(process.map(|usage| usage.user_us)),
             cpu_system_us: stats.system_us.or(process.map(|usage| usage.system_us)),
-            memory_peak_bytes: stats.memory_peak.or(process.map(|usage| usage.max_rss_bytes)),
+            memory_peak_bytes: stats.memory_peak.or(seen.max(process.map(|usage| usage.max_rss_bytes))),
             pids_peak: stats.pids_peak,
             oom_kills: stats.oom_kills,
             throttled_us: stats.throttled_us,

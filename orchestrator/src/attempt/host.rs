@@ -12,9 +12,9 @@ use std::{
 use schemas::view::{Enforcer, FilesystemBy, Isolation, KillBy, NetworkBy};
 use workflow_engine::plan::{Plan, Sandbox};
 
-use super::spare::Spares;
+use super::{limits, spare::Spares};
 use crate::{
-    cgroup::{Controllers, Tree},
+    cgroup::{self, Controllers, Tree},
     launcher::{Launcher, Ready},
     secrets::Secrets,
     store::home::RunDir,
@@ -40,6 +40,8 @@ pub struct Host {
     pub seccomp: bool,
     /// Whether that needs a user namespace.
     pub rootless: bool,
+    /// Whether the kernel counts the processes of a user in each user namespace by itself, and steps have one.
+    pub counts_users: bool,
     /// Holds the leaves; `None` where no v2 tree is usable.
     pub tree: Option<Tree>,
     /// What the host lacks, for the run's record.
@@ -63,6 +65,8 @@ pub struct Host {
     /// The secrets of the run.
     pub(super) secrets: Rc<Secrets>,
     tickets: Cell<u64>,
+    /// How many attempts there are now.
+    attempts: Cell<u64>,
     pub(super) spares: Spares,
 }
 
@@ -96,6 +100,8 @@ impl Host {
             usual: usual(&plan),
             definition_folder,
             rootless,
+            counts_users: nix::sys::utsname::uname()
+                .is_ok_and(|name| counts_users(&name.release().to_string_lossy())),
             tree,
             notes,
             environment: passed(&whole_environment, &run),
@@ -106,6 +112,7 @@ impl Host {
             whole_environment,
             secrets,
             tickets: Cell::new(0),
+            attempts: Cell::new(0),
             spares: Spares::default(),
         }
     }
@@ -119,6 +126,29 @@ impl Host {
     /// A number that no other birth of this engine has.
     pub(super) fn ticket(&self) -> u64 {
         self.tickets.replace(self.tickets.get() + 1)
+    }
+
+    /// One attempt more: the init of each comes on top of the run's limit on processes.
+    pub(super) fn enter(&self) -> Result<(), cgroup::Error> {
+        self.attempts.set(self.attempts.get() + 1);
+        self.hold_processes()
+    }
+
+    /// One less.
+    pub(super) fn leave(&self) {
+        self.attempts.set(self.attempts.get() - 1);
+        // A limit that stays one too high does no harm.
+        let _next_time = self.hold_processes();
+    }
+
+    fn hold_processes(&self) -> Result<(), cgroup::Error> {
+        let whole = limits::of_run(&self.plan, self.run.path(), self.attempts.get());
+        match (&self.tree, whole.pids) {
+            (Some(tree), Some(pids)) => {
+                tree.set_limits(&cgroup::Limits { pids: Some(pids), ..cgroup::Limits::default() })
+            }
+            (_, None) | (None, _) => Ok(()),
+        }
     }
 
     /// Environment that every step gets.
@@ -140,6 +170,14 @@ impl Host {
     pub(super) fn absolute(&self, path: &str) -> PathBuf {
         self.base.join(Path::new(path))
     }
+}
+
+/// Whether a kernel with this release counts the processes of this user in each user namespace by itself: since 5.14
+/// it does, but root's are not limited (user_namespaces(7), setrlimit(2)). Steps of root have no such namespace.
+pub fn counts_users(release: &str) -> bool {
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    version >= (5, 14) && !nix::unistd::geteuid().is_root()
 }
 
 fn usual(plan: &Plan) -> Arc<Sandbox> {
@@ -166,6 +204,7 @@ fn passed(whole: &[(String, String)], run: &RunDir) -> Vec<(String, String)> {
 /// Who holds what, with these controllers.
 pub(super) fn enforcers(
     tree: Option<Controllers>,
+    pids: Enforcer,
     notes: Vec<String>,
     kill: KillBy,
     network: NetworkBy,
@@ -174,11 +213,10 @@ pub(super) fn enforcers(
     let controllers = tree.unwrap_or_default();
     let by = |has: bool| if has { Enforcer::CgroupV2 } else { Enforcer::None };
     Isolation {
-        memory: by(controllers.memory),
+        memory: if controllers.memory { Enforcer::CgroupV2 } else { Enforcer::Monitor },
         cpu: by(controllers.cpu),
-        pids: by(controllers.pids),
-        // `io.max` is written by nobody yet.
-        io: Enforcer::None,
+        pids,
+        io: by(controllers.io),
         kill,
         network,
         filesystem,

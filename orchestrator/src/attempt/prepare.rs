@@ -27,21 +27,23 @@ use super::{
     control::Control,
     host::Host,
     ladder::{Root, Told},
-    limits, sandbox, spare,
+    limits,
+    sampler::Sampler,
+    sandbox,
+    scratch::Scratch,
+    spare,
     streams::Streams,
     task::{Task, task},
 };
 use crate::{
     bridge::{Service, Services},
-    cgroup::{Controllers, Leaf},
+    cgroup::Leaf,
     egress::{self, Egress},
     store::{capture::Capture, files::Fault},
 };
 
 /// What is kept of stderr for the result of `shell` and `exec`.
 const STDERR: usize = 1024 * 1024;
-/// Least time between two looks at the CPU time of a tree.
-const CPU_STEP: Duration = Duration::from_millis(10);
 
 /// What stays with the attempt.
 #[derive(Debug)]
@@ -60,6 +62,8 @@ pub(super) struct Prepared {
     /// A program that replaces the worker: profile `none`.
     pub(super) bare_program: bool,
     pub(super) outputs_schema: Option<Json>,
+    /// Looks at what the kernel holds by no limit.
+    pub(super) sampler: Sampler,
     /// What answers in its own network.
     pub(super) services: Services,
     /// The proxy among them.
@@ -122,21 +126,23 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
     let mut task = task(host, spawn, call)?;
     let namespaces = sandbox::has_namespaces(host, &call.sandbox);
     let ticket = host.ticket();
-    let leaf = spare::leaf(host, &call.limits)?;
     let cwd = cwd(host, spawn)?;
+    let written = sandbox::written(host, &call.sandbox, &task, &cwd);
     let (mut services, egress) = services(&call.sandbox);
     let agent = task.agent.take();
     if let Some(agent) = &agent {
         services.add(agent.port, Rc::clone(&agent.proxy) as Rc<dyn Service>);
     }
     let shut_in = sandbox::of_attempt(host, call, &task, (&cwd, &services))?;
+    let leaf = spare::leaf(host, &limits::of_leaf(&call.limits, &written), &shut_in)?;
+    let scratch = scratch(host, call, &task)?;
     let (descriptors, streams, control) = plumbing(host, spawn, call, &task)?;
     let birth = Birth {
         ticket,
-        leaf: leaf.as_ref().map(|leaf| leaf.path().to_string_lossy().into_owned()),
+        leaf: leaf.as_ref().map(|leaf| leaf.birthplace().to_string_lossy().into_owned()),
         sandbox: shut_in,
-        limits: limits::of_process(&call.limits),
-        env: environment(host, spawn, call, &task),
+        limits: limits::of_process(host, call),
+        env: environment(host, spawn, call, &task, scratch.as_ref()),
         cwd: cwd.to_string_lossy().into_owned(),
         events: task.events,
         work: task.work,
@@ -158,12 +164,13 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
         timeout: step.timeout,
         idle_timeout: step.idle_timeout,
         bounds: limits::bounds(step, &call.limits),
-        limits: limits::record(host, &call.limits),
+        limits: limits::record(host, call, &written),
         isolation: sandbox::own_isolation(host, &call.sandbox),
         bare_program: !namespaces && matches!(birth.work, Work::Program { .. }),
         outputs_schema: task.outputs_schema,
         services,
         egress,
+        sampler: limits::sampler(host, &call.limits, scratch),
         agent,
         subject,
     };
@@ -180,20 +187,6 @@ fn services(chosen: &Sandbox) -> (Services, Option<Rc<Egress>>) {
 }
 
 impl Prepared {
-    /// The least time in which the CPU time of the tree can be used up, on all processors at once; zero when
-    /// it is. `None`: no limit, or no leaf that counts.
-    pub(super) fn cpu_left(&self) -> Option<Duration> {
-        let limit = Duration::from_millis(self.bounds.cpu_time_ms?);
-        let stats = self.leaf.as_ref()?.stats(Controllers::default());
-        let used = Duration::from_micros(stats.user_us?.saturating_add(stats.system_us?));
-        let left = limit.saturating_sub(used);
-        let processors =
-            std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
-        // Close to the limit the steps are not made ever smaller.
-        let wait = (left / processors).max(CPU_STEP);
-        Some(if left.is_zero() { Duration::ZERO } else { wait })
-    }
-
     /// The failure of a birth, with what the kernel said.
     pub(super) fn setup_failure(&self, stage: Stage, errno: i32) -> SetupFailure {
         let why = Errno::from_raw(errno).desc();
@@ -281,7 +274,20 @@ fn memory_file(bytes: &[u8]) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-fn environment(host: &Host, spawn: &Spawn, call: &SkillCall, task: &Task) -> Vec<(String, String)> {
+/// A directory in the place of a private `/tmp`, for a step that has none and whose scratch is limited.
+fn scratch(host: &Host, call: &SkillCall, task: &Task) -> Result<Option<Scratch>, Refused> {
+    let limit = call.limits.scratch.filter(|_| !sandbox::has_namespaces(host, &call.sandbox));
+    let (Some(limit), Some(work_dir)) = (limit, &task.work_dir) else { return Ok(None) };
+    Scratch::make(work_dir, limit.0).map(Some).map_err(Refused::Engine)
+}
+
+fn environment(
+    host: &Host,
+    spawn: &Spawn,
+    call: &SkillCall,
+    task: &Task,
+    scratch: Option<&Scratch>,
+) -> Vec<(String, String)> {
     if matches!(task.work, Work::Builtin { .. }) && !task.mounts {
         return Vec::new();
     }
@@ -296,6 +302,9 @@ fn environment(host: &Host, spawn: &Spawn, call: &SkillCall, task: &Task) -> Vec
     }
     if let (Profile::Strict, Some(work_dir)) = (call.sandbox.profile, &task.work_dir) {
         set("HOME", work_dir.to_string_lossy().into_owned());
+    }
+    if let Some(scratch) = scratch {
+        set("TMPDIR", scratch.path().to_string_lossy().into_owned());
     }
     if let Network::Allow(_) = call.sandbox.network {
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {

@@ -65,7 +65,7 @@ pub(super) fn of_attempt(
         seccomp: seccomp(host, chosen, task),
         no_fork: chosen.no_fork && host.seccomp,
         user,
-        delegate: false,
+        delegate: mounts && chosen.delegate && host.tree.is_some(),
     })
 }
 
@@ -121,6 +121,12 @@ fn root(host: &Host, chosen: &Chosen, task: &Task, cwd: &Path) -> Root {
         hidden: hidden.map(|path| text(&path)).collect(),
         empty: home.as_deref().map(text).into_iter().collect(),
     }
+}
+
+/// Where a step writes, as far as it says so.
+pub(super) fn written(host: &Host, chosen: &Chosen, task: &Task, cwd: &Path) -> Vec<PathBuf> {
+    let declared = declared(host, cwd, chosen.write.iter()).map(PathBuf::from);
+    task.work_dir.iter().cloned().chain(declared).collect()
 }
 
 /// Paths that the step declares, as far as they are there. A relative one starts at the step's cwd.
@@ -185,6 +191,7 @@ pub fn missing_parts(host: &Host, chosen: &Chosen) -> Vec<String> {
         (chosen.profile == Profile::Strict && !host.strict, "user namespaces and landlock"),
         // Nobody would have chosen another user to run as this one.
         (host.rootless && chosen.user.as_ref().is_some_and(foreign), "another user (q is not root)"),
+        (required && chosen.delegate && host.tree.is_none(), "a cgroup v2 tree to delegate from"),
     ]
     .into_iter()
     .filter(|(missing, _)| *missing)
@@ -206,8 +213,12 @@ pub fn isolation(host: &Host, chosen: &Chosen) -> Isolation {
     } else if chosen.network != Network::Host && !host.network {
         notes.push("this host gives no network namespace: the step has the network of the host".to_owned());
     }
+    if chosen.delegate && tree.is_none() {
+        notes.push("this host has no cgroup v2 tree of which the step could be given a part".to_owned());
+    }
     super::host::enforcers(
         tree,
+        limits::pids_by(host, chosen),
         notes,
         match (tree, namespaces) {
             (Some(_), _) => KillBy::CgroupKill,
@@ -233,6 +244,8 @@ pub fn isolation(host: &Host, chosen: &Chosen) -> Isolation {
 /// The same, where it differs from that of the run.
 pub(super) fn own_isolation(host: &Host, chosen: &Chosen) -> Option<Isolation> {
     let usual = &host.usual;
-    let same = usual.profile == chosen.profile && usual.network == chosen.network;
+    let same = usual.profile == chosen.profile
+        && usual.network == chosen.network
+        && (usual.delegate == chosen.delegate || host.tree.is_some());
     (!same).then(|| isolation(host, chosen))
 }

@@ -8,9 +8,10 @@ use std::{
     rc::Rc,
 };
 
-use workflow_engine::{plan::Limits, run::Spawn, verdict::SetupFailure};
+use ipc::message::Sandbox;
+use workflow_engine::{run::Spawn, verdict::SetupFailure};
 
-use super::{host::Host, limits, prepare::Refused};
+use super::{host::Host, prepare::Refused};
 use crate::{
     cgroup::{self, Leaf},
     store::{disk, files},
@@ -58,22 +59,29 @@ pub(super) fn refill_later(host: &Rc<Host>) {
     });
 }
 
-/// A leaf of its own for an attempt, with its limits; `None` where there is no tree.
-pub(super) fn leaf(host: &Host, wanted: &Limits) -> Result<Option<Leaf>, Refused> {
-    let failed = |error: cgroup::Error| {
-        let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
-        let errno = source.and_then(io::Error::raw_os_error).unwrap_or_default();
-        Refused::Setup(SetupFailure { stage: "leaf".to_owned(), errno, message: error.to_string() })
-    };
+/// A leaf of its own for an attempt, with its limits; `None` where there is no tree. A step that asks for it gets a sub-tree
+/// in it.
+pub(super) fn leaf(host: &Host, wanted: &cgroup::Limits, shut_in: &Sandbox) -> Result<Option<Leaf>, Refused> {
+    let failed = |error: cgroup::Error| no_leaf(&error);
     let spare = host.spares.leaf.take();
     let leaf = match spare {
         Some(leaf) => Some(leaf),
         None => fresh_leaf(host).map_err(failed)?,
     };
-    if let Some(leaf) = &leaf {
-        leaf.set_limits(limits::of_leaf(wanted), host.controllers()).map_err(failed)?;
+    let Some(mut leaf) = leaf else { return Ok(None) };
+    leaf.set_limits(wanted, host.controllers()).map_err(failed)?;
+    if shut_in.delegate {
+        let owner = shut_in.user.map(|user| (user.uid, user.gid));
+        leaf.delegate(host.controllers(), owner).map_err(failed)?;
     }
-    Ok(leaf)
+    Ok(Some(leaf))
+}
+
+/// An attempt that cannot be held is refused.
+pub(super) fn no_leaf(error: &cgroup::Error) -> Refused {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    let errno = source.and_then(io::Error::raw_os_error).unwrap_or_default();
+    Refused::Setup(SetupFailure { stage: "leaf".to_owned(), errno, message: error.to_string() })
 }
 
 fn fresh_leaf(host: &Host) -> Result<Option<Leaf>, cgroup::Error> {

@@ -7,6 +7,7 @@ use std::{
     fs::{self, File},
     io::Read as _,
     path::PathBuf,
+    time::Duration,
 };
 
 use schemas::journal::AttemptId;
@@ -37,6 +38,8 @@ struct Row {
     parent: i32,
     session: i32,
     started: u64,
+    /// CPU time of its own and of the children that it waited for, in the kernel's ticks.
+    ticks: u64,
     /// Ended, and not reaped yet.
     is_zombie: bool,
     /// Its environment has the marks.
@@ -57,6 +60,18 @@ impl Walk {
     /// The living processes of the tree, oldest first. `process` is the root, which may have ended.
     pub(super) fn members(&self, process: &Process) -> Vec<Process> {
         self.rows(process).iter().filter_map(Row::open).collect()
+    }
+
+    /// Their numbers.
+    pub(super) fn pids(&self, process: &Process) -> Vec<i32> {
+        self.rows(process).iter().map(|row| row.pid).collect()
+    }
+
+    /// The CPU time of the tree: that of the living, and of the dead whom one of them has waited for.
+    pub(super) fn cpu_time(&self, process: &Process) -> Option<Duration> {
+        let ticks = self.rows(process).iter().map(|row| row.ticks).fold(0, u64::saturating_add);
+        let second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten()?;
+        Some(Duration::from_millis(ticks.saturating_mul(1000) / u64::try_from(second).ok()?.max(1)))
     }
 
     /// Kills every living process of the tree, and gives back whom it killed.
@@ -151,6 +166,10 @@ impl Row {
             parent: field(4)?.parse().ok()?,
             session: field(6)?.parse().ok()?,
             started: field(22)?.parse().ok()?,
+            // utime, stime, cutime, cstime; the last two are signed.
+            ticks: (14..=17)
+                .filter_map(|number| field(number)?.parse::<u64>().ok())
+                .fold(0, u64::saturating_add),
             is_marked: false,
         })
     }
@@ -174,11 +193,13 @@ fn proc_file(pid: i32, name: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn row(pid: i32, parent: i32, session: i32) -> Row {
         let started = u64::from(pid.unsigned_abs());
-        Row { pid, parent, session, started, is_zombie: false, is_marked: false }
+        Row { pid, parent, session, started, ticks: 0, is_zombie: false, is_marked: false }
     }
 
     #[track_caller]
@@ -216,13 +237,23 @@ mod tests {
 
     #[test]
     fn rows_of_proc() {
-        let rest = "3 7 5 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 99 8 1 2";
-        let found = Row { pid: 7, parent: 3, session: 5, started: 99, is_zombie: false, is_marked: false };
+        let rest = "3 7 5 0 -1 4194560 1 0 0 0 5 6 7 8 20 0 1 0 99 8 1 2";
+        let found =
+            Row { pid: 7, parent: 3, session: 5, started: 99, ticks: 26, is_zombie: false, is_marked: false };
         check_stat(&format!("7 (sleep) S {rest}"), Some(found));
         check_stat(&format!("7 (a) Z (b) R {rest}"), Some(found));
         check_stat(&format!("7 (a b\n) Z {rest}"), Some(Row { is_zombie: true, ..found }));
         for torn in ["", "7 (sleep)", "7 (sleep) S 3 7", "7 (sleep) S x 7 5 0"] {
             check_stat(torn, None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_row_of_proc_is_read(stat in "[0-9]{0,6} ?\\(?\\PC{0,20}\\)?( [SZRx-]|( -?[0-9]{0,21}){0,25})") {
+            if let Some(row) = Row::parse(7, &stat) {
+                prop_assert_eq!(row.pid, 7);
+            }
         }
     }
 

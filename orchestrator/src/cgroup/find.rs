@@ -11,7 +11,11 @@ use nix::{
     unistd::{AccessFlags, access},
 };
 
-use super::{Controllers, Error, write_control};
+use super::{
+    Controllers, Error,
+    files::Files,
+    mounts::{below, own_path, v2_mount},
+};
 
 /// A cgroup below which ours may stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +74,7 @@ fn given_base(path: &Path) -> Result<Base, Error> {
 /// The engine's own cgroup. Children with controllers need it to be empty: the engine moves itself into
 /// `supervisor/`, if nobody else lives here.
 fn own_base(path: PathBuf) -> Result<Base, Error> {
-    let procs = read(&path.join("cgroup.procs"))?;
+    let procs = Files(&path).read("cgroup.procs")?;
     let me = std::process::id().to_string();
     let alone = procs.lines().all(|pid| pid == me);
     if !alone || !writable(&path.join("cgroup.procs")) || !writable(&path.join("cgroup.subtree_control")) {
@@ -87,26 +91,26 @@ fn own_base(path: PathBuf) -> Result<Base, Error> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(source) => return Err(Error::Create { path: supervisor, source }),
     }
-    write_control(&supervisor.join("cgroup.procs"), &me)?;
+    Files(&supervisor).write("cgroup.procs", &me)?;
     enable_controllers(path)
 }
 
 /// The root of a hierarchy belongs to the machine: it is taken as it is.
 fn root_base(path: PathBuf) -> Result<Base, Error> {
-    let controllers = Controllers::parse(&read(&path.join("cgroup.subtree_control"))?);
+    let controllers = Controllers::parse(&Files(&path).read("cgroup.subtree_control")?);
     let notes = missing_notes(&path, controllers);
     Ok(Base { path, controllers, notes })
 }
 
 /// Gives the children of a cgroup that is ours every controller that it has itself.
 fn enable_controllers(path: PathBuf) -> Result<Base, Error> {
-    let available = Controllers::parse(&read(&path.join("cgroup.controllers"))?);
+    let available = Controllers::parse(&Files(&path).read("cgroup.controllers")?);
     for name in available.names() {
         // One at a time: a controller that cannot be enabled must not take the others with it. What is
         // really there is read back below.
-        let _refused = write_control(&path.join("cgroup.subtree_control"), &format!("+{name}"));
+        let _refused = Files(&path).write("cgroup.subtree_control", &format!("+{name}"));
     }
-    let controllers = Controllers::parse(&read(&path.join("cgroup.subtree_control"))?);
+    let controllers = Controllers::parse(&Files(&path).read("cgroup.subtree_control")?);
     let notes = missing_notes(&path, controllers);
     Ok(Base { path, controllers, notes })
 }
@@ -129,35 +133,6 @@ fn missing_notes(path: &Path, has: Controllers) -> Vec<String> {
         .collect()
 }
 
-/// The mount point of the v2 hierarchy: its whole tree is mounted there (proc(5), mountinfo).
-pub(crate) fn v2_mount(mountinfo: &str) -> Option<PathBuf> {
-    mountinfo.lines().find_map(|line| {
-        let (left, right) = line.split_once(" - ")?;
-        let mut fields = left.split(' ').skip(3);
-        let (root, point) = (fields.next()?, fields.next()?);
-        (right.starts_with("cgroup2 ") && root == "/").then(|| PathBuf::from(unescape(point)))
-    })
-}
-
-/// Undoes the octal escapes of mountinfo: space, tab, line feed and backslash.
-fn unescape(field: &str) -> String {
-    field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
-}
-
-/// The path in the `0::` line of `/proc/self/cgroup` (cgroups(7)).
-fn own_path(text: &str) -> Option<&str> {
-    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
-    (!path.ends_with(" (deleted)")).then_some(path)
-}
-
-fn below(mount: &Path, own: &str) -> Option<PathBuf> {
-    let relative = Path::new(own.strip_prefix('/')?);
-    let plain = relative.components().all(|part| matches!(part, std::path::Component::Normal(_)));
-    // Joining nothing would add a slash.
-    let root = relative.as_os_str().is_empty();
-    plain.then(|| if root { mount.to_owned() } else { mount.join(relative) })
-}
-
 /// Only a root has no `cgroup.type`... and no `cgroup.events` (cgroup-v2.rst: "exists on non-root cgroups").
 fn is_root(path: &Path) -> bool {
     !path.join("cgroup.events").exists()
@@ -165,43 +140,4 @@ fn is_root(path: &Path) -> bool {
 
 fn writable(path: &Path) -> bool {
     access(path, AccessFlags::W_OK).is_ok()
-}
-
-fn read(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check_own(text: &str, expected: Option<&str>) {
-        assert_eq!(own_path(text), expected);
-    }
-
-    #[test]
-    fn the_own_cgroup_is_the_line_without_controllers() {
-        check_own("9:name=systemd:/\n0::/user.slice/a:b\n", Some("/user.slice/a:b"));
-        check_own("0::/gone (deleted)\n", None);
-        check_own("4:memory:/x\n", None);
-        check_own("", None);
-    }
-
-    #[test]
-    fn a_path_that_climbs_is_not_below_the_mount() {
-        assert_eq!(below(Path::new("/m"), "/../x"), None);
-        assert_eq!(below(Path::new("/m"), "/").unwrap().as_os_str(), "/m");
-        assert_eq!(below(Path::new("/m"), "/a/b"), Some(PathBuf::from("/m/a/b")));
-    }
-
-    #[test]
-    fn the_v2_mount_is_found_among_others() {
-        let text = "30 25 0:26 / /sys/fs/cgroup ro - tmpfs tmpfs ro\n\
-                    31 30 0:27 / /sys/fs/cgroup/cpu rw shared:1 - cgroup cgroup rw,cpu\n\
-                    32 30 0:28 / /sys/fs/cgroup/uni\\040fied rw - cgroup2 cgroup2 rw\n";
-        assert_eq!(v2_mount(text), Some(PathBuf::from("/sys/fs/cgroup/uni fied")));
-        assert_eq!(v2_mount("32 30 0:28 /sub /x rw - cgroup2 cgroup2 rw\n"), None);
-        assert_eq!(v2_mount("garbage"), None);
-    }
 }

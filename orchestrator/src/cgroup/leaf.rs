@@ -1,42 +1,63 @@
 //! One leaf: a fresh cgroup for one attempt, never used twice. Limits are written before the birth and read
-//! back.
+//! back. A step that asks for it gets a sub-tree of its own in the leaf: the limits stand above it.
 
 use std::{
     fs,
     io::{self, Read, Seek},
+    os::unix::fs::chown,
     path::{Path, PathBuf},
 };
 
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::{Controllers, Error, Stats, write_control};
+use super::{
+    Controllers, Error, Limits, Stats,
+    files::{Files, is_populated},
+    memory::Victim,
+    tree::remove_below,
+};
 
-/// Period of `cpu.max`, microseconds: the kernel's default.
-const CPU_PERIOD_US: u64 = 100_000;
+/// Cgroups that a step may make in its own sub-tree, that one included.
+const DESCENDANTS: &str = "256";
+/// The sub-tree of a step.
+const SUB_TREE: &str = "step";
 
-/// Limits that controllers hold; absent: none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// `memory.max`, bytes. Swap is shut with it and an OOM takes the whole leaf.
-    pub memory: Option<u64>,
-    /// `cpu.max`, thousandths of a core.
-    pub cpu_millis: Option<u32>,
-    /// `pids.max`.
-    pub pids: Option<u64>,
-}
-
-/// A cgroup without children that holds one attempt.
+/// The cgroup that holds one attempt.
 #[derive(Debug)]
 pub struct Leaf {
     path: PathBuf,
+    /// Where the step is born: in a sub-tree of its own, if it asked for one.
+    birthplace: PathBuf,
 }
 
 impl Leaf {
-    pub(super) fn create(path: PathBuf) -> Result<Self, Error> {
+    /// Makes a fresh one in a tree.
+    pub fn create(path: PathBuf) -> Result<Self, Error> {
         fs::create_dir(&path).map_err(|source| Error::Create { path: path.clone(), source })?;
-        let leaf = Self { path };
-        leaf.write("cgroup.max.descendants", "0")?;
+        let leaf = Self { birthplace: path.clone(), path };
+        leaf.files().hold("cgroup.max.descendants", "0")?;
         Ok(leaf)
+    }
+
+    /// Makes the sub-tree of a step that makes cgroups of its own. It is the owner's to change, and has what
+    /// controllers the leaf has; the leaf and its limits are not his.
+    pub fn delegate(&mut self, controllers: Controllers, owner: Option<(u32, u32)>) -> Result<(), Error> {
+        let files = self.files();
+        files.hold("cgroup.max.descendants", DESCENDANTS)?;
+        for name in controllers.names() {
+            files.write("cgroup.subtree_control", &format!("+{name}"))?;
+        }
+        let path = self.path.join(SUB_TREE);
+        fs::create_dir(&path).map_err(|source| Error::Create { path: path.clone(), source })?;
+        if let Some((uid, gid)) = owner {
+            // What the kernel's document names for a delegation.
+            for name in [".", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"] {
+                let path = path.join(name);
+                chown(&path, Some(uid), Some(gid)).map_err(|source| Error::File { path, source })?;
+            }
+        }
+        self.birthplace = path;
+        Ok(())
     }
 
     /// Its directory.
@@ -44,38 +65,35 @@ impl Leaf {
         &self.path
     }
 
-    /// Writes the limits that the controllers can hold and reads them back.
-    pub fn set_limits(&self, limits: Limits, controllers: Controllers) -> Result<(), Error> {
-        if let Some(bytes) = limits.memory.filter(|_| controllers.memory) {
-            self.hold("memory.max", &page_floor(bytes).to_string())?;
-            self.write("memory.oom.group", "1")?;
-            // Not there where the kernel has no swap accounting; then there is no swap to hold either.
-            let _no_swap = self.write("memory.swap.max", "0");
-        }
-        if let Some(millis) = limits.cpu_millis.filter(|_| controllers.cpu) {
-            let quota = (u64::from(millis) * CPU_PERIOD_US / 1000).max(1000);
-            self.hold("cpu.max", &format!("{quota} {CPU_PERIOD_US}"))?;
-        }
-        if let Some(pids) = limits.pids.filter(|_| controllers.pids) {
-            self.hold("pids.max", &pids.to_string())?;
-        }
-        Ok(())
+    /// The cgroup in which its first process is born.
+    pub fn birthplace(&self) -> &Path {
+        &self.birthplace
+    }
+
+    /// Writes the limits that the controllers can hold and reads them back. An OOM takes the whole leaf.
+    pub fn set_limits(&self, limits: &Limits, controllers: Controllers) -> Result<(), Error> {
+        limits.hold(&self.path, controllers, Victim::All)
     }
 
     /// Kills everything in it. No process can be born into it afterwards (seen on kernel 6.18): that is
     /// why a leaf is never used twice.
     pub fn kill(&self) -> Result<(), Error> {
-        self.write("cgroup.kill", "1")
+        self.files().write("cgroup.kill", "1")
     }
 
     /// Processes in it, zombies left out by the kernel's own rule for `cgroup.procs` of a dead leader.
     pub fn processes(&self) -> Result<Vec<i32>, Error> {
-        Ok(self.read("cgroup.procs")?.lines().filter_map(|line| line.parse().ok()).collect())
+        if self.birthplace == self.path {
+            return members(self.files());
+        }
+        let mut found = Vec::new();
+        collect(&self.birthplace, &mut found);
+        Ok(found)
     }
 
     /// Whether a live process is in it.
     pub fn is_populated(&self) -> Result<bool, Error> {
-        Ok(is_populated(&self.read("cgroup.events")?))
+        Ok(is_populated(&self.files().read("cgroup.events")?))
     }
 
     /// Waits until no live process is in it. The kernel wakes us when `cgroup.events` changes.
@@ -104,45 +122,36 @@ impl Leaf {
         Stats::read(&self.path, controllers)
     }
 
-    /// Removes it. A leaf that was just killed is busy for a while.
+    /// Removes it, with what the step made in it. A leaf that was just killed is busy for a while.
     pub fn remove(&self) -> io::Result<()> {
+        if self.birthplace != self.path {
+            match remove_below(&self.path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                result => result?,
+            }
+        }
         match fs::remove_dir(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
         }
     }
 
-    fn hold(&self, name: &str, value: &str) -> Result<(), Error> {
-        self.write(name, value)?;
-        let found = self.read(name)?;
-        if found.trim_end() == value {
-            return Ok(());
+    fn files(&self) -> Files<'_> {
+        Files(&self.path)
+    }
+}
+
+/// Processes in one cgroup itself.
+fn members(files: Files<'_>) -> Result<Vec<i32>, Error> {
+    Ok(files.read("cgroup.procs")?.lines().filter_map(|line| line.parse().ok()).collect())
+}
+
+/// Processes of a whole sub-tree, as far as the step lets it be read: what is not found is killed with the rest.
+fn collect(path: &Path, found: &mut Vec<i32>) {
+    found.extend(members(Files(path)).unwrap_or_default());
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            collect(&entry.path(), found);
         }
-        Err(Error::NotHeld {
-            path: self.path.join(name),
-            wanted: value.to_owned(),
-            found: found.trim_end().to_owned(),
-        })
     }
-
-    fn write(&self, name: &str, value: &str) -> Result<(), Error> {
-        write_control(&self.path.join(name), value)
-    }
-
-    fn read(&self, name: &str) -> Result<String, Error> {
-        let path = self.path.join(name);
-        fs::read_to_string(&path).map_err(|source| Error::File { path, source })
-    }
-}
-
-/// Whether `cgroup.events` tells of a live process.
-pub(super) fn is_populated(events: &str) -> bool {
-    events.lines().any(|line| line == "populated 1")
-}
-
-/// The kernel keeps limits in whole pages.
-fn page_floor(bytes: u64) -> u64 {
-    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
-    let page = page.and_then(|page| u64::try_from(page).ok()).unwrap_or(4096);
-    bytes / page * page
 }

@@ -3,17 +3,18 @@
 
 use std::{
     fs::{self, File},
-    io::{Read, Seek},
-    os::fd::AsFd,
+    io::{ErrorKind, Read, Seek},
+    os::{fd::AsFd, unix::fs::PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use nix::poll::{PollFd, PollFlags, poll};
 
 use super::{
-    Base, Controllers, Error,
-    leaf::{Leaf, is_populated},
-    write_control,
+    Base, Controllers, Error, Limits,
+    files::{Files, is_populated},
+    leaf::Leaf,
+    memory::Victim,
 };
 
 const PREFIX: &str = "q-";
@@ -43,7 +44,7 @@ impl Tree {
         })?;
         let tree = Self { path, controllers: base.controllers, _lock: lock };
         for name in base.controllers.names() {
-            write_control(&tree.path.join("cgroup.subtree_control"), &format!("+{name}"))?;
+            Files(&tree.path).write("cgroup.subtree_control", &format!("+{name}"))?;
         }
         Ok(tree)
     }
@@ -56,6 +57,11 @@ impl Tree {
     /// The controllers that its leaves have.
     pub fn controllers(&self) -> Controllers {
         self.controllers
+    }
+
+    /// Holds what all its leaves have together. At the limit on memory one of them dies as a whole.
+    pub fn set_limits(&self, limits: &Limits) -> Result<(), Error> {
+        limits.hold(&self.path, self.controllers, Victim::One)
     }
 
     /// Makes a fresh leaf. The name is the engine's own: no user text comes into a path here.
@@ -115,7 +121,7 @@ fn is_ours(name: &str) -> bool {
 /// Kills whatever lives in a dead engine's tree. The tree is never used again, so that `cgroup.kill` on
 /// it harms no later birth. What cannot be removed is left to the next sweep.
 fn end(path: &Path) -> bool {
-    let _not_there_before_5_14 = write_control(&path.join("cgroup.kill"), "1");
+    let _not_there_before_5_14 = Files(path).write("cgroup.kill", "1");
     wait_until_empty(path).is_ok() && remove_below(path).is_ok() && fs::remove_dir(path).is_ok()
 }
 
@@ -136,15 +142,27 @@ fn wait_until_empty(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn remove_below(path: &Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(path)? {
+/// Removes all cgroups below one, in which nothing lives any more.
+pub(super) fn remove_below(path: &Path) -> std::io::Result<()> {
+    for entry in opened(path, || fs::read_dir(path))? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             remove_below(&entry.path())?;
-            fs::remove_dir(entry.path())?;
+            opened(path, || fs::remove_dir(entry.path()))?;
         }
     }
     Ok(())
+}
+
+/// Does something in a cgroup. A step may have shut one of its own sub-tree, by chmod(2): whoever owns it opens it.
+fn opened<T>(path: &Path, act: impl Fn() -> std::io::Result<T>) -> std::io::Result<T> {
+    match act() {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+            act()
+        }
+        other => other,
+    }
 }
 
 /// The lock on a tree's directory; `None` where somebody else holds it, or the directory is gone.

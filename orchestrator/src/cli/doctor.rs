@@ -64,7 +64,9 @@ pub(super) fn run(arguments: &Arguments, home: impl FnOnce() -> Result<Home>) ->
         output::text(&table::render(&doctor, terminal::width()))?;
     }
     let required = ["memory", "cpu", "pids"];
-    let held = required.iter().all(|name| doctor.limits.get(*name).is_some_and(|limit| limit.held));
+    // What q looks at now and then is held by no kernel.
+    let by_kernel = |limit: &HeldLimit| limit.held && limit.by != Enforcer::Monitor;
+    let held = required.iter().all(|name| doctor.limits.get(*name).is_some_and(by_kernel));
     Ok(if arguments.require && !held { ExitCode::Isolation } else { ExitCode::Done })
 }
 
@@ -77,7 +79,7 @@ fn examine(arguments: &Arguments) -> Result<Doctor> {
         schema_version: SCHEMA_VERSION,
         kernel: kernel.release,
         uid: kernel.uid,
-        limits: limits(found.held),
+        limits: limits(found.held, kernel.counts_users && namespaces.user, namespaces.mnt),
         cgroup: found.cgroup,
         namespaces,
         landlock: kernel.landlock,
@@ -86,19 +88,20 @@ fn examine(arguments: &Arguments) -> Result<Doctor> {
     })
 }
 
-/// Who holds the limits of a step with the default sandbox.
-fn limits(held: Controllers) -> BTreeMap<String, HeldLimit> {
-    let cgroup = |held: bool| HeldLimit { by: if held { Enforcer::CgroupV2 } else { Enforcer::None }, held };
-    let by = |by: Enforcer| HeldLimit { by, held: true };
+/// Who holds the limits of a step with the default sandbox: the words of the run view. `own_user`: it has a user
+/// namespace in which its processes are counted; `own_tmp`: a private `/tmp`.
+fn limits(held: Controllers, own_user: bool, own_tmp: bool) -> BTreeMap<String, HeldLimit> {
+    let by = |by: Enforcer| HeldLimit { by, held: by != Enforcer::None };
+    let cgroup = |held: bool, otherwise: Enforcer| by(if held { Enforcer::CgroupV2 } else { otherwise });
     let limits = [
-        ("memory", cgroup(held.memory)),
-        ("cpu", cgroup(held.cpu)),
-        ("pids", cgroup(held.pids)),
-        ("io", cgroup(held.io)),
-        ("cpu_time", by(Enforcer::Rlimit)),
+        ("memory", cgroup(held.memory, Enforcer::Monitor)),
+        ("cpu", cgroup(held.cpu, Enforcer::None)),
+        ("pids", cgroup(held.pids, if own_user { Enforcer::Rlimit } else { Enforcer::None })),
+        ("io", cgroup(held.io, Enforcer::None)),
+        ("cpu_time", by(Enforcer::Engine)),
         ("open_files", by(Enforcer::Rlimit)),
         ("file_size", by(Enforcer::Rlimit)),
-        ("scratch", by(Enforcer::Tmpfs)),
+        ("scratch", by(if own_tmp { Enforcer::Tmpfs } else { Enforcer::Monitor })),
         ("output", by(Enforcer::Engine)),
         ("timeout", by(Enforcer::Engine)),
     ];

@@ -11,7 +11,7 @@ use std::{
 use ipc::message::Capabilities;
 use schemas::{
     exit_code::ExitCode,
-    view::{Isolation, Limit},
+    view::{Enforcer, Isolation, Limit},
 };
 use tokio::task::JoinHandle;
 use workflow_engine::plan::{Enforcement, Network, Profile, Sandbox, Step};
@@ -19,9 +19,9 @@ use workflow_engine::plan::{Enforcement, Network, Profile, Sandbox, Step};
 use super::{Order, hidden};
 use crate::{
     attempt::{self, Host},
-    cgroup::{self, Tree},
+    cgroup::{self, Leaf, Tree},
     errors::{CommandError, Result},
-    launcher::{self, Setup},
+    launcher::{self, Again, Setup},
     store::{
         home::{Home, RunDir},
         names::RunId,
@@ -46,11 +46,21 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)
             }
         }
     });
+    if let Some(tree) = &tree {
+        tree.set_limits(&attempt::of_run(&order.plan, dir.path(), 0))
+            .map_err(|error| CommandError::from_error(ExitCode::Isolation, &error))?;
+    }
+    notes.extend(attempt::not_held_together(
+        &order.plan,
+        tree.as_ref().map(Tree::controllers).unwrap_or_default(),
+    ));
     let probe = tree.as_ref().and_then(|tree| tree.leaf("probe").ok());
     let launcher_error = |error: launcher::Error| CommandError::from_error(ExitCode::Engine, &error);
     let probe_path = probe.as_ref().map(|probe| probe.path().to_owned());
-    let starting = launcher::start(&setup(order, dir, probe_path)).map_err(launcher_error)?;
-    let (launcher, ready, line) = starting.ready().map_err(launcher_error)?;
+    let setup = setup(order, dir, probe_path);
+    let starting = launcher::start(&setup).map_err(launcher_error)?;
+    let again = again(setup, tree.as_ref().map(Tree::path));
+    let (launcher, ready, line) = starting.ready(Some(again)).map_err(launcher_error)?;
     if let Some(probe) = probe {
         // One that is still busy goes with the tree.
         let _busy = probe.remove();
@@ -81,6 +91,17 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)
         Rc::clone(&order.secrets),
     );
     Ok((host, line))
+}
+
+/// How a launcher that died is started again: with a fresh leaf to try births in.
+fn again(setup: Setup, tree: Option<&Path>) -> Again {
+    let probe = tree.map(|tree| tree.join("probe-again"));
+    Box::new(move || {
+        // Without it births are not tried in a leaf, and every birth into one will be refused.
+        let probe = probe.and_then(|path| Leaf::create(path).ok());
+        let path = probe.as_ref().map(|probe| probe.path().to_owned());
+        launcher::start(&Setup { probe: path, ..setup })
+    })
 }
 
 /// What this host gives to the first step; others that get less say so.
@@ -154,7 +175,9 @@ pub fn refuse_unheld(order: &Order) -> Result<()> {
         let Some(call) = step.kind.skill() else { continue };
         // The default on processes was not asked for.
         let asked = |limit: &&Limit| limit.name != "pids" || call.limits.pids.is_some();
-        for limit in limits.iter().filter(asked).filter(|limit| !limit.held) {
+        // What q looks at now and then is held by no kernel.
+        let unmet = |limit: &&Limit| !limit.held || limit.by == Enforcer::Monitor;
+        for limit in limits.iter().filter(asked).filter(unmet) {
             unheld.push(format!("{} of step `{}`", limit.name, step.name));
         }
     }

@@ -70,7 +70,7 @@ pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
 }
 
 /// Removes a directory and all in it; links are removed, not followed.
-pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     ask("remove", path)?;
     std::fs::remove_dir_all(path)
 }

@@ -90,6 +90,8 @@ fn protect_proc(proc: &Path) -> nix::Result<()> {
 /// The cgroup in which the namespace begins, as a hierarchy of its own that can be written.
 fn own_cgroup(place: &Path) -> nix::Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    // The kernel refuses to mount a file system right on itself (EBUSY), and there is one of cgroups only.
+    mount(Some("tmpfs"), place, Some("tmpfs"), flags, Some("mode=755,size=4k,nr_inodes=2"))?;
     mount(Some("cgroup2"), place, Some("cgroup2"), flags, None::<&str>)
 }
 

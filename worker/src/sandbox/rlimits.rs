@@ -14,6 +14,9 @@ pub(crate) fn apply(limits: &ProcessLimits) -> io::Result<()> {
     if let Some(size) = limits.file_size {
         lower(Resource::FSIZE, size.0, size.0)?;
     }
+    if let Some(count) = limits.processes {
+        lower(Resource::NPROC, count, count)?;
+    }
     if let Some(seconds) = limits.cpu_seconds {
         // At the soft limit the kernel sends SIGXCPU, which the verdict knows; at the hard one SIGKILL.
         lower(Resource::CPU, seconds, seconds.saturating_add(1))?;

@@ -196,13 +196,18 @@ fn signals_are_at_their_default(engine: &mut Engine) {
 }
 
 fn limits_hold(engine: &mut Engine) {
-    let limits = ProcessLimits { open_files: Some(32), file_size: Some(Bytes(4096)), cpu_seconds: Some(1) };
+    let limits = ProcessLimits {
+        open_files: Some(32),
+        file_size: Some(Bytes(4096)),
+        processes: Some(77),
+        cpu_seconds: Some(1),
+    };
     let order =
-        engine.shell("ulimit -c; ulimit -Hc; ulimit -n; ulimit -t; cat /proc/self/limits | grep 'file size'");
+        engine.shell("ulimit -c; ulimit -Hc; ulimit -n; ulimit -t; awk '/^Max processes/ {print $3}' /proc/self/limits; cat /proc/self/limits | grep 'file size'");
     let outcome = engine.run(order.with(|birth| birth.limits = limits));
     let lines: Vec<&str> = outcome.output().lines().collect();
-    assert_eq!(lines[..4], ["0", "0", "32", "1"]);
-    assert_eq!(lines[4].split_whitespace().collect::<Vec<_>>()[3..5], ["4096", "4096"]);
+    assert_eq!(lines[..5], ["0", "0", "32", "1", "77"]);
+    assert_eq!(lines[5].split_whitespace().collect::<Vec<_>>()[3..5], ["4096", "4096"]);
 
     // The init needs none for itself.
     let tight = ProcessLimits { open_files: Some(4), ..ProcessLimits::default() };

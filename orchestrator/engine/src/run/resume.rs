@@ -93,6 +93,7 @@ fn bounds(step: &Step) -> Bounds {
         idle_timeout_ms: step.idle_timeout.map(units::millis),
         cpu_time_ms: limits.and_then(|limits| limits.cpu_time).map(units::millis),
         output: limits.and_then(|limits| limits.output).map(|bytes| bytes.0),
+        scratch: limits.and_then(|limits| limits.scratch).map(|bytes| bytes.0),
         memory: limits.and_then(|limits| limits.memory).map(|bytes| bytes.0),
         ..Bounds::default()
     }

@@ -83,9 +83,8 @@ pub(super) fn examine(given: Option<&Path>) -> Result<Found> {
 
 /// Which hierarchies are mounted, by the types of file systems (proc(5), mountinfo).
 fn mode(mountinfo: &str) -> CgroupMode {
-    let types = mountinfo.lines().filter_map(|line| line.split_once(" - ")?.1.split(' ').next());
     let (mut v1, mut v2) = (false, false);
-    for kind in types {
+    for kind in cgroup::types(mountinfo) {
         v1 |= kind == "cgroup";
         v2 |= kind == "cgroup2";
     }
@@ -104,13 +103,13 @@ fn make_tree(base: &Base) -> std::result::Result<Tree, cgroup::Error> {
 
 /// Which limits a leaf takes: each is written and read back as for an attempt.
 fn held(leaf: &Leaf, controllers: Controllers) -> Controllers {
-    let holds = |limits: Limits| leaf.set_limits(limits, controllers).is_ok();
+    let holds = |limits: Limits| leaf.set_limits(&limits, controllers).is_ok();
     Controllers {
         memory: controllers.memory && holds(Limits { memory: Some(64 << 20), ..Limits::default() }),
         cpu: controllers.cpu && holds(Limits { cpu_millis: Some(500), ..Limits::default() }),
         pids: controllers.pids && holds(Limits { pids: Some(512), ..Limits::default() }),
-        // This version sets no limits on bandwidth.
-        io: false,
+        // On which disk is known only of a step.
+        io: controllers.io && leaf.path().join("io.max").exists(),
     }
 }
 
@@ -125,7 +124,7 @@ fn births(leaf: Option<&Leaf>) -> Result<Vec<String>> {
 }
 
 async fn ask(probe: Option<PathBuf>) -> std::result::Result<Ready, launcher::Error> {
-    let (requests, ready, line) = launcher::start(&Setup::standard(probe))?.ready()?;
+    let (requests, ready, line) = launcher::start(&Setup::standard(probe))?.ready(None)?;
     drop(requests);
     // It ends when its socket closes; one that does not is no reason to wait for ever.
     let _bounded = tokio::time::timeout(LAUNCHER_GOES, line).await;

@@ -11,7 +11,6 @@ use super::{
 pub(super) fn gaps(found: &Found, namespaces: Namespaces, kernel: &Kernel) -> Vec<Gap> {
     let mut gaps = Vec::new();
     gaps.extend(limits(found, kernel));
-    gaps.extend(bandwidth(found));
     gaps.extend(kill(found));
     gaps.extend(missing_namespaces(namespaces, kernel));
     for note in &found.births {
@@ -33,7 +32,7 @@ pub(super) fn gaps(found: &Found, namespaces: Namespaces, kernel: &Kernel) -> Ve
 /// Limits that only a controller can hold.
 fn limits(found: &Found, kernel: &Kernel) -> Option<Gap> {
     let held = found.held;
-    let wanted = [(held.memory, "memory"), (held.cpu, "cpu"), (held.pids, "pids")];
+    let wanted = [(held.memory, "memory"), (held.cpu, "cpu"), (held.pids, "pids"), (held.io, "io")];
     let missing: Vec<_> = wanted.iter().filter(|(held, _)| !held).map(|(_, name)| *name).collect();
     if missing.is_empty() {
         return None;
@@ -89,15 +88,6 @@ fn boot_with(argument: &str, kernel: &Kernel) -> String {
              sudo update-grub && sudo reboot"
         ),
     }
-}
-
-/// `io.max` is written by nobody yet.
-fn bandwidth(found: &Found) -> Option<Gap> {
-    (!found.held.io).then(|| Gap {
-        what: "limits on io".to_owned(),
-        why: "this version of q does not set them".to_owned(),
-        fix: None,
-    })
 }
 
 fn kill(found: &Found) -> Option<Gap> {
@@ -160,6 +150,7 @@ mod tests {
             uid,
             landlock: Landlock { abi: Some(6) },
             seccomp: true,
+            counts_users: uid != 0,
             forbids_user_namespaces: None,
             boot: Boot::Grubby,
         }
@@ -196,7 +187,7 @@ mod tests {
 
     #[test]
     fn limits_are_mended_where_they_are_missing() {
-        let none = Controllers { io: true, ..Controllers::default() };
+        let none = Controllers::default();
         let without_cpu = Controllers { cpu: false, ..ALL };
         let cases = [
             found(CgroupMode::None, Place::Nowhere, none),
@@ -209,11 +200,11 @@ mod tests {
         ];
         let told: Vec<_> = cases.iter().map(|found| shown(&gaps(found, NAMESPACES, &kernel(1000)))).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
-        limits on memory, cpu, pids | what stood in the way | sudo mount -t cgroup2 none /sys/fs/cgroup
-        limits on memory, cpu, pids | what stood in the way | sudo grubby --update-kernel=ALL --args="systemd.unified_cgroup_hierarchy=1" && sudo reboot
-        limits on memory, cpu, pids | cgroup v2 is mounted beside v1, and v1 has the controllers | sudo grubby --update-kernel=ALL --args="systemd.unified_cgroup_hierarchy=1" && sudo reboot
-        limits on memory, cpu, pids | what stood in the way | systemd-run --user --scope -p Delegate=yes q workflow run FILE
-        limits on memory, cpu, pids | what stood in the way | sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\nDelegate=cpu cpuset io memory pids\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload
+        limits on memory, cpu, pids, io | what stood in the way | sudo mount -t cgroup2 none /sys/fs/cgroup
+        limits on memory, cpu, pids, io | what stood in the way | sudo grubby --update-kernel=ALL --args="systemd.unified_cgroup_hierarchy=1" && sudo reboot
+        limits on memory, cpu, pids, io | cgroup v2 is mounted beside v1, and v1 has the controllers | sudo grubby --update-kernel=ALL --args="systemd.unified_cgroup_hierarchy=1" && sudo reboot
+        limits on memory, cpu, pids, io | what stood in the way | systemd-run --user --scope -p Delegate=yes q workflow run FILE
+        limits on memory, cpu, pids, io | what stood in the way | systemd-run --user --scope -p Delegate=yes q workflow run FILE
         limits on cpu | what stood in the way | sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\nDelegate=cpu cpuset io memory pids\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload
         limits on cpu | what stood in the way | echo '+cpu' | sudo tee /sys/fs/cgroup/cgroup.subtree_control
         "#);
@@ -229,8 +220,7 @@ mod tests {
         (kernel.landlock.abi, kernel.seccomp) = (None, false);
         let no_user = Namespaces { user: false, net: false, ..NAMESPACES };
         insta::assert_snapshot!(shown(&gaps(&found, no_user, &kernel)), @r#"
-        limits on memory, cpu, pids | what stood in the way | systemd-run --scope -p Delegate=yes q workflow run FILE
-        limits on io | this version of q does not set them | -
+        limits on memory, cpu, pids, io | what stood in the way | systemd-run --scope -p Delegate=yes q workflow run FILE
         ending a whole cgroup at once | the kernel has no cgroup.kill (it came with 5.14): trees are ended by their pid namespace | -
         namespaces: user, net | the kernel refuses them: a container or a filter stands around this process | -
         births | children cannot be born inside their cgroup: EACCES | -
@@ -241,8 +231,7 @@ mod tests {
         kernel.boot = Boot::UpdateGrub;
         kernel.forbids_user_namespaces = Some(Setting { name, wanted: "15000" });
         insta::assert_snapshot!(shown(&gaps(&found, no_user, &kernel)), @r#"
-        limits on memory, cpu, pids | what stood in the way | systemd-run --scope -p Delegate=yes q workflow run FILE
-        limits on io | this version of q does not set them | -
+        limits on memory, cpu, pids, io | what stood in the way | systemd-run --scope -p Delegate=yes q workflow run FILE
         ending a whole cgroup at once | the kernel has no cgroup.kill (it came with 5.14): trees are ended by their pid namespace | -
         namespaces: user, net | user.max_user_namespaces forbids user namespaces | sudo sysctl -w user.max_user_namespaces=15000
         births | children cannot be born inside their cgroup: EACCES | -

@@ -6,6 +6,8 @@ use landlock::{ABI, Access as _, AccessFs, LandlockStatus, Ruleset, RulesetAttr 
 use nix::{sys::utsname::uname, unistd::geteuid};
 use schemas::output::doctor::Landlock;
 
+use crate::attempt;
+
 /// What was found.
 #[derive(Debug)]
 pub(super) struct Kernel {
@@ -17,6 +19,8 @@ pub(super) struct Kernel {
     pub(super) landlock: Landlock,
     /// Whether system calls can be filtered.
     pub(super) seccomp: bool,
+    /// Whether the processes of this user are counted in each user namespace by itself, and its steps have one.
+    pub(super) counts_users: bool,
     /// A setting that forbids user namespaces.
     pub(super) forbids_user_namespaces: Option<Setting>,
     /// How its command line is changed.
@@ -54,6 +58,7 @@ impl Kernel {
     pub(super) fn examine() -> Self {
         let release = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
         Self {
+            counts_users: attempt::counts_users(&release),
             release,
             uid: geteuid().as_raw(),
             landlock: Landlock { abi: landlock_abi() },

@@ -124,7 +124,7 @@ mod tests {
             namespaces: Namespaces { user: true, pid: true, mnt: true, net: false, ipc: true, uts: true },
             landlock: Landlock { abi: None },
             seccomp: true,
-            limits: doctor::limits(held),
+            limits: doctor::limits(held, true, true),
             gaps: vec![
                 Gap {
                     what: "limits on cpu".to_owned(),
@@ -148,7 +148,7 @@ mod tests {
 
         LIMIT       HELD BY
         cpu         nobody
-        cpu_time    rlimit
+        cpu_time    engine
         file_size   rlimit
         io          nobody
         memory      cgroup-v2

@@ -3,7 +3,7 @@
 use schemas::{failure::Code, journal::Outcome, view::StopReason};
 
 use super::{facts, failure, json, told};
-use crate::verdict::{Death, Facts, Oom, SetupFailure, SkillAnswer, Speaks, judge};
+use crate::verdict::{Death, Facts, Oom, OutOf, SetupFailure, SkillAnswer, Speaks, judge};
 
 /// One thing that may be known, and the code that it leads to.
 struct Fact {
@@ -15,7 +15,7 @@ struct Fact {
 const ORDER: [Fact; 10] = [
     Fact { code: Code::SandboxError, add: |facts| facts.setup = Some(setup()) },
     Fact { code: Code::IdleTimeout, add: |facts| facts.reason = Some(StopReason::IdleTimeout) },
-    Fact { code: Code::Oom, add: |facts| facts.oom = Some(Oom { limit: Some(1), peak: None }) },
+    Fact { code: Code::Oom, add: |facts| facts.oom = Some(Oom { by: OutOf::Step(1), peak: None }) },
     Fact { code: Code::SandboxDenied, add: |facts| facts.death = Death::Signaled(31) },
     Fact { code: Code::FileSizeExceeded, add: |facts| facts.death = Death::Signaled(25) },
     Fact { code: Code::CpuTimeExceeded, add: |facts| facts.death = Death::Signaled(24) },
@@ -147,13 +147,36 @@ fn a_death_that_nobody_saw_is_a_crash_unless_more_is_known() {
 
 #[test]
 fn oom_tells_limit_and_peak() {
-    let oom = |limit, peak| Facts { oom: Some(Oom { limit, peak }), death: Death::Signaled(9), ..facts() };
+    let oom = |by, peak| Facts { oom: Some(Oom { by, peak }), death: Death::Signaled(9), ..facts() };
     assert_eq!(
-        told(judge(&oom(Some(100), Some(99)))),
+        told(judge(&oom(OutOf::Step(100), Some(99)))),
         r#"oom!: the kernel killed it: more memory than its limit of 100 bytes {"limit":100,"peak":99,"signal":9}"#
     );
-    let host = Facts { death: Death::Exited(0), ..oom(None, None) };
+    assert_eq!(
+        told(judge(&oom(OutOf::Run(100), Some(60)))),
+        r#"oom!: the kernel killed it: the steps of the run together had more memory than their limit of 100 bytes {"limit":100,"peak":60,"signal":9}"#
+    );
+    let host = Facts { death: Death::Exited(0), ..oom(OutOf::Machine, None) };
     assert_eq!(told(judge(&host)), "oom!: the kernel killed it for want of memory {}");
+}
+
+#[test]
+fn memory_that_the_engine_saw_is_oom_too() {
+    let seen = Facts {
+        reason: Some(StopReason::Memory),
+        memory_peak: Some(9),
+        death: Death::Signaled(9),
+        ..facts()
+    };
+    assert_eq!(
+        told(judge(&seen)),
+        r#"oom!: the step used more than 5 bytes of memory {"limit":5,"peak":9,"signal":9}"#
+    );
+    let scratch = Facts { reason: Some(StopReason::Scratch), death: Death::Signaled(15), ..seen };
+    assert_eq!(
+        told(judge(&scratch)),
+        r#"file_size_exceeded: the step wrote more than 8 bytes to its directory for scratch {"limit":8,"signal":15}"#
+    );
 }
 
 #[test]

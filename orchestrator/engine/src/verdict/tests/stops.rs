@@ -22,6 +22,7 @@ fn every_reason_has_its_verdict() {
     cpu_time -> cpu_time_exceeded!: the step used more than 3 ms of CPU time {"limit":3,"signal":9}
     output -> output_too_large: the step wrote more than 4 bytes on stdout {"limit":4,"signal":9}
     memory -> oom!: the step used more than 5 bytes of memory {"limit":5,"signal":9}
+    scratch -> file_size_exceeded: the step wrote more than 8 bytes to its directory for scratch {"limit":8,"signal":9}
     protocol -> protocol_error!: it broke its protocol {}
     guardrail -> guardrail_exceeded: the agent reached a guardrail {"signal":9,"guardrail":"unknown"}
     stop -> cancelled
@@ -44,6 +45,7 @@ fn without_a_known_limit_the_reason_is_told_all_the_same() {
     cpu_time -> cpu_time_exceeded!: the step used more than ? ms of CPU time {}
     output -> output_too_large: the step wrote more than ? bytes on stdout {}
     memory -> oom!: the step used more than ? bytes of memory {}
+    scratch -> file_size_exceeded: the step wrote more than ? bytes to its directory for scratch {}
     protocol -> protocol_error!: it broke its protocol {}
     guardrail -> guardrail_exceeded: the agent reached a guardrail {"guardrail":"unknown"}
     stop -> cancelled
