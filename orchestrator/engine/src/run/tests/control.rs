@@ -425,6 +425,34 @@ fn a_step_of_a_branch_can_be_asked_for() {
 }
 
 #[test]
+fn a_loser_that_fails_by_itself_is_a_loser_all_the_same() {
+    let children = [echo("a", ""), echo("b", "")].join(",");
+    let group = format!(r#"{{"id":"g","type":"parallel","wait_for":"any","steps":[{children}]}}"#);
+    let mut driven = run(&group);
+    let fails = ended(id("b", 1), failed("b", Code::ExitCode));
+    assert_snapshot!(told(&mut driven, [started(), done("a", "1"), fails]), @"
+    (run started); (g#1 started); (a#1 started); spawn a#1; (b#1 started); spawn b#1
+    (a#1 completed 10ms); terminate b#1 sibling
+    (b#1 failed exit_code 20ms); (g#1 completed 20ms); (run ended completed 20ms); finish completed
+    completed [g#1 completed, a#1 completed 1, b#1 failed:exit_code]
+    ");
+    // What the winner left in the background is no loser.
+    let children = [echo("q", r#""async":true"#), echo("w", "")].join(",");
+    let group = format!(
+        r#"{{"id":"g","type":"parallel","wait_for":"any","steps":[{{"id":"s","type":"sequence","steps":[{children}]}},{}]}}"#,
+        echo("b", "")
+    );
+    let mut driven = run(&group);
+    let fails = ended(id("q", 1), failed("q", Code::ExitCode));
+    assert_snapshot!(told(&mut driven, [started(), done("w", "1"), fails]), @"
+    (run started); (g#1 started); (s#1 started); (b#1 started); spawn b#1; (q#1 started); spawn q#1; (w#1 started); spawn w#1
+    (w#1 completed 10ms); (s#1 completed 10ms); terminate b#1 sibling
+    (q#1 failed exit_code 20ms); (run stopping)
+    stopping error:exit_code [g#1 stopping:sibling, s#1 completed, b#1 stopping:sibling, q#1 failed:exit_code, w#1 completed 1]
+    ");
+}
+
+#[test]
 fn skipped_steps_neither_win_nor_have_outputs() {
     let skipped = |id: &str| echo(id, r#""when":"false""#);
     let group = |wait_for: &str, children: &[String]| {

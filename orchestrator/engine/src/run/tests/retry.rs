@@ -384,19 +384,28 @@ fn more_memory_on_the_next_attempt() {
 
 #[test]
 fn exit_code_2_of_a_skill_that_speaks_json_is_never_tried_again() {
-    let mut driven = one(r#"{"strategy":"retry","on":["bad_input"]}"#);
-    let failure = Failure {
-        step: Some("a".to_owned()),
-        code: Code::BadInput,
-        message: "no".to_owned(),
-        retryable: false,
-        details: Details { exit_code: Some(2), ..Details::default() },
+    let exits = |retryable| {
+        let failure = Failure {
+            step: Some("a".to_owned()),
+            code: Code::ExitCode,
+            message: "no".to_owned(),
+            retryable,
+            details: Details { exit_code: Some(2), ..Details::default() },
+        };
+        [started(), ended(id("a", 1), Outcome::Failed(failure.into()))]
     };
-    let events = [started(), ended(id("a", 1), Outcome::Failed(failure.into()))];
-    assert_snapshot!(told(&mut driven, events), @"
+    let mut driven = one(r#"{"strategy":"retry","on":["exit_code"]}"#);
+    assert_snapshot!(told(&mut driven, exits(false)), @"
     (run started); (a#1 started); spawn a#1
-    (a#1 failed bad_input 10ms); (run ended failed bad_input 10ms); finish failed
-    failed error:bad_input [a#1 failed:bad_input]
+    (a#1 failed exit_code 10ms); (run ended failed exit_code 10ms); finish failed
+    failed error:exit_code [a#1 failed:exit_code]
+    ");
+    // That of another program is.
+    let mut driven = one(r#"{"strategy":"retry","on":["exit_code"]}"#);
+    assert_snapshot!(told(&mut driven, exits(true)), @"
+    (run started); (a#1 started); spawn a#1
+    (a#1 retrying exit_code 1000ms); arm a#2 1s
+    running [a#2 retrying in 1s]
     ");
 }
 
