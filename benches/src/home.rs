@@ -1,5 +1,5 @@
-//! A home with many runs: what listing, filtering, rebuilding the index and pruning cost there, beside what the program
-//! costs to start.
+//! A home with many runs: what listing, filtering, making the index anew and pruning cost there, beside what the
+//! program costs to start.
 
 use std::{
     fs::{self, File},
@@ -22,10 +22,9 @@ pub(crate) fn measure(q: &Path, runs: u32) -> Result<()> {
     let dir = tempfile::Builder::new().prefix("q-home").tempdir_in("/var/tmp")?;
     let home = Home { q: q.to_owned(), path: dir.path().join("home") };
     home.fill(dir.path(), runs)?;
-    let mut table = vec![Row::once("index made anew from the runs", home.list(&[])?)];
-    let start = Row::often("`q --version`", || measure::command(&[&home.q.to_string_lossy(), "--version"]))?;
-    let base = start.p10();
-    table.push(start);
+    begin(runs);
+    home.list(&[]).map(|cost| Row::once("index made anew from the runs", cost).print())?;
+    Row::often("`q --version`", || measure::command(&[&home.q.to_string_lossy(), "--version"]))?.print();
     let all = runs.to_string();
     for (name, arguments) in [
         ("`list` of the newest 20", &[][..]),
@@ -33,15 +32,14 @@ pub(crate) fn measure(q: &Path, runs: u32) -> Result<()> {
         ("`list --status failed`, 1 in 10 fits, 20 are shown", &["--status", "failed"]),
         ("`list --since`, none fits", &["--since", "1s", "--limit", &all]),
     ] {
-        table.push(Row::often(name, || home.list(arguments))?);
+        Row::often(name, || home.list(arguments))?.print();
     }
     let keep = KEPT.to_string();
     let prune = ["prune", "--older-than", "1d", "--keep", &keep];
-    table.push(Row::once("`prune --dry-run`", home.run(&[&prune[..], &["--dry-run"]].concat())?));
-    table.push(Row::once("`prune` of all but 1,000", home.run(&prune)?));
+    Row::once("`prune --dry-run`", home.run(&[&prune[..], &["--dry-run"]].concat())?).print();
+    Row::once("`prune` of all but 1,000", home.run(&prune)?).print();
     let left = fs::read_dir(home.path.join("runs"))?.count();
     ensure!(left == KEPT as usize, "{left} runs are left");
-    print(&table, base, runs);
     Ok(())
 }
 
@@ -110,19 +108,20 @@ impl Row {
         Ok(Self { name, costs })
     }
 
-    /// What it takes when nothing disturbs it, in microseconds.
-    fn p10(&self) -> f64 {
-        let mut wall: Vec<f64> = self.costs.iter().map(|cost| cost.wall_us).collect();
-        wall.sort_by(f64::total_cmp);
-        wall[wall.len() / 10]
+    /// Prints what it takes when nothing disturbs it: the tenth percentile.
+    #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
+    fn print(&self) {
+        let p10 = |of: fn(&Cost) -> f64| {
+            let mut figures: Vec<f64> = self.costs.iter().map(of).collect();
+            figures.sort_by(f64::total_cmp);
+            figures[figures.len() / 10] / 1e3
+        };
+        println!("| {} | {:.1} | {:.1} |", self.name, p10(|cost| cost.wall_us), p10(|cost| cost.cpu_us));
     }
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
-fn print(table: &[Row], base: f64, runs: u32) {
-    println!("| a home with {runs} runs | wall ms | × `q --version` |");
+fn begin(runs: u32) {
+    println!("| a home with {runs} runs | wall ms | CPU ms |");
     println!("|---|---:|---:|");
-    for row in table {
-        println!("| {} | {:.1} | {:.1} |", row.name, row.p10() / 1e3, row.p10() / base);
-    }
 }

@@ -360,6 +360,36 @@ fn no_try_begins_after_the_longest_time() {
     ");
 }
 
+/// How long a new owner waits with a backoff of 10 s, of which 4 s were over, when its wall clock has moved so far.
+#[track_caller]
+fn check_rest(moved_ms: i64, expected_ms: u64) {
+    let mut run = one(r#"{"strategy":"retry","backoff":"fixed","delay":"10s"}"#).run;
+    let wall =
+        |ms: i64| Now { wall: Timestamp::from_millisecond(1_700_000_000_000 + ms).unwrap(), up_us: 1000 };
+    run.apply(&started(), wall(0));
+    run.apply(&fails("a", 1), wall(0));
+    let actions = run.apply(&Event::RunResumed, wall(4_000 + moved_ms));
+    let waits: Vec<_> = actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::ArmTimer { timer: Timer::Retry(_), after } => Some(after.as_millis()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(waits, [u128::from(expected_ms)], "moved by {moved_ms} ms");
+}
+
+#[test]
+fn a_clock_that_jumped_makes_no_wait_longer_than_the_whole() {
+    const DAY: i64 = 86_400_000;
+    check_rest(0, 6_000);
+    check_rest(1_000, 5_000);
+    check_rest(DAY, 0);
+    check_rest(-1_000, 7_000);
+    check_rest(-4_000, 10_000);
+    check_rest(-DAY, 10_000);
+}
+
 #[test]
 fn more_memory_on_the_next_attempt() {
     let handling = r#"{"strategy":"retry","max_attempts":9,"scale":{"memory":2.0,"max_memory":"300MiB"}}"#;
