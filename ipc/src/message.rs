@@ -359,6 +359,8 @@ pub enum FromWorker {
     Tool(ToolCall),
     /// A line for the transcript of an agent: a JSON object.
     Transcript(Json),
+    /// An agent says something.
+    Agent(AgentUpdate),
     /// The result of a built-in skill or an agent; exactly one.
     Result(SkillResult),
     /// The program's leader ended ([`Work::Program`] in namespaces), or a built-in skill has said its result
@@ -389,9 +391,37 @@ impl Message for FromWorker {
             | Self::Log { .. }
             | Self::Tool(_)
             | Self::Transcript(_)
+            | Self::Agent(_)
             | Self::LeaderExited { .. } => 0,
         }
     }
+}
+
+/// What an agent says while it works.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentUpdate {
+    /// Words of the agent or its model.
+    Message(String),
+    /// What it thinks.
+    Thought(String),
+    /// What it is going to do, in its own form.
+    Plan(Json),
+    /// What it used in all so far, as it says.
+    Used(Reported),
+}
+
+/// What an agent that reaches its model by itself says it used; what it does not say is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reported {
+    /// Requests to the model.
+    pub requests: Option<u32>,
+    /// Tokens of prompts.
+    pub input_tokens: Option<u64>,
+    /// Tokens of answers.
+    pub output_tokens: Option<u64>,
+    /// US dollars.
+    pub cost_usd: Option<f64>,
 }
 
 /// What a built-in skill gave.

@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use ipc::message::{ProcessUsage, WaitStatus};
+use ipc::message::{AgentUpdate, ProcessUsage, WaitStatus};
 use schemas::{
     agent::ToolCall,
     journal::{AttemptEnded, AttemptId},
@@ -102,6 +102,12 @@ pub enum Said {
     Progress(Json),
     /// What an agent did and used so far.
     Agent(Box<AgentView>),
+    /// Words of an agent.
+    Message(String),
+    /// What an agent thinks.
+    Thought(String),
+    /// What an agent is going to do: a JSON value.
+    Plan(Json),
     /// An agent called a tool.
     Tool(Box<ToolCall>),
     /// An agent reached a guardrail, by its name.
@@ -113,6 +119,9 @@ impl Said {
     fn masked(self, masker: &Masker) -> Self {
         match self {
             Self::Log { level, text } => Self::Log { level, text: masker.text(&text).into_owned() },
+            Self::Message(text) => Self::Message(masker.text(&text).into_owned()),
+            Self::Thought(text) => Self::Thought(masker.text(&text).into_owned()),
+            Self::Plan(plan) => Self::Plan(masker.json(&plan)),
             Self::Progress(progress) => Self::Progress(masker.json(&progress)),
             Self::Tool(call) => {
                 let error = call.error.as_deref().map(|error| masker.text(error).into_owned());
@@ -224,7 +233,7 @@ impl<'a> Attempt<'a> {
         news: &'a mpsc::UnboundedSender<News>,
         watch: Rc<Watch>,
     ) -> Self {
-        let ladder = Ladder::new(prepared.grace, prepared.kill_mode, prepared.root);
+        let ladder = Ladder::new(prepared.grace, prepared.told, prepared.root);
         let began = Instant::now();
         let cpu_check = prepared.cpu_left().map(|left| began + left);
         Self {
@@ -394,6 +403,20 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    fn agent_says(&mut self, update: AgentUpdate) {
+        match update {
+            AgentUpdate::Message(text) => self.say(Said::Message(text)),
+            AgentUpdate::Thought(text) => self.say(Said::Thought(text)),
+            AgentUpdate::Plan(plan) => self.say(Said::Plan(plan)),
+            AgentUpdate::Used(reported) => {
+                if let Some(agent) = &self.prepared.agent {
+                    agent.proxy.report(reported);
+                }
+                self.agent_news();
+            }
+        }
+    }
+
     fn break_protocol(&mut self, what: String) {
         self.protocol.get_or_insert(what);
         self.want_stop(StopReason::Protocol);
@@ -448,6 +471,7 @@ impl<'a> Attempt<'a> {
                     agent.note(&line);
                 }
             }
+            control::Heard::Agent(update) => self.agent_says(update),
             control::Heard::Log { level, text } => self.say(Said::Log { level, text }),
             control::Heard::Broken(what) => self.break_protocol(what),
             // A program without namespaces has replaced the worker: that is how its exec is seen.

@@ -291,6 +291,15 @@ impl<'a> Dispatcher<'a> {
             Said::Agent(view) => {
                 self.notice(now, EventType::AgentRequest, Some(id), |event| event.agent = Some(view));
             }
+            Said::Message(text) => {
+                self.notice(now, EventType::AgentMessage, Some(id), |event| event.text = Some(text));
+            }
+            Said::Thought(text) => {
+                self.notice(now, EventType::AgentThought, Some(id), |event| event.text = Some(text));
+            }
+            Said::Plan(plan) => {
+                self.notice(now, EventType::AgentPlan, Some(id), |event| event.progress = Some(plan));
+            }
             Said::Tool(call) => {
                 self.notice(now, EventType::ToolCalled, Some(id), |event| event.tool = Some(call));
             }
@@ -316,12 +325,14 @@ impl<'a> Dispatcher<'a> {
                     event.duration_ms = duration_ms;
                 });
             }
-            Notice::RollbackStarted => self.notice(now, EventType::RollbackStarted, None, |_| {}),
+            Notice::RollbackStarted { id } => {
+                self.notice(now, EventType::RollbackStarted, id.as_ref(), |_| {});
+            }
             Notice::RollbackStep { id, of } => {
                 self.notice(now, EventType::RollbackStep, Some(&id), |event| event.text = of);
             }
-            Notice::RollbackEnded { status } => {
-                self.notice(now, EventType::RollbackEnded, None, |event| event.status = Some(status));
+            Notice::RollbackEnded { id, status } => {
+                self.notice(now, EventType::RollbackEnded, id.as_ref(), |event| event.status = Some(status));
             }
             Notice::StepWaiting { id } => self.notice(now, EventType::StepWaiting, Some(&id), |_| {}),
             Notice::StepStarted { id } => self.notice(now, EventType::StepStarted, Some(&id), |_| {}),

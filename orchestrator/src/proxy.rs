@@ -8,6 +8,7 @@ mod upstream;
 
 use std::{cell::RefCell, io, rc::Rc};
 
+use ipc::message::Reported;
 use schemas::agent::Provider;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::Notify};
 
@@ -63,6 +64,16 @@ impl ModelProxy {
     /// The guardrail that was reached, if one was.
     pub fn trip(&self) -> Option<Trip> {
         self.ledger.borrow().trip()
+    }
+
+    /// Takes what the agent says it used; it counts only while nothing came by here.
+    pub fn report(&self, reported: Reported) {
+        self.ledger.borrow_mut().report(reported);
+    }
+
+    /// What the agent said it used.
+    pub fn reported(&self) -> Option<Reported> {
+        self.ledger.borrow().reported()
     }
 
     async fn converse(&self, mut client: TcpStream) -> io::Result<()> {

@@ -1,7 +1,9 @@
 //! Writing to people: stdout is data, stderr is talk. Colour only where the other end is a terminal that
 //! wants it (`anstream` sees to it); a reader that goes away is no error.
 
+pub mod agent;
 pub mod diagnostics;
+pub mod pager;
 pub mod quantity;
 pub mod status;
 pub mod style;

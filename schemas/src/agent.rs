@@ -283,6 +283,8 @@ pub struct AgentTask {
     pub prompt_via: PromptVia,
     /// What it prints.
     pub output: OutputForm,
+    /// How long it has to end once it is told to, in milliseconds.
+    pub grace_ms: u64,
 }
 
 words! {
@@ -292,6 +294,8 @@ words! {
         Allowed = "allowed",
         /// It was refused.
         Denied = "denied",
+        /// An agent that is a program ran it without asking although it is not allowed: only the sandbox held it.
+        Unasked = "unasked",
     }
 }
 

@@ -46,8 +46,14 @@ words! {
         StepCancelled = "step.cancelled",
         /// The step failed and will be tried again.
         StepRetrying = "step.retrying",
-        /// An agent sent a request to its model, or got its answer.
+        /// An agent sent a request to its model, got its answer, or reported what it used.
         AgentRequest = "agent.request",
+        /// An agent, or its model, said something.
+        AgentMessage = "agent.message",
+        /// An agent thought aloud.
+        AgentThought = "agent.thought",
+        /// An agent told its plan.
+        AgentPlan = "agent.plan",
         /// An agent called a tool.
         ToolCalled = "tool.called",
         /// An agent reached a guardrail.
@@ -96,10 +102,10 @@ pub struct RunEvent {
     /// Level of a log line: `debug`, `info`, `warn`, `error`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
-    /// A log line, why a step was skipped, or the step that a step of the rollback undoes.
+    /// A log line, what an agent says, why a step was skipped, or the step that a step of the rollback undoes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// What the step says of its progress.
+    /// What the step says of its progress, or the plan of an agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Json>,
     /// What an agent did and used so far.

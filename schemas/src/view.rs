@@ -256,27 +256,49 @@ impl JsonSchema for Dollars {
     }
 }
 
+words! {
+    /// Who counted what an agent used.
+    CountedBy {
+        /// The engine's proxy to the model.
+        Proxy = "proxy",
+        /// The agent, which reaches its model by itself: it is believed.
+        AgentReported = "agent-reported",
+    }
+}
+
 /// What an agent did and used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentView {
-    /// Requests to the model, retries included.
-    pub requests: u32,
-    /// Tokens of prompts.
-    pub input_tokens: u64,
-    /// Tokens of answers.
-    pub output_tokens: u64,
+    /// Who counted requests, tokens and cost.
+    #[serde(default = "CountedBy::proxy")]
+    pub counted: CountedBy,
+    /// Requests to the model, retries included; `null` where the agent does not report them.
+    pub requests: Option<u32>,
+    /// Tokens of prompts; `null` where nobody says.
+    pub input_tokens: Option<u64>,
+    /// Tokens of answers; `null` where nobody says.
+    pub output_tokens: Option<u64>,
     /// Whether some tokens are estimated, since the model did not say.
     pub estimated: bool,
     /// What they cost; `null` without a price.
     pub cost_usd: Option<Dollars>,
     /// Calls of tools, those that were refused included.
     pub tool_calls: u32,
+    /// The tool that it called last.
+    #[serde(default)]
+    pub last_tool: Option<String>,
     /// Tools that were refused, each once.
     pub denied: Vec<DeniedTool>,
     /// The guardrail that was reached.
     pub guardrail: Option<String>,
     /// The transcript, relative to the run's directory.
     pub transcript: Option<String>,
+}
+
+impl CountedBy {
+    fn proxy() -> Self {
+        Self::Proxy
+    }
 }
 
 /// A tool that was refused.

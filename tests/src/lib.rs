@@ -6,10 +6,13 @@ pub mod definition;
 pub mod fixture;
 pub mod hostile;
 pub mod model;
+pub mod peers;
 pub mod processes;
 pub mod program;
 pub mod running;
 pub mod server;
+mod shell;
+pub mod terminal;
 pub mod view;
 pub mod wait;
 

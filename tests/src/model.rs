@@ -1,18 +1,18 @@
-//! A scripted model on loopback, in both wire formats, streamed: it gives its answers in order and remembers what it
-//! was asked.
+//! A scripted model on loopback, in all three wire formats, streamed: it gives its answers in order and remembers what
+//! it was asked.
+
+mod formats;
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::Duration,
+    io::{BufReader, Read, Write},
+    net::TcpStream,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use serde_json::{Value, json};
+
+use self::formats::Format;
+use crate::shell::{self, Shell};
 
 /// One answer of the model.
 #[derive(Debug, Clone)]
@@ -38,10 +38,8 @@ pub enum Turn {
 /// The server; it ends when dropped.
 #[derive(Debug)]
 pub struct Model {
-    address: SocketAddr,
+    shell: Shell,
     requests: Arc<Mutex<Vec<Asked>>>,
-    ending: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
 }
 
 /// What the model was asked.
@@ -57,20 +55,27 @@ impl Model {
     /// Gives the turns in order; the last one stays.
     #[track_caller]
     pub fn start(turns: Vec<Turn>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-        let address = listener.local_addr().expect("a bound socket has an address");
         let requests = Arc::<Mutex<Vec<Asked>>>::default();
-        let ending = Arc::new(AtomicBool::new(false));
-        let thread = thread::spawn({
-            let (requests, ending) = (Arc::clone(&requests), Arc::clone(&ending));
-            move || serve(&listener, &turns, &requests, &ending)
+        let asked = Arc::clone(&requests);
+        let mut held = Vec::new();
+        let shell = Shell::start(move |stream| {
+            let number = asked.lock().unwrap_or_else(PoisonError::into_inner).len();
+            let Some(turn) = turns.get(number).or(turns.last()) else { return };
+            let Some((question, format)) = question(&stream) else { return };
+            // Known before it is answered, so that whoever has the answer finds the question.
+            asked.lock().unwrap_or_else(PoisonError::into_inner).push(question);
+            // Who hangs up before the end has had enough.
+            drop(answer(&mut &stream, turn, format));
+            if matches!(turn, Turn::Hang) {
+                held.push(stream);
+            }
         });
-        Self { address, requests, ending, thread: Some(thread) }
+        Self { shell, requests }
     }
 
     /// Where it is, as `base_url` of an agent of the provider `openai`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.shell.url()
     }
 
     /// What it was asked so far.
@@ -79,56 +84,19 @@ impl Model {
     }
 }
 
-impl Drop for Model {
-    fn drop(&mut self) {
-        self.ending.store(true, Ordering::SeqCst);
-        // Wakes accept(2); if it fails the thread has ended already.
-        drop(TcpStream::connect(self.address));
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
-    }
-}
-
-fn serve(listener: &TcpListener, turns: &[Turn], requests: &Mutex<Vec<Asked>>, ending: &AtomicBool) {
-    let mut held = Vec::new();
-    for (number, stream) in listener.incoming().enumerate() {
-        if ending.load(Ordering::SeqCst) {
-            return;
-        }
-        let Some(turn) = turns.get(number).or(turns.last()) else { return };
-        let Ok(stream) = stream else { continue };
-        // A client that goes away is the client's affair.
-        if let Some(asked) = talk(&stream, turn) {
-            requests.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
-        }
-        if matches!(turn, Turn::Hang) {
-            held.push(stream);
-        }
-    }
-}
-
-fn talk(mut stream: &TcpStream, turn: &Turn) -> Option<Asked> {
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+/// What it is asked; anything without a body is no question.
+fn question(stream: &TcpStream) -> Option<(Asked, Format)> {
     let mut reader = BufReader::new(stream);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-    }
+    let head = shell::head(&mut reader)?;
     let lower = head.to_lowercase();
     let length = lower.split("content-length: ").nth(1)?.lines().next()?.trim().parse().ok()?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let asked = Asked { body: serde_json::from_slice(&body).ok()?, head };
-    let anthropic = asked.head.contains("/messages");
-    // Who hangs up before the end has had enough.
-    drop(answer(&mut stream, turn, anthropic));
-    Some(asked)
+    let format = Format::of(&head);
+    Some((Asked { body: serde_json::from_slice(&body).ok()?, head }, format))
 }
 
-fn answer(stream: &mut impl Write, turn: &Turn, anthropic: bool) -> std::io::Result<()> {
+fn answer(stream: &mut impl Write, turn: &Turn, format: Format) -> std::io::Result<()> {
     let sse = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
     let (text, call) = match turn {
         Turn::Text(text) => (*text, None),
@@ -157,45 +125,8 @@ fn answer(stream: &mut impl Write, turn: &Turn, anthropic: bool) -> std::io::Res
         }
     };
     write!(stream, "{sse}")?;
-    let events = if anthropic { messages(text, call) } else { completions(text, call) };
-    for event in events {
+    for event in format.events(text, call) {
         write!(stream, "data: {event}\n\n")?;
     }
-    if anthropic { Ok(()) } else { write!(stream, "data: [DONE]\n\n") }
-}
-
-/// Chat completions; the arguments come in two pieces.
-fn completions(text: &str, call: Option<(&str, String)>) -> Vec<Value> {
-    let mut events = vec![json!({"choices": [{"delta": {"role": "assistant", "content": text}}]})];
-    let reason = if let Some((name, arguments)) = call {
-        let (first, second) = arguments.split_at(arguments.len() / 2);
-        events.push(json!({"choices": [{"delta": {"tool_calls": [
-            {"index": 0, "id": "call-1", "function": {"name": name, "arguments": first}}]}}]}));
-        events.push(json!({"choices": [{"delta": {"tool_calls": [
-            {"index": 0, "function": {"arguments": second}}]}}]}));
-        "tool_calls"
-    } else {
-        "stop"
-    };
-    events.push(json!({"choices": [{"delta": {}, "finish_reason": reason}]}));
-    events.push(json!({"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 5}}));
-    events
-}
-
-/// Messages.
-fn messages(text: &str, call: Option<(&str, String)>) -> Vec<Value> {
-    let mut events = vec![
-        json!({"type": "message_start", "message": {"usage": {"input_tokens": 10, "output_tokens": 1}}}),
-        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
-        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}),
-    ];
-    if let Some((name, arguments)) = call {
-        events.push(json!({"type": "content_block_start", "index": 1,
-            "content_block": {"type": "tool_use", "id": "call-1", "name": name, "input": {}}}));
-        events.push(json!({"type": "content_block_delta", "index": 1,
-            "delta": {"type": "input_json_delta", "partial_json": arguments}}));
-    }
-    events.push(json!({"type": "message_delta", "delta": {}, "usage": {"output_tokens": 5}}));
-    events.push(json!({"type": "message_stop"}));
-    events
+    if format == Format::Completions { write!(stream, "data: [DONE]\n\n") } else { Ok(()) }
 }

@@ -1,15 +1,12 @@
 //! An HTTP server on loopback that gives scripted answers and remembers what it was asked.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::Duration,
+    io::{BufReader, Read as _, Write},
+    net::TcpStream,
+    sync::{Arc, Mutex, PoisonError},
 };
+
+use crate::shell::{self, Shell};
 
 /// One answer.
 #[derive(Debug, Clone)]
@@ -37,30 +34,31 @@ impl Answer {
 /// The server; it ends when dropped.
 #[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
+    shell: Shell,
     requests: Arc<Mutex<Vec<String>>>,
-    ending: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
     /// Answers the first request with the first answer and so on; the last answer stays.
     #[track_caller]
     pub fn start(answers: Vec<Answer>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-        let address = listener.local_addr().expect("a bound socket has an address");
         let requests = Arc::<Mutex<Vec<String>>>::default();
-        let ending = Arc::new(AtomicBool::new(false));
-        let thread = thread::spawn({
-            let (requests, ending) = (Arc::clone(&requests), Arc::clone(&ending));
-            move || serve(&listener, &answers, &requests, &ending)
+        let heads = Arc::clone(&requests);
+        let shell = Shell::start(move |stream| {
+            let mut heads = heads.lock().unwrap_or_else(PoisonError::into_inner);
+            // A client that goes away is the client's affair.
+            if let Some(answer) = answers.get(heads.len()).or(answers.last())
+                && let Some(head) = talk(&stream, answer)
+            {
+                heads.push(head);
+            }
         });
-        Self { address, requests, ending, thread: Some(thread) }
+        Self { shell, requests }
     }
 
     /// Its address, without a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.shell.url()
     }
 
     /// The heads of the requests so far.
@@ -69,41 +67,14 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.ending.store(true, Ordering::SeqCst);
-        // Wakes accept(2); if it fails the thread has ended already.
-        drop(TcpStream::connect(self.address));
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
-    }
-}
-
-fn serve(listener: &TcpListener, answers: &[Answer], requests: &Mutex<Vec<String>>, ending: &AtomicBool) {
-    let mut next = 0;
-    for stream in listener.incoming() {
-        if ending.load(Ordering::SeqCst) {
-            return;
-        }
-        let Some(answer) = answers.get(next).or(answers.last()) else { return };
-        // A client that goes away is the client's affair.
-        if let Some(head) = stream.ok().and_then(|stream| talk(&stream, answer)) {
-            requests.lock().unwrap_or_else(PoisonError::into_inner).push(head);
-            next += 1;
-        }
-    }
-}
-
 fn talk(mut stream: &TcpStream, answer: &Answer) -> Option<String> {
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    let mut reader = BufReader::new(stream).take(64 * 1024);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-    }
+    let mut reader = BufReader::new(stream);
+    let head = shell::head(&mut reader)?;
+    // A body that is not read would reset the connection, and the answer with it.
+    let length = head
+        .lines()
+        .find_map(|line| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+    std::io::copy(&mut reader.take(length.unwrap_or(0)), &mut std::io::sink()).ok()?;
     let Answer { status, content_type, body } = answer;
     write!(
         stream,

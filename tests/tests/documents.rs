@@ -137,6 +137,7 @@ fn block_after(page: &str, words: &str) -> String {
 fn examples_of_the_guide_are_the_files() {
     for (page, words, file) in [
         ("getting-started.md", "`examples/getting-started.json` has two steps.", "getting-started.json"),
+        ("tutorial.md", "`watch.json`:", "watch.json"),
         ("writing-a-skill.md", "`examples/skills/word-count/skill.json`:", "skills/word-count/skill.json"),
         ("writing-a-skill.md", "`examples/skills/word-count/run.py`:", "skills/word-count/run.py"),
         ("writing-a-skill.md", "is `examples/skills/disk-free/run.sh`:", "skills/disk-free/run.sh"),

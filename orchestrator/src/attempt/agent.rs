@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use ipc::message::Work;
+use ipc::message::{Reported, Work};
 use schemas::{
     agent::{AgentFile, AgentTask, Kind, OutputForm, PromptVia, Provider, ToolCall, ToolDecision, preset},
     json::Json,
-    view::{AgentView, DeniedTool, Dollars},
+    view::{AgentView, CountedBy, DeniedTool, Dollars},
 };
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -24,6 +24,7 @@ use workflow_engine::{
 
 use super::{
     host::Host,
+    ladder::Told,
     prepare::{self, Refused},
     sandbox, spare,
     task::Task,
@@ -52,7 +53,10 @@ pub(super) struct AgentWatch {
     /// A guardrail on time that was reached.
     late: Option<Guardrail>,
     tool_calls: u32,
+    last_tool: Option<String>,
     denied: Vec<DeniedTool>,
+    /// It can reach more than the proxy, perhaps its model.
+    is_free: bool,
     transcript: Capture,
     transcript_path: String,
 }
@@ -66,6 +70,7 @@ impl AgentWatch {
     /// It called a tool.
     pub(super) fn called(&mut self, call: &ToolCall) {
         self.tool_calls = self.tool_calls.saturating_add(1);
+        self.last_tool = Some(call.tool.clone());
         let denied = DeniedTool { tool: call.tool.clone(), rule: call.rule.clone() };
         if call.decision == ToolDecision::Denied
             && self.denied.len() < DENIED_MAX
@@ -83,12 +88,23 @@ impl AgentWatch {
     /// What it did and used so far.
     pub(super) fn view(&self) -> AgentView {
         let tally = self.proxy.tally();
+        let reported =
+            self.proxy.reported().or_else(|| (self.is_free && tally.requests == 0).then(Reported::default));
+        let counted = Reported {
+            requests: Some(tally.requests),
+            input_tokens: Some(tally.input_tokens),
+            output_tokens: Some(tally.output_tokens),
+            cost_usd: tally.cost_usd,
+        };
+        let used = reported.unwrap_or(counted);
         AgentView {
-            requests: tally.requests,
-            input_tokens: tally.input_tokens,
-            output_tokens: tally.output_tokens,
+            counted: if reported.is_some() { CountedBy::AgentReported } else { CountedBy::Proxy },
+            requests: used.requests,
+            input_tokens: used.input_tokens,
+            output_tokens: used.output_tokens,
             estimated: tally.estimated,
-            cost_usd: tally.cost_usd.map(Dollars::new),
+            cost_usd: used.cost_usd.map(Dollars::new),
+            last_tool: self.last_tool.clone(),
             tool_calls: self.tool_calls,
             denied: self.denied.clone(),
             guardrail: self.guardrail().map(|guardrail| guardrail.name),
@@ -178,9 +194,16 @@ pub(super) fn task(
         write,
         prompt_via: file.prompt_via.or(known.map(|known| known.prompt_via)).unwrap_or(PromptVia::Stdin),
         output: file.output.or(known.map(|known| known.output)).unwrap_or(OutputForm::Text),
+        grace_ms: u64::try_from(host.plan.steps[spawn.step.index()].grace.as_millis()).unwrap_or(u64::MAX),
     };
     if kind != Kind::Builtin {
-        let whole = format!("{}\n\n{}", task.system, task.prompt);
+        let schema = task.output_schema.as_ref().map(|schema| {
+            format!(
+                "\n\nEnd with your result: one JSON block that fits this JSON Schema:\n{}",
+                schema.as_str()
+            )
+        });
+        let whole = format!("{}\n\n{}{}", task.system, task.prompt, schema.unwrap_or_default());
         whole.trim().clone_into(&mut task.prompt);
         let preset = known.map(|known| known.command.iter().map(|&part| part.to_owned()).collect());
         task.command = filled(file.command.clone().or(preset).unwrap_or_default(), &task);
@@ -194,6 +217,8 @@ pub(super) fn task(
         idle_timeout: guardrails.idle_timeout_ms.map(Duration::from_millis),
         late: None,
         tool_calls: 0,
+        last_tool: None,
+        is_free: kind != Kind::Builtin && !matches!(call.sandbox.network, Network::None | Network::Loopback),
         denied: Vec::new(),
         transcript: Capture::new(dir.transcript(), TRANSCRIPT_MAX),
         transcript_path: text(&dir.relative().join("transcript.jsonl")),
@@ -219,6 +244,7 @@ pub(super) fn task(
         folder: None,
         env,
         outputs_schema: None,
+        told: (kind == Kind::Acp).then_some(Told::Worker),
         agent: Some(watch),
     })
 }
@@ -313,7 +339,10 @@ fn filled(command: Vec<String>, task: &AgentTask) -> Vec<String> {
     let tools = task.guardrails.tools.allowed.join(",");
     let fill = |part: String| match part.as_str() {
         "{prompt}" => task.prompt.clone(),
-        _ => part.replace("{model}", &task.model).replace("{tools}", &tools),
+        _ => part
+            .replace("{model}", &task.model)
+            .replace("{tools}", &tools)
+            .replace("{model_url}", &task.model_url),
     };
     let mut command: Vec<String> = command.into_iter().map(fill).collect();
     if task.prompt_via == PromptVia::Arg && !asks {

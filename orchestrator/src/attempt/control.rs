@@ -9,7 +9,8 @@ use std::{
 
 use ipc::{
     message::{
-        AgentFailure, AgentFailureKind, FromWorker, ProcessUsage, SkillResult, Stage, VERSION, WaitStatus,
+        AgentFailure, AgentFailureKind, AgentUpdate, FromWorker, ProcessUsage, SkillResult, Stage, VERSION,
+        WaitStatus,
     },
     socket::Receiver,
 };
@@ -46,6 +47,8 @@ pub(super) enum Heard {
     Tool(ToolCall),
     /// A line for the transcript of an agent.
     Transcript(Json),
+    /// An agent says something.
+    Agent(AgentUpdate),
     /// It broke the protocol; nothing more is heard.
     Broken(String),
     /// The other end closed it.
@@ -55,7 +58,7 @@ pub(super) enum Heard {
 impl Heard {
     /// Whether it is a sign of life of an agent.
     pub(super) fn is_of_agent(&self) -> bool {
-        matches!(self, Self::Tool(_) | Self::Transcript(_))
+        matches!(self, Self::Tool(_) | Self::Transcript(_) | Self::Agent(_))
     }
 }
 
@@ -122,6 +125,7 @@ impl Control {
             ),
             FromWorker::Tool(call) => Heard::Tool(call),
             FromWorker::Transcript(line) => Heard::Transcript(line),
+            FromWorker::Agent(update) => Heard::Agent(update),
             FromWorker::Log { level, text } => Heard::Log { level, text },
             FromWorker::LeaderExited { status, leftovers, usage } => {
                 Heard::LeaderExited(Leader { status, leftovers, usage })

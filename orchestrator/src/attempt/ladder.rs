@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use schemas::view::StopReason;
 use tokio::time::Instant;
-use workflow_engine::plan::KillMode;
 
 use super::{Terminate, walk::Walk};
 use crate::{cgroup::Leaf, signal::Process};
@@ -23,6 +22,17 @@ pub(super) enum Root {
     Leader,
 }
 
+/// Who gets SIGTERM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Every process.
+    All,
+    /// The program.
+    Leader,
+    /// The worker alone, which passes it on in the way of its protocol.
+    Worker,
+}
+
 /// By what the processes of an attempt are found.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Members<'a> {
@@ -36,7 +46,7 @@ pub(super) enum Members<'a> {
 #[derive(Debug)]
 pub(super) struct Ladder {
     grace: Duration,
-    mode: KillMode,
+    told: Told,
     root: Root,
     ordered: Option<Terminate>,
     rung: Rung,
@@ -51,8 +61,8 @@ enum Rung {
 }
 
 impl Ladder {
-    pub(super) fn new(grace: Duration, mode: KillMode, root: Root) -> Self {
-        Self { grace, mode, root, ordered: None, rung: Rung::Ground }
+    pub(super) fn new(grace: Duration, told: Told, root: Root) -> Self {
+        Self { grace, told, root, ordered: None, rung: Rung::Ground }
     }
 
     /// Takes an order. The first reason stands; a later order can only hurry.
@@ -95,13 +105,14 @@ impl Ladder {
             rung @ (Rung::Terminated { .. } | Rung::Killed { .. } | Rung::GaveUp) => rung,
         };
     }
-    /// SIGTERM to all processes, or to the leader only. An error here means that a process is gone.
+    /// SIGTERM to those who are told. An error here means that a process is gone.
     fn terminate(&self, process: &Process, members: Members<'_>) {
         // The oldest are the namespace's init, if there is one, and the leader.
-        let wanted = match (self.mode, self.root) {
-            (KillMode::Group, _) => usize::MAX,
-            (KillMode::Leader, Root::Init) => 2,
-            (KillMode::Leader, Root::Leader) => 1,
+        let wanted = match (self.told, self.root) {
+            (Told::All, _) => usize::MAX,
+            (Told::Leader, Root::Init) => 2,
+            (Told::Leader, Root::Leader) => 1,
+            (Told::Worker, _) => 0,
         };
         let found = match members {
             Members::Leaf(leaf) => leaf_members(leaf, wanted),
@@ -218,8 +229,8 @@ mod tests {
             Self { child, process, walk, others }
         }
 
-        fn ladder(mode: KillMode, order: Terminate) -> Ladder {
-            let mut ladder = Ladder::new(Duration::ZERO, mode, Root::Leader);
+        fn ladder(told: Told, order: Terminate) -> Ladder {
+            let mut ladder = Ladder::new(Duration::ZERO, told, Root::Leader);
             ladder.order(order);
             ladder
         }
@@ -229,7 +240,7 @@ mod tests {
         }
 
         async fn end_leftovers(&self) -> Option<u64> {
-            let ladder = Ladder::new(Duration::ZERO, KillMode::Group, Root::Leader);
+            let ladder = Ladder::new(Duration::ZERO, Told::All, Root::Leader);
             ladder.end_leftovers(Some(&self.process), Members::Walk(&self.walk)).await
         }
 
@@ -257,7 +268,7 @@ mod tests {
     async fn the_whole_tree_is_killed_without_a_cgroup() {
         let tree = Tree::start(&format!("trap '' TERM; {THREE} wait"));
         assert_eq!(tree.others.len(), 3);
-        let mut ladder = Tree::ladder(KillMode::Group, order(true));
+        let mut ladder = Tree::ladder(Told::All, order(true));
         tree.climb(&mut ladder);
         tree.all_end().await;
         assert_eq!(tree.end_leftovers().await, Some(0));
@@ -266,7 +277,7 @@ mod tests {
     #[tokio::test]
     async fn the_whole_tree_is_asked_to_end_without_a_cgroup() {
         let tree = Tree::start(&format!("{THREE} kill -STOP $$"));
-        let mut ladder = Tree::ladder(KillMode::Group, order(false));
+        let mut ladder = Tree::ladder(Told::All, order(false));
         tree.climb(&mut ladder);
         tree.all_end().await;
         assert!(matches!(ladder.rung, Rung::Terminated { .. }), "{ladder:?}");
@@ -275,7 +286,7 @@ mod tests {
     #[tokio::test]
     async fn only_the_leader_is_asked_if_only_the_leader_shall_be() {
         let mut tree = Tree::start(&format!("{THREE} exec sleep 600"));
-        let mut ladder = Tree::ladder(KillMode::Leader, order(false));
+        let mut ladder = Tree::ladder(Told::Leader, order(false));
         tree.climb(&mut ladder);
         tokio::time::timeout(SOON, tree.process.ended()).await.expect("it was asked").unwrap();
         assert!(!tree.others.iter().any(Process::has_ended), "the others were not");
@@ -297,7 +308,7 @@ mod tests {
     async fn a_tree_that_still_forks_is_killed() {
         let fork = "i=0; while [ $i -lt 500 ]; do setsid sleep 600 & i=$((i+1)); done; wait";
         let mut tree = Tree::start(&format!("sh -c '{fork}' & sh -c '{fork}' & echo ready; exec sleep 600"));
-        let mut ladder = Tree::ladder(KillMode::Group, order(true));
+        let mut ladder = Tree::ladder(Told::All, order(true));
         tree.climb(&mut ladder);
         let _status = tree.child.wait().unwrap();
         tree.end_leftovers().await;

@@ -16,6 +16,7 @@ use workflow_engine::{
 use super::{
     agent::{self, AgentWatch},
     host::Host,
+    ladder::Told,
     prepare::Refused,
     spare,
 };
@@ -37,6 +38,8 @@ pub(super) struct Task {
     /// More environment.
     pub(super) env: Vec<(String, String)>,
     pub(super) outputs_schema: Option<Json>,
+    /// Who is told to end, where that is not the step's to say.
+    pub(super) told: Option<Told>,
     /// What is watched of an agent.
     pub(super) agent: Option<AgentWatch>,
 }
@@ -65,6 +68,7 @@ pub(super) fn task(host: &Host, spawn: &Spawn, call: &SkillCall) -> Result<Task,
                 folder: None,
                 env: Vec::new(),
                 outputs_schema: None,
+                told: None,
                 agent: None,
             })
         }
@@ -85,6 +89,7 @@ pub(super) fn task(host: &Host, spawn: &Spawn, call: &SkillCall) -> Result<Task,
                 folder: None,
                 env: Vec::new(),
                 outputs_schema: None,
+                told: None,
                 agent: None,
             })
         }
@@ -128,6 +133,7 @@ fn external(host: &Host, spawn: &Spawn, skill: &ExternalSkill) -> Result<Task, R
         folder: Some(skill.folder.clone()),
         env,
         outputs_schema: skill.outputs.clone(),
+        told: None,
         agent: None,
     })
 }

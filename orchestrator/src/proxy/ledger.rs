@@ -1,5 +1,6 @@
 //! What an agent has used of its model, and whether it may have more. Pure: it is told, and answers.
 
+use ipc::message::Reported;
 use schemas::agent::{Guardrails, Price};
 use serde::Deserialize;
 
@@ -47,6 +48,7 @@ pub struct Ledger {
     max_cost: Option<f64>,
     price: Option<Price>,
     tally: Tally,
+    reported: Option<Reported>,
     trip: Option<Trip>,
 }
 
@@ -66,6 +68,7 @@ impl Ledger {
             max_cost: guardrails.max_cost_usd,
             price,
             tally: Tally { cost_usd: price.map(|_| 0.0), ..Tally::default() },
+            reported: None,
             trip: None,
         }
     }
@@ -99,6 +102,45 @@ impl Ledger {
         Ok(())
     }
 
+    /// What an agent said that it used, if nothing was counted here.
+    pub fn reported(&self) -> Option<Reported> {
+        self.reported.filter(|_| self.tally.requests == 0)
+    }
+
+    /// Takes what an agent that reaches its model by itself says it used in all so far. It comes after the fact: what
+    /// is beyond a bound has tripped it.
+    pub fn report(&mut self, new: Reported) {
+        let old = self.reported.unwrap_or_default();
+        let input_tokens = new.input_tokens.or(old.input_tokens);
+        let output_tokens = new.output_tokens.or(old.output_tokens);
+        let priced = self.price.zip(input_tokens.zip(output_tokens));
+        let priced = priced.map(|(price, (input, output))| cost(price, input, output));
+        let now = Reported {
+            requests: new.requests.or(old.requests),
+            input_tokens,
+            output_tokens,
+            cost_usd: new.cost_usd.or(priced).or(old.cost_usd),
+        };
+        self.reported = Some(now);
+        if self.tally.requests > 0 {
+            return;
+        }
+        let tokens = input_tokens.unwrap_or(0).saturating_add(output_tokens.unwrap_or(0));
+        let beyond = [
+            now.requests
+                .filter(|requests| *requests > self.max_requests)
+                .map(|_| Trip { name: "max_iterations", limit: f64::from(self.max_requests) }),
+            self.max_tokens
+                .filter(|most| tokens > *most)
+                .map(|most| Trip { name: "max_tokens", limit: as_number(most) }),
+            now.cost_usd
+                .zip(self.max_cost)
+                .filter(|(cost, most)| cost > most)
+                .map(|(_, most)| Trip { name: "max_cost_usd", limit: most }),
+        ];
+        self.trip = self.trip.or(beyond.into_iter().flatten().next());
+    }
+
     /// Counts the tokens of an answer; where the model did not say, by the length of the texts.
     pub fn settle(&mut self, used: Used, asked: u64, answered: u64) {
         self.tally.estimated |= used.input.is_none() || used.output.is_none();
@@ -107,9 +149,14 @@ impl Ledger {
         self.tally.input_tokens = self.tally.input_tokens.saturating_add(input);
         self.tally.output_tokens = self.tally.output_tokens.saturating_add(output);
         if let (Some(price), Some(cost)) = (self.price, &mut self.tally.cost_usd) {
-            *cost += (as_number(input) * price.input + as_number(output) * price.output) / 1e6;
+            *cost += self::cost(price, input, output);
         }
     }
+}
+
+/// In US dollars.
+fn cost(price: Price, input: u64, output: u64) -> f64 {
+    (as_number(input) * price.input + as_number(output) * price.output) / 1e6
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count of tokens is far below 2^53")]
@@ -239,6 +286,31 @@ mod tests {
         bounded.settle(Used { input: Some(1000), output: Some(1000) }, 0, 0);
         assert_eq!(bounded.admit(), Err(Trip { name: "max_cost_usd", limit: 0.02 }));
         assert_eq!(bounded.admit(), Err(Trip { name: "max_cost_usd", limit: 0.02 }));
+    }
+
+    #[track_caller]
+    fn check_report(guardrails: Guardrails, reported: Reported, expected: Option<&str>) {
+        let guardrails = Guardrails { max_iterations: 3, ..guardrails };
+        let mut bounded = ledger(&guardrails, Some(Price { input: 1.0, output: 1.0 }));
+        bounded.report(reported);
+        assert_eq!(bounded.trip().map(|trip| trip.name), expected, "{reported:?}");
+        let mut counted = ledger(&guardrails, None);
+        counted.admit().unwrap();
+        counted.report(reported);
+        assert_eq!((counted.trip(), counted.reported()), (None, None), "what was counted here stands");
+    }
+
+    #[test]
+    fn what_an_agent_reports_counts_where_nothing_else_does() {
+        let tokens = |most| Guardrails { max_tokens: Some(most), ..Guardrails::default() };
+        let cost = |most| Guardrails { max_cost_usd: Some(most), ..Guardrails::default() };
+        let used = Reported { input_tokens: Some(6), output_tokens: Some(4), ..Reported::default() };
+        check_report(tokens(10), used, None);
+        check_report(tokens(9), used, Some("max_tokens"));
+        check_report(cost(0.000_009), used, Some("max_cost_usd"));
+        check_report(cost(1.0), Reported { cost_usd: Some(1.5), ..used }, Some("max_cost_usd"));
+        check_report(tokens(10), Reported { requests: Some(4), ..used }, Some("max_iterations"));
+        check_report(tokens(10), Reported::default(), None);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use super::{Kind, OutputForm, PromptVia};
 
-/// An agent program and how it is called. In its arguments `{prompt}`, `{model}` and `{tools}` (the allowed tools,
-/// with commas) are filled in.
+/// An agent program and how it is called. In its arguments `{prompt}`, `{model}`, `{tools}` (the allowed tools,
+/// with commas) and `{model_url}` (the engine's proxy) are filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
     /// The word in `preset`.
@@ -50,7 +50,23 @@ pub const PRESETS: &[Preset] = &[
     command("gemini", &["gemini", "-p", "{prompt}"], PromptVia::Arg, OutputForm::Text),
     acp("kiro-cli", &["kiro-cli", "acp"]),
     acp("claude", &["claude-code-acp"]),
-    acp("codex", &["codex-acp"]),
+    acp(
+        "codex",
+        &[
+            "codex-acp",
+            "-c",
+            "model=\"{model}\"",
+            "-c",
+            "model_provider=\"q\"",
+            "-c",
+            "model_providers.q={name=\"q\",base_url=\"{model_url}/v1\",env_key=\"OPENAI_API_KEY\",wire_api=\"responses\"}",
+            // Whether a command may run is asked for, and what holds it is the sandbox in which it all is.
+            "-c",
+            "approval_policy=\"untrusted\"",
+            "-c",
+            "sandbox_mode=\"danger-full-access\"",
+        ],
+    ),
     acp("gemini", &["gemini", "--experimental-acp"]),
     acp("opencode", &["opencode", "acp"]),
     acp("goose", &["goose", "acp"]),

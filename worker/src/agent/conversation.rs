@@ -1,5 +1,6 @@
 //! The loop: the model answers, its tools are called, until it finishes or something ends it.
 
+use ipc::message::AgentUpdate;
 use schemas::{agent::AgentTask, json::Json};
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use super::{
     Error, Said, Tell,
     model::{self, Answer, Call, Message},
     outcome,
-    tools::Tools,
+    tools::{Tools, shortened},
 };
 
 /// Longest text of one line of the transcript.
@@ -28,6 +29,9 @@ pub(super) fn run(task: &AgentTask, env: &[(String, String)], tell: &mut Tell<'_
     loop {
         let answer = model::ask(task, &client, &messages, tools.offers())?;
         note(tell, &json!({"type": "model", "text": answer.text, "calls": calls(&answer)}));
+        if !answer.text.trim().is_empty() {
+            tell(Said::Update(AgentUpdate::Message(shortened(&answer.text))));
+        }
         messages.push(Message::Model(answer.clone()));
         let result = match answer.calls.iter().find_map(finished) {
             Some(result) => Some(result.map_err(Error::permanent)?),
@@ -39,11 +43,7 @@ pub(super) fn run(task: &AgentTask, env: &[(String, String)], tell: &mut Tell<'_
                 Ok(()) => return Ok(result),
                 Err(Error::Output { pointer, message }) if !repaired => {
                     repaired = true;
-                    repair(
-                        &answer,
-                        &mut messages,
-                        &format!("the result does not fit its schema at `{pointer}`: {message}. Correct it."),
-                    );
+                    repair(&answer, &mut messages, &outcome::complaint(&pointer, &message));
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -52,8 +52,7 @@ pub(super) fn run(task: &AgentTask, env: &[(String, String)], tell: &mut Tell<'_
         for call in &answer.calls {
             called += 1;
             if let Some(most) = task.guardrails.max_tool_calls.filter(|most| called > *most) {
-                let message = format!("the agent called more than {most} tools (`max_tool_calls`)");
-                return Err(Error::Guardrail { name: "max_tool_calls".to_owned(), message });
+                return Err(Error::too_many_calls(most));
             }
             let (text, record) = tools.call(call);
             note(
@@ -95,7 +94,7 @@ fn calls(answer: &Answer) -> Vec<Value> {
 }
 
 /// A line of the transcript; a long one is cut, and says so.
-fn note(tell: &mut Tell<'_>, line: &Value) {
+pub(super) fn note(tell: &mut Tell<'_>, line: &Value) {
     let text = line.to_string();
     let line = if text.len() > LINE_MAX {
         let start: String = text.chars().take(LINE_MAX / 4).collect();

@@ -43,6 +43,7 @@ fn world() -> World {
         command: Vec::new(),
         prompt_via: PromptVia::Stdin,
         output: OutputForm::Text,
+        grace_ms: 5000,
     };
     World { folder, task }
 }

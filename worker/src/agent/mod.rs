@@ -2,6 +2,7 @@
 //! counts and holds the key; the tools work inside the sandbox in which this process already is. What is refused here
 //! is refused for the model's sake: it is told why.
 
+mod acp;
 mod anthropic;
 mod conversation;
 mod files;
@@ -13,7 +14,9 @@ mod program;
 mod sse;
 mod tools;
 
-use ipc::message::{AgentFailure, AgentFailureKind, SkillResult};
+use std::os::unix::net::UnixStream;
+
+use ipc::message::{AgentFailure, AgentFailureKind, AgentUpdate, SkillResult};
 use schemas::{
     agent::{AgentTask, Kind, ToolCall},
     json::Json,
@@ -26,6 +29,8 @@ pub(crate) enum Said {
     Tool(ToolCall),
     /// A line for the transcript.
     Transcript(Json),
+    /// It says something.
+    Update(AgentUpdate),
 }
 
 /// Who hears it.
@@ -66,23 +71,30 @@ impl Error {
         Self::Failed { message: message.into(), retryable: false }
     }
 
+    /// The guardrail on calls of tools.
+    fn too_many_calls(most: u32) -> Self {
+        let message = format!("the agent called more than {most} tools (`max_tool_calls`)");
+        Self::Guardrail { name: "max_tool_calls".to_owned(), message }
+    }
+
     /// A failure that may be gone at another try.
     fn passing(message: impl Into<String>) -> Self {
         Self::Failed { message: message.into(), retryable: true }
     }
 }
 
-/// Runs an agent to its end. `task` is an [`AgentTask`] as JSON, `env` what its programs see.
-pub(crate) fn run(task: &str, env: &[(String, String)], tell: &mut Tell<'_>) -> SkillResult {
-    let outcome = serde_json::from_str::<AgentTask>(task)
-        .map_err(|error| Error::permanent(format!("the agent's task cannot be read: {error}")))
-        .and_then(|task| match task.kind {
-            Kind::Builtin => conversation::run(&task, env, tell),
-            Kind::Command => program::run(&task, env, tell),
-            Kind::Acp => {
-                Err(Error::permanent("agents of the kind `acp` are checked, and not run, by this version"))
-            }
-        });
+/// Runs an agent to its end. `env` is what its programs see; `told` is readable once the engine wants the end.
+pub(crate) fn run(
+    task: &AgentTask,
+    env: &[(String, String)],
+    told: Option<UnixStream>,
+    tell: &mut Tell<'_>,
+) -> SkillResult {
+    let outcome = match task.kind {
+        Kind::Builtin => conversation::run(task, env, tell),
+        Kind::Command => program::run(task, env, tell),
+        Kind::Acp => acp::run(task, env, told, tell),
+    };
     match outcome {
         Ok(value) => SkillResult::Value { value: Some(value) },
         Err(error) => {

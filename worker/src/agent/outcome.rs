@@ -22,6 +22,11 @@ fn last_block(text: &str) -> Option<Json> {
     })
 }
 
+/// What a model is told of a result that does not fit.
+pub(super) fn complaint(pointer: &str, message: &str) -> String {
+    format!("the result does not fit its schema at `{pointer}`: {message}. Correct it.")
+}
+
 /// Holds a result against the schema.
 pub(super) fn check(schema: Option<&Json>, value: &Json) -> Result<(), Error> {
     let Some(schema) = schema else { return Ok(()) };

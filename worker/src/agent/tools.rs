@@ -272,7 +272,8 @@ fn own_tools(task: &AgentTask) -> [(&'static str, &'static str, Value); 7] {
     ]
 }
 
-fn shortened(text: &str) -> String {
+/// A text, cut where it is too long, which it then says.
+pub(super) fn shortened(text: &str) -> String {
     if text.len() <= SHOWN_MAX {
         return text.to_owned();
     }
@@ -280,7 +281,8 @@ fn shortened(text: &str) -> String {
     format!("{}\n[{} bytes more]", &text[..end], text.len() - end)
 }
 
-fn hash(text: &str) -> String {
+/// SHA-256 in hex.
+pub(super) fn hash(text: &str) -> String {
     use std::fmt::Write as _;
     let digest = Sha256::digest(text.as_bytes());
     digest.iter().fold(String::new(), |mut hex, byte| {

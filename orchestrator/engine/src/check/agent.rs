@@ -13,7 +13,6 @@ use super::{AgentEntry, Check, inherit::Surroundings, limits, order::Reader, out
 use crate::{
     diagnostic::codes::{
         ALL_TOOLS, BAD_AGENT, BAD_OUTPUT_SCHEMA, BAD_STEP_ID, HIDDEN_AGENT, MISSING_PRICE, UNKNOWN_AGENT,
-        UNSUPPORTED,
     },
     load::{Node, nearest, shortened},
     plan::{AgentTarget, Endpoint, Limits, Network, Profile, SandboxChoice, Seccomp, SkillCall, SkillTarget},
@@ -85,15 +84,6 @@ impl<'a> Check<'a, '_> {
         }
     }
 
-    /// Agents of a kind that this version can check, but not run.
-    fn refuse_unsupported(&mut self, node: &'a Node, kind: Option<Kind>) {
-        if let (Some(Kind::Acp), Some(name)) = (kind, node.get("agent")) {
-            let message = "agents of the kind `acp` are not supported by this version";
-            let hint = "kinds that run: `builtin`, and `command` for a program that is run once";
-            self.problems.report(UNSUPPORTED, name.span.range(), message).hint(hint);
-        }
-    }
-
     /// The call of the agent that a step names, as far as it can be planned.
     pub(super) fn agent_call(&mut self, root: &'a Node, node: &'a Node, spot: Spot) -> Option<SkillCall> {
         let reader = Reader::Step(spot.step);
@@ -107,7 +97,6 @@ impl<'a> Check<'a, '_> {
             self.output_schema(schema);
         }
         let AgentEntry { file, folder } = entry?;
-        self.refuse_unsupported(node, file.kind);
         let guardrails = self.guardrails(node, &file);
         let choice = sandbox_choice(&file, &guardrails);
         let whole = self.limits_around(root, node, spot);

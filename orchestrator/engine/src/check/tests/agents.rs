@@ -43,8 +43,8 @@ fn a_missing_agent_is_told_with_places_and_the_nearest_name() {
 
 #[test]
 fn an_agent_has_what_its_kind_needs() {
-    check(r#"{"x":{"kind":"acp"}}"#, r#""agent":"x""#, "E083 E090");
-    check(r#"{"x":{"kind":"acp","preset":"codex"}}"#, r#""agent":"x""#, "E090");
+    check(r#"{"x":{"kind":"acp"}}"#, r#""agent":"x""#, "E083");
+    check(r#"{"x":{"kind":"acp","preset":"codex"}}"#, r#""agent":"x""#, "");
     check(r#"{"x":{"kind":"command","preset":"opencode"}}"#, r#""agent":"x""#, "E083");
     check(r#"{"x":{"kind":"command","command":["cat"]}}"#, r#""agent":"x""#, "");
     check(r#"{"x":{"command":["cat"]}}"#, r#""agent":"x""#, "E083");
