@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
+use jiff::Timestamp;
 use schemas::{
     failure::{Code, Details, Failure},
-    journal::{AttemptId, Event, Outcome},
+    journal::{AttemptId, Event, Now, Outcome},
     view::StopReason,
 };
 
@@ -13,7 +14,10 @@ use super::{
     Driven, completed, created, definition, echo, ended, failed, id, plan, started, state, stop, stopping,
     told_all,
 };
-use crate::plan::{Backoff, Jitter, Retry, seed};
+use crate::{
+    plan::{Backoff, Jitter, Retry, seed},
+    run::{Action, Timer},
+};
 
 #[track_caller]
 fn run(members: &str) -> Driven {
@@ -369,13 +373,11 @@ fn check_rest(moved_ms: i64, expected_ms: u64) {
     run.apply(&started(), wall(0));
     run.apply(&fails("a", 1), wall(0));
     let actions = run.apply(&Event::RunResumed, wall(4_000 + moved_ms));
-    let waits: Vec<_> = actions
-        .iter()
-        .filter_map(|action| match action {
-            Action::ArmTimer { timer: Timer::Retry(_), after } => Some(after.as_millis()),
-            _ => None,
-        })
-        .collect();
+    let wait = |action: &Action| {
+        let Action::ArmTimer { timer: Timer::Retry(_), after } = action else { return None };
+        Some(after.as_millis())
+    };
+    let waits: Vec<_> = actions.iter().filter_map(wait).collect();
     assert_eq!(waits, [u128::from(expected_ms)], "moved by {moved_ms} ms");
 }
 
