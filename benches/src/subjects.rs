@@ -68,14 +68,20 @@ pub(crate) struct Check {
     pub(crate) parse: Cost,
 }
 
+/// The program that is measured: `$Q_BIN`, else the one beside this.
+pub(crate) fn program() -> Result<PathBuf> {
+    let beside = std::env::current_exe()?;
+    let q = match std::env::var_os("Q_BIN") {
+        Some(q) => q.into(),
+        None => beside.parent().context("the bench has no folder")?.join("q"),
+    };
+    ensure!(q.is_file(), "{} is not there: cargo build --release --bin q", q.display());
+    Ok(q)
+}
+
 impl Subjects {
     pub(crate) fn find(quick: bool) -> Result<Self> {
-        let beside = std::env::current_exe()?;
-        let q = match std::env::var_os("Q_BIN") {
-            Some(q) => q.into(),
-            None => beside.parent().context("the bench has no folder")?.join("q"),
-        };
-        ensure!(q.is_file(), "{} is not there: cargo build --release --bin q", q.display());
+        let q = program()?;
         // Not in memory: what a durable record costs is the disk's matter.
         let dir = tempfile::Builder::new().prefix("q-bench").tempdir_in("/var/tmp")?;
         for steps in [1, STEPS + 1] {

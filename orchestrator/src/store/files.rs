@@ -50,7 +50,8 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    fn of(error: &io::Error) -> Self {
+    /// That of what the kernel said.
+    pub fn of(error: &io::Error) -> Self {
         match error.raw_os_error() {
             Some(libc::ENOSPC) => Self::Full,
             Some(libc::EDQUOT) => Self::Quota,
@@ -59,6 +60,7 @@ impl Trouble {
             Some(libc::EACCES | libc::EPERM) => Self::Denied,
             Some(libc::EMFILE | libc::ENFILE) => Self::TooManyFiles,
             Some(libc::ENOENT) => Self::Missing,
+            _ if error.kind() == io::ErrorKind::PermissionDenied => Self::Denied,
             _ => Self::Other,
         }
     }
