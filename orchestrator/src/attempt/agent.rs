@@ -33,7 +33,10 @@ use crate::{
     agents,
     errors::in_one_line,
     proxy::{self, Ledger, ModelProxy, Place},
-    store::capture::Capture,
+    store::{
+        capture::Capture,
+        files::{self, Durability},
+    },
 };
 
 /// Longest transcript.
@@ -59,6 +62,7 @@ pub(super) struct AgentWatch {
     is_free: bool,
     transcript: Capture,
     transcript_path: String,
+    live_path: PathBuf,
 }
 
 impl AgentWatch {
@@ -83,6 +87,15 @@ impl AgentWatch {
     /// A line for its transcript. A disk that takes no more costs the transcript, not the agent.
     pub(super) fn note(&mut self, line: &Json) {
         let _lost = self.transcript.write(format!("{}\n", line.as_str()).as_bytes());
+    }
+
+    /// Leaves what it did and used so far for readers; the journal has it in the end. A disk that takes no more costs
+    /// them the news.
+    pub(super) fn publish(&self) {
+        let view = self.view();
+        let _lost = files::replace(&self.live_path, Durability::Derived, |file| {
+            serde_json::to_writer(file, &view).map_err(Into::into)
+        });
     }
 
     /// What it did and used so far.
@@ -188,6 +201,9 @@ pub(super) fn task(
         guardrails: guardrails.clone(),
         tools_settings: file.tools_settings.clone().unwrap_or_default(),
         servers: file.mcp_servers.clone().unwrap_or_default(),
+        aliases: file.tool_aliases.clone().unwrap_or_default(),
+        resources: texts(file.resources.as_deref().unwrap_or_default()),
+        hooks: file.hooks.clone().unwrap_or_default(),
         output_schema: agent.output_schema.clone(),
         cwd: text(&cwd),
         read: absolute(&cwd, &read),
@@ -222,6 +238,7 @@ pub(super) fn task(
         denied: Vec::new(),
         transcript: Capture::new(dir.transcript(), TRANSCRIPT_MAX),
         transcript_path: text(&dir.relative().join("transcript.jsonl")),
+        live_path: dir.agent(),
     };
     let bytes = serde_json::to_vec(&task).map_err(|error| Refused::Agent(error.to_string()))?;
     let mut env: Vec<(String, String)> = file.env.clone().unwrap_or_default().into_iter().collect();
@@ -264,7 +281,7 @@ fn host_socket(host: &Host, call: &SkillCall) -> Result<Option<(u16, TcpListener
 fn provider(host: &Host, file: &AgentFile) -> Provider {
     let by_model =
         || file.model.as_deref().filter(|model| model.starts_with("claude")).map(|_| Provider::Anthropic);
-    let has = |name: &str| host.variable(name).is_some();
+    let has = |name: &str| host.secrets.model_key(name).is_some();
     let by_key = || (has("ANTHROPIC_API_KEY") && !has("OPENAI_API_KEY")).then_some(Provider::Anthropic);
     file.provider.or_else(by_model).or_else(by_key).unwrap_or(Provider::OpenAi)
 }
@@ -284,8 +301,8 @@ fn key(host: &Host, file: &AgentFile, provider: Provider) -> Result<Option<Strin
         Provider::Anthropic => "ANTHROPIC_API_KEY",
     };
     match &file.api_key_env {
-        None => Ok(host.variable(usual).map(str::to_owned)),
-        Some(name) => match host.variable(name) {
+        None => Ok(host.secrets.model_key(usual).map(str::to_owned)),
+        Some(name) => match host.secrets.model_key(name) {
             Some(key) => Ok(Some(key.to_owned())),
             None => {
                 Err(Refused::Agent(format!("the variable `{name}`, which holds the model's key, is not set")))
@@ -349,6 +366,11 @@ fn filled(command: Vec<String>, task: &AgentTask) -> Vec<String> {
         command.push(task.prompt.clone());
     }
     command
+}
+
+/// Those that are text: others are of programs that have more kinds of them.
+fn texts(resources: &[Json]) -> Vec<String> {
+    resources.iter().filter_map(|resource| serde_json::from_str(resource.as_str()).ok()).collect()
 }
 
 fn absolute(cwd: &Path, paths: &[String]) -> Vec<String> {
