@@ -66,7 +66,7 @@ pub struct Birth {
     pub sandbox: Sandbox,
     /// Resource limits of the process.
     pub limits: ProcessLimits,
-    /// The whole environment of a program. A built-in gets none but what its skill is told.
+    /// The whole environment of a program, or what a built-in skill is told of one.
     pub env: Vec<(String, String)>,
     /// Working directory, absolute.
     pub cwd: String,

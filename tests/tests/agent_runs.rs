@@ -6,6 +6,7 @@ use integration_tests::{
     Finished, Fixture,
     definition::with,
     model::{Model, Turn},
+    server::{Answer, Server},
     view::{outputs, step},
     wait,
 };
@@ -471,4 +472,31 @@ fn files(fixture: &Fixture) -> Vec<(String, String)> {
     let mut found: Vec<_> = names.filter(|name| name != "workflow.json").collect();
     found.sort();
     found.into_iter().map(|name| (name.clone(), fixture.read(name))).collect()
+}
+
+#[test]
+fn an_agent_reaches_the_hosts_that_are_allowed_and_no_other() {
+    let fixture = Fixture::new();
+    let server = Server::start(vec![Answer::text(200, "the weather is fine")]);
+    let other = Server::start(vec![Answer::text(200, "never")]);
+    let host = server.url().trim_start_matches("http://").to_owned();
+    let script = format!("(exec 5<>/dev/tcp/{}) 2>/dev/null || echo shut", host.replace(':', "/"));
+    let turns = vec![
+        Turn::Call("http", json!({"url": server.url()})),
+        Turn::Call("http", json!({"url": other.url()})),
+        Turn::Call("execute_bash", json!({"command": format!("bash -c '{script}'")})),
+        finish(&json!(1)),
+    ];
+    let guardrails = json!({"allowed_tools": ["http", "execute_bash"], "network": {"allow": [host]}});
+    let (finished, model) = run(&fixture, turns, json!({}), json!({"guardrails": guardrails}));
+    finished.exits(0);
+    let asked = model.asked();
+    let told = |number: usize| {
+        let messages = asked[number].body["messages"].as_array().expect("a list").clone();
+        messages.last().expect("one")["content"].as_str().expect("text").to_owned()
+    };
+    assert!(told(1).contains("the weather is fine"), "{}", told(1));
+    assert!(told(2).starts_with("error:"), "{}", told(2));
+    assert_eq!(told(3).trim(), "shut");
+    assert!(other.requests().is_empty());
 }

@@ -152,14 +152,14 @@ impl<'a> Tools<'a> {
             "glob" => files::glob(self.task, arguments),
             "grep" => files::grep(self.task, arguments),
             "execute_bash" => self.bash(arguments),
-            "http" => skill("http-request", arguments, self.task),
+            "http" => skill("http-request", arguments, (self.task, self.env)),
             _ => self.others(name, arguments),
         }
     }
 
     fn others(&mut self, name: &str, arguments: &str) -> Result<String, String> {
         if let Some(name) = name.strip_prefix("skill:") {
-            return skill(name, arguments, self.task);
+            return skill(name, arguments, (self.task, self.env));
         }
         let there = name.strip_prefix('@').and_then(|name| name.split_once('/'));
         let client = there.and_then(|(server, tool)| Some((self.servers.get_mut(server)?, tool)));
@@ -208,11 +208,15 @@ fn by_name(name: &str) -> String {
     }
 }
 
-fn skill(name: &str, arguments: &str, task: &AgentTask) -> Result<String, String> {
+fn skill(
+    name: &str,
+    arguments: &str,
+    (task, env): (&AgentTask, &[(String, String)]),
+) -> Result<String, String> {
     use ipc::message::SkillResult;
     let work_dir = task.write.first().cloned().unwrap_or_default();
     let inputs = if arguments.trim().is_empty() { "{}" } else { arguments };
-    match skills::run(name, inputs, &skills::Context { work_dir }) {
+    match skills::run(name, inputs, &skills::Context { work_dir, env: env.to_vec() }) {
         SkillResult::Value { value } => Ok(value.map(|value| value.as_str().to_owned()).unwrap_or_default()),
         SkillResult::Error(error) => Err(format!("{}: {}", error.code, error.message)),
         SkillResult::BadInput { pointer, message } => Err(format!("bad input at `{pointer}`: {message}")),

@@ -57,6 +57,8 @@ pub(crate) struct Builtin {
     pub(crate) inputs: Option<Json>,
     /// The attempt's directory.
     pub(crate) work_dir: String,
+    /// What it sees of an environment.
+    pub(crate) env: Vec<(String, String)>,
 }
 
 /// A program to execute.
@@ -75,7 +77,9 @@ impl Request {
     pub(crate) fn parse(birth: Birth, descriptors: Vec<OwnedFd>) -> Result<Self, Failure> {
         let Birth { ticket: _, leaf, sandbox, limits, env, cwd, events: _, work } = birth;
         let task = match work {
-            Work::Builtin { skill, inputs, work_dir } => Task::Builtin(Builtin { skill, inputs, work_dir }),
+            Work::Builtin { skill, inputs, work_dir } => {
+                Task::Builtin(Builtin { skill, inputs, work_dir, env })
+            }
             Work::Agent => Task::Agent(Agent { env }),
             Work::Program { argv } => Task::Program(program(argv, env).at(Stage::Request)?),
         };
