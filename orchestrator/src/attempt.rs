@@ -339,6 +339,11 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// The processes of the attempt, once it is born.
+    fn tree(&self) -> Option<(&Process, Members<'_>)> {
+        Some((self.watch.process.get()?, members(&self.prepared, self.walk.as_ref())?))
+    }
+
     /// Asks for a stop, once.
     fn want_stop(&mut self, reason: StopReason) {
         if !self.asked && self.ladder.reason().is_none() {
@@ -444,7 +449,12 @@ impl<'a> Attempt<'a> {
 
     fn heard(&mut self, heard: control::Heard) {
         match heard {
-            control::Heard::Started => self.started = true,
+            control::Heard::Started => {
+                self.started = true;
+                if let Some((process, members)) = self.tree() {
+                    self.ladder.begun(process, members);
+                }
+            }
             control::Heard::SetupFailed { stage, errno } => {
                 self.setup = Some(self.prepared.setup_failure(stage, errno));
             }

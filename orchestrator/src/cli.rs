@@ -1,6 +1,7 @@
 //! The command line: one file a command. Here are only the grammar and the way to each.
 
 mod agents;
+mod complete;
 mod completions;
 mod create;
 mod daemon;
@@ -14,6 +15,7 @@ mod history;
 mod list;
 mod logs;
 mod man;
+mod notify;
 mod output;
 mod progress;
 mod prune;
@@ -41,7 +43,7 @@ use crate::{
         home::{Home, RunDir},
         resolve,
     },
-    ui,
+    ui::{self, pager},
 };
 
 /// Workflows whose every step is its own process tree, held by the kernel.
@@ -63,6 +65,9 @@ struct Workflow {
     /// Directory that holds all state [default: $Q_WORKFLOW_HOME, else ~/.aws/amazonq/workflows].
     #[arg(long, global = true, value_name = "DIR")]
     home: Option<PathBuf>,
+    /// On a terminal, print long output without $PAGER.
+    #[arg(long, global = true)]
+    no_pager: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -93,11 +98,19 @@ enum Command {
     Eval(eval::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
+    #[command(hide = true)]
+    Notify(notify::Arguments),
 }
 
 /// Parses the command line and runs the command. Usage errors end the process with 2, help with 0.
 pub fn main() -> ExitCode {
+    if let Some(exit) = complete::answer() {
+        return exit;
+    }
     let Top::Workflow(workflow) = Arguments::parse().command;
+    if workflow.no_pager {
+        pager::disable();
+    }
     match dispatch(workflow) {
         Ok(exit) => exit,
         Err(error) => {
@@ -137,6 +150,7 @@ fn dispatch(workflow: Workflow) -> Result {
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
+        Command::Notify(arguments) => notify::run(&arguments, &home()?),
     }
 }
 

@@ -6,6 +6,7 @@ use schemas::{
     config::{self as written, SecretSource},
     exit_code::ExitCode,
     skill::Quantity,
+    view::RunStatus,
 };
 use workflow_engine::{
     queue::Capacity,
@@ -25,6 +26,8 @@ use crate::{
 const FILE_MAX: u64 = 1024 * 1024;
 /// Runs at once where the file does not say.
 const RUNS: NonZeroU32 = NonZeroU32::new(4).expect("four is not zero");
+/// How runs end of which somebody is told where the file does not say.
+const NOTIFIED: [RunStatus; 3] = [RunStatus::Failed, RunStatus::RolledBack, RunStatus::RollbackFailed];
 /// Runs that are kept where the file does not say.
 const KEEP: u32 = 100;
 
@@ -39,6 +42,19 @@ pub struct Config {
     pub retention: Option<Retention>,
     /// The rotation of each run's log.
     pub rotation: Rotation,
+    /// Who is told of the ends of runs.
+    pub notify: Option<Notify>,
+}
+
+/// Who is told of the end of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notify {
+    /// Of runs that end like this.
+    pub on: Vec<RunStatus>,
+    /// A program with its arguments.
+    pub command: Option<Vec<String>>,
+    /// An address.
+    pub webhook: Option<String>,
 }
 
 /// Which records of ended runs go.
@@ -120,7 +136,25 @@ fn resolve(file: written::Config) -> std::result::Result<Config, Wrong> {
             rotation.files = usize::try_from(count.get()).unwrap_or(usize::MAX);
         }
     }
-    Ok(Config { capacity, secrets: file.secrets, retention, rotation })
+    let notify = file.notify.map(notify).transpose()?;
+    Ok(Config { capacity, secrets: file.secrets, retention, rotation, notify })
+}
+
+fn notify(given: written::Notify) -> std::result::Result<Notify, Wrong> {
+    let on = given.on.unwrap_or_else(|| NOTIFIED.to_vec());
+    if let Some(status) = on.iter().find(|status| !status.is_ended()) {
+        return Err(("notify.on".to_owned(), format!("no run ends as {status}")));
+    }
+    if given.command.as_ref().is_some_and(|argv| argv.first().is_none_or(String::is_empty)) {
+        return Err(("notify.command".to_owned(), "it names nothing".to_owned()));
+    }
+    if given.webhook.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+        return Err(("notify.webhook".to_owned(), "it is no address of http or https".to_owned()));
+    }
+    if given.command.is_none() && given.webhook.is_none() {
+        return Err(("notify".to_owned(), "it needs a `command` or a `webhook`".to_owned()));
+    }
+    Ok(Notify { on, command: given.command, webhook: given.webhook })
 }
 
 fn retention(given: &written::Retention) -> std::result::Result<Retention, Wrong> {
@@ -187,7 +221,8 @@ mod tests {
             "resources": {"memory": "8GiB", "cpu": 1.5},
             "secrets": {"A": {"env": "X"}, "B": {"file": "b"}, "C": {"command": ["c", "d"]}},
             "retention": {"older_than": "30d", "keep": 7},
-            "logs": {"max_size": "2MiB", "files": 5}
+            "logs": {"max_size": "2MiB", "files": 5},
+            "notify": {"on": ["failed"], "command": ["tell"], "webhook": "http://localhost/x"}
         }"#)
         .unwrap();
         assert_eq!(config.capacity.runs.get(), 2);
@@ -197,6 +232,8 @@ mod tests {
         let retention = config.retention.unwrap();
         assert_eq!((retention.older_than, retention.keep), (Duration::from_hours(30 * 24), 7));
         assert_eq!(config.rotation, Rotation { max_bytes: 2 << 20, files: 5 });
+        let notify = config.notify.unwrap();
+        assert_eq!((notify.on, notify.command), (vec![RunStatus::Failed], Some(vec!["tell".to_owned()])));
     }
 
     #[test]
@@ -248,6 +285,16 @@ mod tests {
         check_wrong(
             r#"{"secrets": {"A": {"command": []}}}"#,
             "HOME/config.json: `secrets.A`: it names nothing",
+        );
+        check_wrong(r#"{"notify": {}}"#, "HOME/config.json: `notify`: it needs a `command` or a `webhook`");
+        check_wrong(r#"{"notify": {"command": []}}"#, "HOME/config.json: `notify.command`: it names nothing");
+        check_wrong(
+            r#"{"notify": {"webhook": "file:///x"}}"#,
+            "HOME/config.json: `notify.webhook`: it is no address of http or https",
+        );
+        check_wrong(
+            r#"{"notify": {"on": ["running"], "command": ["x"]}}"#,
+            "HOME/config.json: `notify.on`: no run ends as running",
         );
         assert!(of(r#"{"max_concurent_runs": 1}"#).unwrap_err().message.contains("max_concurent_runs"));
     }

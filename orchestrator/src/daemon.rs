@@ -12,3 +12,5 @@ mod runs;
 pub mod serve;
 pub mod start;
 mod watch;
+
+pub(crate) use self::alarm::watched;

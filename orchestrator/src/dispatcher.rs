@@ -328,12 +328,14 @@ impl<'a> Dispatcher<'a> {
                     event.duration_ms = duration_ms;
                 });
             }
-            Notice::RollbackStarted => self.notice(now, EventType::RollbackStarted, None, |_| {}),
+            Notice::RollbackStarted { id } => {
+                self.notice(now, EventType::RollbackStarted, id.as_ref(), |_| {});
+            }
             Notice::RollbackStep { id, of } => {
                 self.notice(now, EventType::RollbackStep, Some(&id), |event| event.text = of);
             }
-            Notice::RollbackEnded { status } => {
-                self.notice(now, EventType::RollbackEnded, None, |event| event.status = Some(status));
+            Notice::RollbackEnded { id, status } => {
+                self.notice(now, EventType::RollbackEnded, id.as_ref(), |event| event.status = Some(status));
             }
             Notice::StepWaiting { id } => self.notice(now, EventType::StepWaiting, Some(&id), |_| {}),
             Notice::StepStarted { id } => self.notice(now, EventType::StepStarted, Some(&id), |_| {}),

@@ -19,6 +19,7 @@ pub mod fold;
 pub mod inputs;
 pub mod launcher;
 pub mod library;
+pub mod live;
 pub mod mask;
 pub mod owner;
 pub mod proxy;

@@ -1,4 +1,5 @@
-//! Processes by pidfd, never by number: a pid can be given to another process, a pidfd cannot.
+//! Processes by pidfd, never by number: a pid can be given to another process, a pidfd cannot. And SIGINT, for those
+//! who wait while somebody else has the terminal.
 
 use std::{
     io,
@@ -9,7 +10,11 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    runtime::Runtime,
+    signal::unix::{Signal as Heard, SignalKind, signal},
+};
 
 /// A process that stays the same process however long we hold it (pidfd_open(2)).
 #[derive(Debug)]
@@ -62,6 +67,24 @@ impl Process {
         let mut polled = [PollFd::new(&self.pidfd, PollFlags::IN)];
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         matches!(poll(&mut polled, Some(&at_once)), Ok(ready) if ready > 0)
+    }
+}
+
+/// While it is held, SIGINT does not end this process: whoever has the terminal meanwhile sees to Ctrl-C.
+#[derive(Debug)]
+pub struct Interrupts {
+    _heard: Heard,
+    _runtime: Runtime,
+}
+
+impl Interrupts {
+    /// Takes SIGINT from now on.
+    pub fn held() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let entered = runtime.enter();
+        let heard = signal(SignalKind::interrupt())?;
+        drop(entered);
+        Ok(Self { _heard: heard, _runtime: runtime })
     }
 }
 

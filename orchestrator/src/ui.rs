@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod diagnostics;
+pub mod pager;
 pub mod quantity;
 pub mod status;
 pub mod style;

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::skill::Quantity;
+use crate::{skill::Quantity, view::RunStatus};
 
 /// A whole `config.json`; every key may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +31,9 @@ pub struct Config {
     /// The rotation of each run's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logs: Option<Logs>,
+    /// Who is told of runs that did not end well; absent: nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Notify>,
 }
 
 /// What all runs at once may use together.
@@ -78,4 +81,20 @@ pub struct Logs {
     /// Number of files that are kept. Default: 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<NonZeroU32>,
+}
+
+/// Who is told of the end of a run. What they are told is one JSON object about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Notify {
+    /// Runs that end like this. Default: `failed`, `rolled_back` and `rollback_failed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Vec<RunStatus>>,
+    /// A program with its arguments: it reads the object on its standard input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub command: Option<Vec<String>>,
+    /// An address to which the object is posted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
 }

@@ -12,6 +12,7 @@ pub mod program;
 pub mod running;
 pub mod server;
 mod shell;
+pub mod terminal;
 pub mod view;
 pub mod wait;
 

@@ -1,7 +1,7 @@
 //! An HTTP server on loopback that gives scripted answers and remembers what it was asked.
 
 use std::{
-    io::{BufReader, Write},
+    io::{BufReader, Read as _, Write},
     net::TcpStream,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -68,7 +68,13 @@ impl Server {
 }
 
 fn talk(mut stream: &TcpStream, answer: &Answer) -> Option<String> {
-    let head = shell::head(&mut BufReader::new(stream))?;
+    let mut reader = BufReader::new(stream);
+    let head = shell::head(&mut reader)?;
+    // A body that is not read would reset the connection, and the answer with it.
+    let length = head
+        .lines()
+        .find_map(|line| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+    std::io::copy(&mut reader.take(length.unwrap_or(0)), &mut std::io::sink()).ok()?;
     let Answer { status, content_type, body } = answer;
     write!(
         stream,

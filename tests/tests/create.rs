@@ -1,22 +1,12 @@
 //! `create`: from a file of answers, and from a person at a terminal.
 
-use std::{
-    fs::File,
-    io::{Read as _, Write as _},
-    process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-
 use integration_tests::{
     Fixture,
     definition::{echo, with, workflow},
     fixture::read_file,
-    program, wait,
+    terminal::{Streams, Terminal},
 };
 use serde_json::{Value, json};
-
-const LONG: Duration = Duration::from_mins(1);
 
 /// Answers about a workflow named `made`.
 fn answers(more: Value) -> String {
@@ -78,57 +68,94 @@ fn what_is_wrong_is_not_saved() {
     fixture.workflow(["create"]).exits(1).says(&["--from answers.json"]);
 }
 
-/// A `q` at a terminal.
-struct Terminal {
-    keys: File,
-    screen: Arc<Mutex<String>>,
-    child: std::process::Child,
+fn wizard(fixture: &Fixture) -> Terminal {
+    Terminal::start(fixture.q(["create"]), 100, Streams::All)
 }
 
-impl Terminal {
-    fn start(fixture: &Fixture, args: &[&str]) -> Self {
-        let pty = nix::pty::openpty(None, None).expect("there are terminals");
-        let mut command = fixture.command(program::q());
-        let side = || Stdio::from(pty.slave.try_clone().expect("a descriptor is free"));
-        command.args(["workflow"]).args(args).env("TERM", "xterm");
-        let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("q starts");
-        drop((command, pty.slave));
-        let screen = Arc::new(Mutex::new(String::new()));
-        let (mut output, written) =
-            (File::from(pty.master.try_clone().expect("a descriptor is free")), Arc::clone(&screen));
-        std::thread::spawn(move || {
-            let mut bytes = [0; 1024];
-            // The terminal ends with an error when its last program has gone (EIO).
-            while let Ok(length) = output.read(&mut bytes) {
-                let text = String::from_utf8_lossy(&bytes[..length]);
-                written.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
-            }
-        });
-        Self { keys: File::from(pty.master), screen, child }
-    }
+const DOWN: &str = "\u{1b}[B";
 
-    /// Waits for a question and types the answer.
-    fn answer(&mut self, question: &str, keys: &str) {
-        let screen = || self.screen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let asked = wait::holds_within(LONG, || screen().contains(question));
-        assert!(asked, "{question:?} is not asked\n{}", screen());
-        self.keys.write_all(keys.as_bytes()).expect("the terminal takes keys");
-    }
+/// The questions in their order, and what is typed: two steps, of which the second takes what the first gives.
+fn conversation() -> Vec<(&'static str, String)> {
+    let fields = |skill: &str, inputs: &[(&'static str, String)]| {
+        let mut fields = vec![
+            ("Id of the step", "\r".to_owned()),
+            ("What does it call?", "\r".to_owned()),
+            ("Which skill?", skill.to_owned()),
+        ];
+        fields.extend_from_slice(inputs);
+        fields.extend([
+            ("If it fails?", format!("{DOWN}\r")),
+            ("Time limit", "30s\r".to_owned()),
+            ("Memory limit", "256MiB\r".to_owned()),
+            ("CPU limit", "\r".to_owned()),
+            ("Which sandbox?", "\r".to_owned()),
+        ]);
+        fields
+    };
+    let mut all =
+        vec![("Name of the workflow", "wizardry\r".to_owned()), ("What it does", "two steps\r".to_owned())];
+    all.extend(fields(
+        &to("json-parse"),
+        &[("Value of `data`", "[1]\r".to_owned()), ("Input `pointer`", "\r".to_owned())],
+    ));
+    all.push(("Another step?", "y".to_owned()));
+    all.extend(fields(
+        &to("json-parse"),
+        &[("Input `data`", format!("{DOWN}\r")), ("Input `pointer`", "\r".to_owned())],
+    ));
+    all.push(("Another step?", "n".to_owned()));
+    all.push(("Where shall it be saved?", "\r".to_owned()));
+    all
+}
+
+/// The keys that choose a skill in the list of all.
+fn to(skill: &str) -> String {
+    let fixture = Fixture::new();
+    let listed = fixture.workflow(["skills", "list", "--json"]).exits(0).json();
+    let mut names =
+        listed["skills"].as_array().expect("skills are a list").iter().map(|skill| &skill["name"]);
+    let place = names.position(|name| name == skill).expect("it is built in");
+    format!("{}\r", DOWN.repeat(place))
 }
 
 #[test]
-fn ctrl_c_leaves_nothing() {
+fn a_conversation_is_saved_and_run() {
     let fixture = Fixture::new();
-    let mut terminal = Terminal::start(&fixture, &["create"]);
-    terminal.answer("Name of the workflow", "wizardry\r");
-    terminal.answer("What it does", "\r");
-    terminal.answer("Id of the step", "\r");
-    terminal.answer("What does it call?", "\u{3}");
-    let mut ended = None;
-    wait::eventually("it ends", LONG, || {
-        ended = terminal.child.try_wait().expect("it is ours");
-        ended.is_some()
-    });
-    assert!(!ended.is_some_and(|status| status.success()));
-    assert!(!fixture.home().join("definitions").exists());
+    let mut wizard = wizard(&fixture);
+    for (question, keys) in conversation() {
+        wizard.asks_next(question, &keys);
+    }
+    wizard.asks_next("Run it now?", "y");
+    assert!(wizard.ends().success(), "{}", wizard.screen());
+    assert!(wizard.is_whole());
+    let stored: Value = serde_json::from_str(&read_file(&fixture.home().join("definitions/wizardry.json")))
+        .expect("it is JSON");
+    assert_eq!(
+        (&stored["description"], &stored["steps"][1]["inputs"]),
+        (&json!("two steps"), &json!({"data": "step1.parsed"}))
+    );
+    assert_eq!(stored["steps"][0]["error_handling"], json!({"strategy": "retry", "max_attempts": 3}));
+    let view = fixture.view(&fixture.only_run());
+    assert_eq!(
+        (&view["status"], &view["steps"][1]["outputs"]),
+        (&json!("completed"), &json!({"parsed": [1]}))
+    );
+}
+
+#[test]
+fn ctrl_c_at_any_question_leaves_nothing() {
+    let fixture = Fixture::new();
+    let conversation = conversation();
+    // Each kind of question, and the last before something is written.
+    for stop in [0, 2, 3, 4, 5, 6, 7, 9, 11, 12, conversation.len() - 1, conversation.len()] {
+        let mut wizard = wizard(&fixture);
+        for (question, keys) in &conversation[..stop] {
+            wizard.asks_next(question, keys);
+        }
+        let (question, _) = conversation.get(stop).cloned().unwrap_or(("Run it now?", String::new()));
+        wizard.asks_next(question, "\u{3}");
+        assert_eq!(wizard.ends().code(), Some(130), "at {question:?}: {}", wizard.screen());
+        assert!(wizard.is_whole(), "at {question:?}");
+        assert!(!fixture.home().join("definitions").exists(), "at {question:?}");
+    }
 }

@@ -18,10 +18,10 @@ struct Page {
     text: String,
 }
 
-/// The pages of the project: those at the root, and the book.
+/// The pages of the project: those at the root, the book, and that of the examples.
 fn pages() -> Vec<Page> {
     let mut paths = Vec::new();
-    let mut folders = vec![workspace().join("docs")];
+    let mut folders = vec![workspace().join("docs"), workspace().join("examples")];
     let at_root =
         fs::read_dir(workspace()).expect("the root is readable").flatten().map(|entry| entry.path());
     paths.extend(at_root.filter(|path| is_page(path)));
@@ -137,6 +137,7 @@ fn block_after(page: &str, words: &str) -> String {
 fn examples_of_the_guide_are_the_files() {
     for (page, words, file) in [
         ("getting-started.md", "`examples/getting-started.json` has two steps.", "getting-started.json"),
+        ("tutorial.md", "`watch.json`:", "watch.json"),
         ("writing-a-skill.md", "`examples/skills/word-count/skill.json`:", "skills/word-count/skill.json"),
         ("writing-a-skill.md", "`examples/skills/word-count/run.py`:", "skills/word-count/run.py"),
         ("writing-a-skill.md", "is `examples/skills/disk-free/run.sh`:", "skills/disk-free/run.sh"),
@@ -144,6 +145,17 @@ fn examples_of_the_guide_are_the_files() {
         let example = fs::read_to_string(workspace().join("examples").join(file)).expect("it is there");
         assert_eq!(block_after(page, words), example, "{page}: {file}");
     }
+}
+
+#[test]
+fn examples_have_their_row() {
+    let folder = workspace().join("examples");
+    let page = fs::read_to_string(folder.join("README.md")).expect("it is there");
+    let examples = fs::read_dir(&folder).expect("it is there").flatten().map(|entry| entry.path());
+    let names = examples.filter(|path| path.is_file() && !is_page(path));
+    let names = names.map(|path| format!("`{}`", path.file_name().unwrap_or_default().to_string_lossy()));
+    let missing: Vec<_> = names.filter(|name| !page.contains(name)).collect();
+    assert_none("every example has its row in examples/README.md", &missing);
 }
 
 /// The fenced blocks of a language on a page, each with its line.

@@ -346,3 +346,17 @@ fn the_last_steps_run_after_a_failure() {
     assert_eq!(outputs(&view, "give-back"), &json!({"key": "room 7", "work": "failed", "never": false}));
     assert!(never_ran(&view, "never"));
 }
+
+/// What the tutorial tells, in its order.
+#[test]
+fn the_tutorial_fails_once_and_goes_on() {
+    let fixture = Fixture::new();
+    let view = run(&fixture, "watch.json", &[]).exits(1).json();
+    assert_eq!((&view["error"]["step"], &view["error"]["code"]), (&json!("measure"), &json!("exit_code")));
+    fixture.workflow(["explain", "@last"]).exits(0).says(&["app.log", "run again: measure, warn"]);
+    fixture.write("app.log", "started\n");
+    let view = fixture.workflow(["retry", "@last", "--json"]).exits(0).json();
+    assert_eq!(view["outputs"], json!({"bytes": 8, "warned": false}));
+    let view = run(&fixture, "watch.json", &["--input", "limit=5"]).exits(0).json();
+    assert_eq!(view["outputs"], json!({"bytes": 8, "warned": true}));
+}

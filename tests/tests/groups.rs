@@ -54,3 +54,19 @@ fn environment_and_directory_reach_inside() {
     assert_eq!(outputs(&view, "say")["stdout"], "one two\nfile\n");
     assert_eq!(outputs(&view, "c")["o"], "one three\nfile\n");
 }
+
+/// SIGTERM reaches a program wherever its birth stands: nobody has to wait for the end of the grace.
+#[test]
+fn losers_that_are_just_being_born_are_told_to_end() {
+    let fixture = Fixture::new();
+    let loser =
+        |number: usize| with(shell(&format!("loser-{number}"), "exec sleep 60"), json!({"grace": "40s"}));
+    let mut children: Vec<_> = (0..16).map(loser).collect();
+    children.insert(8, json!({"id": "quick", "type": "skill", "skill": "echo"}));
+    let group = json!({"id": "g", "type": "parallel", "wait_for": "any", "steps": children});
+    let view = fixture.run(&workflow(&[group])).exits(0).json();
+    assert_eq!(outputs(&view, "g")["winner"], "quick");
+    let took = view["duration_ms"].as_u64().expect("it has ended");
+    assert!(took < 30_000, "nobody waited for the grace: {took} ms");
+    fixture.assert_nothing_left();
+}

@@ -138,3 +138,88 @@ fn a_step_inside_knows_its_own_id() {
     let top = with(workflow(&[call("c", "part.json", &json!({}))]), json!({"outputs": {"o": "c.o"}}));
     assert_eq!(fixture.run(&top).exits(0).json()["outputs"]["o"], "say\n");
 }
+
+/// A step that writes a line into the ledger, and ends with this exit code.
+fn entry(id: &str, exit_code: i32) -> Value {
+    shell(id, &format!("echo {id} >> ledger; exit {exit_code}"))
+}
+
+/// Two steps with an undo each, the second of which fails, a step of the rollback, and a final one.
+fn saga() -> Value {
+    let undone =
+        |id: &str, exit_code| with(entry(id, exit_code), json!({"rollback": entry(&format!("un{id}"), 0)}));
+    with(
+        workflow(&[undone("book", 0), undone("charge", 1)]),
+        json!({
+            "name": "saga",
+            "error_handling": {"default": "rollback", "rollback": {"steps": [entry("tell", 0)]}},
+            "finally": [entry("tidy", 0)]
+        }),
+    )
+}
+
+#[test]
+fn it_undoes_itself_and_tidies_up() {
+    let fixture = Fixture::new();
+    fixture.write("saga.json", saga().to_string());
+    let called = with(call("c", "saga.json", &json!({})), json!({"error_handling": "skip"}));
+    let view = fixture.run(&workflow(&[called, entry("next", 0)])).exits(0).json();
+    assert_eq!(fixture.read("ledger"), "book\ncharge\nuncharge\nunbook\ntell\ntidy\nnext\n");
+    assert_eq!(step(&view, "book")["status"], "rolled_back");
+    assert_eq!(step(&view, "tidy")["parent"], "c");
+    assert!(
+        step(&view, "c")["skip_reason"].as_str().expect("a reason").contains("what was done is undone"),
+        "{view:#}"
+    );
+    let undos: Vec<_> = view["rollback"].as_array().expect("a list").iter().map(|undo| &undo["id"]).collect();
+    assert_eq!(undos, ["c.uncharge", "c.unbook", "c.tell"]);
+    let events = fixture.workflow(["logs", "@last", "--stream", "engine"]).exits(0).output();
+    assert!(events.contains("rollback.ended"), "{events}");
+}
+
+#[test]
+fn a_stop_lets_its_final_steps_run() {
+    let fixture = Fixture::new();
+    let inner = with(workflow(&[gate("wait")]), json!({"finally": [entry("tidy", 0)]}));
+    fixture.write("inner.json", inner.to_string());
+    let top = with(workflow(&[call("c", "inner.json", &json!({}))]), json!({"finally": [entry("last", 0)]}));
+    let running = fixture.spawn_run(&top);
+    fixture.wait_for("wait.started");
+    fixture.workflow(["stop", "@last"]).exits(0);
+    running.finish().exits(8);
+    assert_eq!(fixture.read("ledger"), "tidy\nlast\n");
+}
+
+#[test]
+fn a_crash_inside_goes_on_inside_and_repeats_nothing() {
+    let fixture = Fixture::new();
+    let held = shell(
+        "held",
+        "echo held >> ledger; touch held.started; until [ -e held.go ]; do sleep 0.02; done; exit 1",
+    );
+    let undo =
+        shell("undo", "echo undo >> ledger; touch undo.started; until [ -e undo.go ]; do sleep 0.02; done");
+    let inner = with(
+        workflow(&[with(entry("first", 0), json!({"rollback": undo})), held]),
+        json!({"error_handling": {"default": "rollback"}, "finally": [entry("tidy", 0)]}),
+    );
+    fixture.write("inner.json", inner.to_string());
+    let top = workflow(&[
+        with(call("c", "inner.json", &json!({})), json!({"error_handling": "skip"})),
+        entry("next", 0),
+    ]);
+    let running = fixture.spawn_run(&top);
+    fixture.wait_for("held.started");
+    let run = fixture.only_run();
+    fixture.kill_engine(running);
+    // Once more while what it did is undone.
+    fixture.write("held.go", "");
+    let running = fixture.spawn(["resume", &run]);
+    fixture.wait_for("undo.started");
+    fixture.kill_engine(running);
+    fixture.write("undo.go", "");
+    let view = fixture.workflow(["resume", &run, "--json"]).exits(0).json();
+    assert_eq!(fixture.read("ledger"), "first\nheld\nheld\nundo\nundo\ntidy\nnext\n");
+    assert_eq!(step(&view, "first")["attempts"].as_array().expect("a list").len(), 1, "{view:#}");
+    assert_eq!(view["status"], "completed");
+}

@@ -10,6 +10,7 @@ mod aside;
 mod assign;
 mod begin;
 mod end;
+mod ending;
 mod finish;
 mod group;
 mod locate;
@@ -47,7 +48,7 @@ pub use self::{
     state::{End, InstanceId, Phase, StepResult, StepRun, StepState},
     view::StreamedSteps,
 };
-use crate::plan::{Plan, Step, StepKind};
+use crate::plan::{Plan, Step, StepKind, Subworkflow};
 
 /// One call of [`Run::apply`].
 struct Moment<'a> {
@@ -100,8 +101,8 @@ pub struct Run {
     rows: aside::Rows,
     /// Steps that wait for a handler that is busy.
     unhandled: VecDeque<InstanceId>,
-    /// What is undone, once that begins.
-    rollback: Option<rollback::Rollback>,
+    /// What is undone, once that begins: of workflows that others call, and of the run.
+    rollbacks: Vec<rollback::Rollback>,
     /// Whether items of loops are kept to the end: undo steps may read them.
     keeps_items: bool,
     /// Whether a stop at once was asked for.
@@ -138,7 +139,7 @@ impl Run {
             retrying: BTreeMap::new(),
             rows: aside::Rows::new(),
             unhandled: VecDeque::new(),
-            rollback: None,
+            rollbacks: Vec::new(),
             at_once: false,
             waiters: BTreeMap::new(),
             no_turn: Arc::from([]),
@@ -253,6 +254,18 @@ impl Run {
 
     fn fail(&mut self, failure: Failure) {
         self.error.get_or_insert(failure);
+    }
+
+    /// The workflow that a step calls; `None`: the step is none, or the run itself is meant.
+    fn called(&self, of: Option<InstanceId>) -> Option<&Subworkflow> {
+        match &self.step_of(of?).kind {
+            StepKind::Workflow(called) => Some(called),
+            StepKind::Skill(_)
+            | StepKind::Sequence(_)
+            | StepKind::Parallel(_)
+            | StepKind::Conditional(_)
+            | StepKind::Loop(_) => None,
+        }
     }
 
     fn step_of(&self, id: InstanceId) -> &Step {

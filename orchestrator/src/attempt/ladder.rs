@@ -105,6 +105,14 @@ impl Ladder {
             rung @ (Rung::Terminated { .. } | Rung::Killed { .. } | Rung::GaveUp) => rung,
         };
     }
+    /// The task has taken over. A SIGTERM of before met nobody but process 1 of a namespace, which is deaf to it, or a
+    /// process that was about to start the program: it is said again, and the grace goes on as it was.
+    pub(super) fn begun(&self, process: &Process, members: Members<'_>) {
+        if matches!(self.rung, Rung::Terminated { .. }) {
+            self.terminate(process, members);
+        }
+    }
+
     /// SIGTERM to those who are told. An error here means that a process is gone.
     fn terminate(&self, process: &Process, members: Members<'_>) {
         // The oldest are the namespace's init, if there is one, and the leader.

@@ -47,7 +47,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     let answers = match &arguments.from {
         Some(path) => answers::read(path)?,
-        None if terminal::can_ask() => wizard::ask(&mut prompter::Terminal, home)?,
+        None if terminal::can_ask() => wizard::ask(&mut prompter::Terminal::new()?, home)?,
         None => {
             return Err(CommandError::new(ExitCode::Failed, "nobody can be asked without a terminal")
                 .hint("give the answers in a file: --from answers.json"));

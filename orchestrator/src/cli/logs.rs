@@ -27,6 +27,7 @@ use crate::{
     errors::{CommandError, Result},
     fold,
     store::home::{Home, RunDir},
+    ui::pager::Pager,
 };
 
 /// Show what a run wrote: lines of the engine, of stdout and of stderr.
@@ -111,7 +112,8 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         (false, Some(_), Some(Stream::Stdout | Stream::Stderr)) => Form::Alone,
         (false, _, _) => Form::Marked,
     };
-    let mut printer = Printer::new(form, wanted.clone());
+    let pager = if arguments.follow { None } else { Pager::start() };
+    let mut printer = Printer::new(form, wanted.clone(), pager);
     if arguments.follow {
         heard(follow::follow(&dir, &mut printer))?;
     } else {

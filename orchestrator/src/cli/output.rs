@@ -13,9 +13,9 @@ use crate::{
     ui,
 };
 
-/// Prints text.
+/// Prints text; where it is longer than the terminal, through a pager.
 pub(super) fn text(text: &str) -> Result<()> {
-    ui::print(text).map_err(|error| engine_error(&error))
+    ui::pager::print(text).map_err(|error| engine_error(&error))
 }
 
 /// Prints one JSON document.

@@ -1,19 +1,22 @@
-//! What `run`, `resume` and `retry` show while it goes on: plain lines on stderr, or the event stream on stdout.
+//! What `run`, `resume` and `retry` show while it goes on: the running steps in place on a terminal, plain lines
+//! on another stderr, or the event stream on stdout.
 
-use std::fmt::Write as _;
+mod line;
+mod live;
+mod rows;
 
-use schemas::{
-    events::{EventType, RunEvent},
-    exit_code::ExitCode,
-    json::member,
-};
+use std::sync::Arc;
+
+use schemas::{events::RunEvent, exit_code::ExitCode, json::member};
 use serde_json::value::RawValue;
-use workflow_engine::run::Run;
+use workflow_engine::{plan::Plan, run::Run};
 
+use self::{live::Live, rows::Rows};
 use crate::{
     dispatcher::Watcher,
     errors::{CommandError, Result},
-    ui,
+    store::home::RunDir,
+    ui::{self, terminal},
 };
 
 /// Shows a run to whoever started it.
@@ -21,6 +24,8 @@ use crate::{
 pub(super) struct Progress {
     shape: Shape,
     workflow: String,
+    /// What is drawn in place, where lines are wanted and stderr is a terminal.
+    live: Option<Live>,
 }
 
 /// What is shown.
@@ -39,12 +44,20 @@ pub(super) enum Shape {
 }
 
 impl Progress {
-    pub(super) fn new(shape: Shape, workflow: String) -> Self {
-        Self { shape, workflow }
+    pub(super) fn new(shape: Shape, plan: &Arc<Plan>, dir: &RunDir) -> Self {
+        let live = match shape {
+            Shape::Lines | Shape::Output(_) if terminal::can_redraw() => {
+                Some(Live::start(Rows::new(Arc::clone(plan), dir.clone()), dir.clone()))
+            }
+            Shape::Silent | Shape::Lines | Shape::Output(_) | Shape::Events | Shape::View => None,
+        };
+        Self { shape, workflow: plan.name.clone(), live }
     }
 
     /// The end: data on stdout.
-    pub(super) fn end(&self, run: &Run) -> Result<()> {
+    pub(super) fn end(mut self, run: &Run) -> Result<()> {
+        // What is drawn in place goes first.
+        self.live = None;
         let view = run.streamed_view();
         let text = match self.shape {
             Shape::Silent | Shape::Events => return Ok(()),
@@ -72,81 +85,12 @@ impl Watcher for Progress {
                 }
             }
             Shape::Lines | Shape::Output(_) => {
-                if let Some(line) = line(event, &self.workflow) {
+                if let Some(live) = &self.live {
+                    live.tell(event);
+                } else if let Some(line) = line::line(event, &self.workflow) {
                     ui::say(&line);
                 }
             }
         }
     }
-}
-
-/// A line for people; `None`: not worth one.
-fn line(event: &RunEvent, workflow: &str) -> Option<String> {
-    let step = ui::text::escape(event.step.as_deref().unwrap_or_default());
-    let after = event.duration_ms.map(|ms| format!(" ({})", ui::quantity::millis(ms))).unwrap_or_default();
-    let why = event
-        .error
-        .as_ref()
-        .map(|error| format!("{}: {}", error.code.as_str(), ui::text::escape(&error.message)));
-    let why = why.unwrap_or_default();
-    Some(match event.kind {
-        EventType::RunCreated => format!("run {} of {workflow}\n", event.run_id),
-        EventType::RunStopping => "stopping\n".to_owned(),
-        EventType::RunEnded => {
-            let status = event.status.map(|status| status.to_string()).unwrap_or_default();
-            let why = if why.is_empty() { why } else { format!(": {why}") };
-            format!("{status}{after}{why}\n")
-        }
-        EventType::StepCompleted => format!("  {step} completed{after}\n"),
-        EventType::StepFailed => {
-            let mut text = format!("  {step} failed{after}: {why}\n");
-            for line in event.error.iter().flat_map(|error| &error.details.stderr) {
-                let _infallible = writeln!(text, "    | {}", ui::text::escape(line));
-            }
-            text
-        }
-        EventType::StepCancelled => format!("  {step} cancelled{after}\n"),
-        EventType::StepSkipped => {
-            let reason = event.text.as_deref().map(|text| format!(": {}", ui::text::escape(text)));
-            format!("  {step} skipped{}\n", reason.unwrap_or_default())
-        }
-        EventType::StepRetrying => {
-            let wait =
-                event.delay_ms.map_or_else(String::new, |wait| format!(" in {}", ui::quantity::millis(wait)));
-            format!("  {step} failed{after}, will be tried again{wait}: {why}\n")
-        }
-        EventType::RollbackStarted => "rolling back\n".to_owned(),
-        EventType::RollbackStep => match &event.text {
-            Some(of) => format!("  {step} undoes {}\n", ui::text::escape(of)),
-            None => format!("  {step} comes after the undo steps\n"),
-        },
-        EventType::RollbackEnded => {
-            format!("the rollback ended: {}\n", event.status.map_or("", schemas::view::RunStatus::as_str))
-        }
-        EventType::StepLog => {
-            format!("  {step}: {}\n", ui::text::escape(event.text.as_deref().unwrap_or_default()))
-        }
-        EventType::RunQueued => "queued\n".to_owned(),
-        EventType::ToolCalled => {
-            let call = event.tool.as_deref()?;
-            let (tool, ms) = (ui::text::escape(&call.tool), ui::quantity::millis(call.duration_ms));
-            format!("  {step}: {tool} {} ({ms})\n", call.decision)
-        }
-        EventType::AgentRequest => {
-            format!("  {step}: {}\n", ui::agent::line(event.agent.as_deref()?))
-        }
-        EventType::GuardrailExceeded => {
-            let name = event.guardrail.as_deref().unwrap_or_default();
-            format!("  {step}: guardrail {} reached\n", ui::text::escape(name))
-        }
-        EventType::RunStarted
-        | EventType::StepWaiting
-        | EventType::StepStarted
-        | EventType::StepProgress
-        | EventType::AgentMessage
-        | EventType::AgentThought
-        | EventType::AgentPlan => {
-            return None;
-        }
-    })
 }

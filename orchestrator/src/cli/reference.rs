@@ -47,7 +47,8 @@ fn command_line() {
 /// The help of a command, and of those below it.
 fn helps(command: &Command, text: &mut String) {
     text.push_str(&help(command.clone()));
-    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+    for below in command.get_subcommands().filter(|below| below.get_name() != "help" && !below.is_hide_set())
+    {
         helps(below, text);
     }
 }

@@ -12,7 +12,7 @@ use schemas::{
 use workflow_engine::{plan::Plan, units};
 
 use super::{
-    detach,
+    detach, notify,
     progress::{Progress, Shape},
 };
 use crate::{
@@ -148,11 +148,13 @@ pub(super) fn execute(arguments: &Arguments, source: Source, home: &Home) -> Res
 
 /// Drives a run that is ours to its end, and shows it.
 pub(super) fn drive(home: &Home, created: Created, order: &Order, shape: Shape) -> Result {
-    let mut progress = Progress::new(shape, order.plan.name.clone());
+    let dir = created.owned.dir.clone();
+    let mut progress = Progress::new(shape, &order.plan, &dir);
     let ended = owner::drive(home, created, order, &mut progress)?;
     for why in &ended.unwritten {
         ui::say(&format!("warning: {why}; the run is recorded all the same\n"));
     }
+    notify::begin(home, &order.driving.config, &dir, ended.run.streamed_view().status);
     progress.end(&ended.run)?;
     Ok(ended.exit)
 }

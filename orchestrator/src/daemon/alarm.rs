@@ -57,7 +57,7 @@ impl Alarm {
 }
 
 /// A descriptor of the kernel's that can be waited for.
-pub(super) fn watched(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub(crate) fn watched(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     #[expect(
         deprecated,
         reason = "the new form is unsafe for types that may change their descriptor; an owned one cannot"

@@ -16,7 +16,11 @@ use super::{
     text::{escape, shorten, wrap},
 };
 
-pub use failure::drawn as failure;
+pub use self::{
+    branch::{Branch, branches},
+    failure::drawn as failure,
+    tree::label,
+};
 
 /// For whom it is drawn.
 #[derive(Debug, Clone)]
@@ -76,7 +80,7 @@ fn head(view: &RunView, reader: &Reader) -> String {
 }
 
 /// Milliseconds from a moment of the past until now.
-fn elapsed(since: Option<Timestamp>, now: Timestamp) -> Option<u64> {
+pub fn elapsed(since: Option<Timestamp>, now: Timestamp) -> Option<u64> {
     let millis = now.as_millisecond().saturating_sub(since?.as_millisecond());
     Some(u64::try_from(millis).unwrap_or(0))
 }

@@ -60,7 +60,6 @@ pub fn of_step(status: StepStatus) -> Paint {
 }
 
 /// Takes every colour off.
-#[cfg(test)]
-pub(crate) fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }

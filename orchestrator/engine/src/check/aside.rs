@@ -9,7 +9,7 @@ use super::{
     outline::{Side, Spot},
 };
 use crate::{
-    diagnostic::codes::{MISPLACED_KEY, UNKNOWN_HANDLER, UNSUPPORTED},
+    diagnostic::codes::{MISPLACED_KEY, UNKNOWN_HANDLER},
     load::{Node, in_words, nearest},
     plan::{KillMode, OnCrash, Parallel, Rollback, Step, StepId, StepKind, WaitFor},
 };
@@ -23,7 +23,6 @@ impl<'a> Check<'a, '_> {
     /// The rows, in the order of their numbers.
     pub(super) fn rows(&mut self) -> Vec<Step> {
         self.no_undo_beside();
-        self.not_in_a_subworkflow();
         let rows = self.outline.rows().iter().zip(self.outline.row_lists());
         rows.map(|(side, steps)| row_step(*side, steps)).collect()
     }
@@ -92,22 +91,6 @@ impl<'a> Check<'a, '_> {
     pub(super) fn last_timeout(&self, node: &Node, spot: Spot) -> Option<Duration> {
         let is_process = matches!(node.get("type").and_then(Node::as_text), Some("skill" | "agent"));
         (is_process && self.outline.side(spot.step) == Some(Side::Finally)).then_some(LAST_TIMEOUT)
-    }
-
-    /// Of a sub-workflow only steps are undone and handled; what comes after belongs to the whole run.
-    fn not_in_a_subworkflow(&mut self) {
-        if self.standing.holder.is_none() {
-            return;
-        }
-        let outline = self.outline;
-        for (step, spot) in outline.running().filter(|(_, spot)| spot.parent.is_none()) {
-            if let Some(Side::Rollback | Side::Finally) = outline.side(spot.step) {
-                let message = "final steps of a sub-workflow are not supported by this version";
-                self.problems
-                    .report(UNSUPPORTED, step.node.opening(), message)
-                    .hint("put them into the workflow that is started");
-            }
-        }
     }
 
     /// Only what belongs to the run itself is undone.

@@ -186,6 +186,9 @@ impl<'a> Check<'a, '_> {
             mutable: plan.mutable,
             outputs: plan.outputs,
             max_concurrent_steps: plan.limits.max_concurrent_steps,
+            default_strategy: plan.default_strategy,
+            rollback: plan.rollback,
+            last: plan.last,
         })))
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use schemas::json::Json;
 
-use super::{InputDeclaration, StepId};
+use super::{InputDeclaration, Rollback, StepId, Strategy};
 use crate::{expr::Program, value::Template};
 
 /// Steps that run at once.
@@ -135,4 +135,10 @@ pub struct Subworkflow {
     pub outputs: Vec<(String, Template)>,
     /// Most of its steps at once.
     pub max_concurrent_steps: Option<u32>,
+    /// The strategy of its leaf steps that have none; at its top it says whether it is rolled back.
+    pub default_strategy: Option<Strategy>,
+    /// What a rollback of it does.
+    pub rollback: Rollback,
+    /// The row of steps that run when it has ended.
+    pub last: Option<StepId>,
 }

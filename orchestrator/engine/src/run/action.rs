@@ -89,7 +89,10 @@ pub enum Notice {
         duration_ms: Option<u64>,
     },
     /// What was done is being undone.
-    RollbackStarted,
+    RollbackStarted {
+        /// The workflow step; absent for the run itself.
+        id: Option<AttemptId>,
+    },
     /// A step of the rollback begins.
     RollbackStep {
         /// Its first attempt.
@@ -99,6 +102,8 @@ pub enum Notice {
     },
     /// The rollback ended.
     RollbackEnded {
+        /// The workflow step; absent for the run itself.
+        id: Option<AttemptId>,
         /// Whether everything was undone.
         status: RunStatus,
     },

@@ -230,7 +230,7 @@ impl Run {
         match missing {
             // What it left in the background is ended first.
             Some(name) => self.fail_group(id, missing_output(&self.step_of(id).name, &name), moment),
-            None => self.end(id, StepResult::Grouped, moment),
+            None => self.end_well(id, StepResult::Grouped, moment),
         }
     }
 

@@ -10,9 +10,13 @@ use super::{
     end::Reach,
     group::{Closing, Group},
     locate::Reader,
+    rollback::Undone,
     state::{Body, End, InstanceId, StepResult, StepRun, StepState, missing_output},
 };
-use crate::{plan::StepId, value};
+use crate::{
+    plan::{StepId, StepKind},
+    value,
+};
 
 /// Why a row runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +25,10 @@ pub(super) enum Aside {
     Handles(InstanceId),
     /// It undoes a step.
     Undoes(InstanceId),
-    /// It comes after all undo steps.
-    AfterUndo,
-    /// It comes at the end.
-    Finally,
+    /// It comes after all undo steps of a workflow; `None`: of the run.
+    AfterUndo(Option<InstanceId>),
+    /// It comes at the end of a workflow; `None`: of the run.
+    Finally(Option<InstanceId>),
 }
 
 impl Aside {
@@ -32,9 +36,20 @@ impl Aside {
     pub(super) fn of(self) -> Option<InstanceId> {
         match self {
             Self::Handles(of) | Self::Undoes(of) => Some(of),
-            Self::AfterUndo | Self::Finally => None,
+            Self::AfterUndo(of) | Self::Finally(of) => of,
         }
     }
+}
+
+/// What bounds what a step can end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Boundary {
+    /// The whole run.
+    Run,
+    /// The row beside the run in which it stands.
+    Row,
+    /// The workflow to whose steps it belongs.
+    Workflow(InstanceId),
 }
 
 /// Rows that may run more than once in a turn: the same instance each time, so that attempts go on counting.
@@ -63,7 +78,7 @@ impl Run {
                 body: Body::Group(Box::new(Group::with_turn())),
                 recovery: None,
                 aside: Some(aside),
-                undone: false,
+                undone: Undone::No,
             });
             id
         };
@@ -75,6 +90,34 @@ impl Run {
     pub(super) fn row_around(&self, id: InstanceId) -> Option<Aside> {
         let mut around = std::iter::successors(Some(id), |id| self.instances[id.index()].parent);
         around.find_map(|id| self.instances[id.index()].aside)
+    }
+
+    /// The innermost thing around a step that its strategies can end as a whole.
+    pub(super) fn boundary(&self, id: InstanceId) -> Boundary {
+        let mut at = id;
+        while let Some(parent) = self.instances[at.index()].parent {
+            if let StepKind::Workflow(_) = self.step_of(parent).kind {
+                return Boundary::Workflow(parent);
+            }
+            at = parent;
+        }
+        if self.instances[at.index()].aside.is_some() { Boundary::Row } else { Boundary::Run }
+    }
+
+    /// Whether a step of a workflow (`None`: of the run) belongs to what undoes, or to its last steps: that is never
+    /// undone.
+    pub(super) fn is_afterwards(&self, id: InstanceId, owner: Option<InstanceId>) -> bool {
+        let mut at = id;
+        while Some(at) != owner {
+            let run = &self.instances[at.index()];
+            at = match (run.parent, run.aside) {
+                (Some(parent), _) => parent,
+                (None, Some(Aside::Handles(of))) => of,
+                (None, Some(Aside::Undoes(_) | Aside::AfterUndo(_) | Aside::Finally(_))) => return true,
+                (None, None) => return false,
+            };
+        }
+        false
     }
 
     /// Whether every step of a row that ended is done with, and well.
@@ -144,7 +187,17 @@ impl Run {
         moment: &mut Moment<'_>,
     ) {
         self.instances[row.index()].state = StepState::Ended { at: moment.now, result };
-        let Aside::Handles(of) = aside else { return };
+        let of = match aside {
+            Aside::Handles(of) => of,
+            Aside::Finally(Some(workflow)) => return self.closed(workflow, moment),
+            Aside::Undoes(_) | Aside::AfterUndo(_) => {
+                if let Some(workflow) = self.rolling_back(row) {
+                    self.closed(workflow, moment);
+                }
+                return;
+            }
+            Aside::Finally(None) => return,
+        };
         self.handled(of, row, moment);
         let (step, turn) = (self.instances[row.index()].step, &self.instances[row.index()].turn);
         let next = self.unhandled.iter().position(|waiting| {
@@ -171,14 +224,27 @@ impl Run {
                 None => StepResult::Completed(value),
                 Some(name) => StepResult::Failed(missing_output(&step.name, &name).into()),
             };
-            return self.end(id, result, moment);
+            return self.end_handled(id, result, moment);
         }
         if let StepState::Ended { result: StepResult::Failed(why), .. } = &self.instances[row.index()].state {
             failure.details.causes.extend(why.details.causes.iter().cloned());
         }
-        match parent {
-            None => self.end_by(id, failure, Reach::Run(End::Failed), moment),
-            Some(_) => self.end(id, StepResult::Failed(failure), moment),
+        self.fail_handled(id, failure, moment);
+    }
+
+    /// A handler stands in for a step. What the step cannot assign then is a failure that no handler sees again.
+    fn end_handled(&mut self, id: InstanceId, result: StepResult, moment: &mut Moment<'_>) {
+        match self.assign(id, &result, moment.now) {
+            Ok(()) => self.end(id, result, moment),
+            Err(failure) => self.fail_handled(id, failure, moment),
+        }
+    }
+
+    fn fail_handled(&mut self, id: InstanceId, failure: Box<Failure>, moment: &mut Moment<'_>) {
+        if self.is_at_top(id) {
+            self.end_by(id, failure, Reach::Whole(End::Failed), moment);
+        } else {
+            self.end(id, StepResult::Failed(failure), moment);
         }
     }
 
@@ -194,8 +260,8 @@ impl Run {
                 | StepState::Stopping { .. }
                 | StepState::Ended { .. } => return None,
             },
-            Aside::AfterUndo => self.error.as_ref()?,
-            Aside::Undoes(_) | Aside::Finally => return None,
+            Aside::AfterUndo(owner) => self.undone_for(owner)?,
+            Aside::Undoes(_) | Aside::Finally(_) => return None,
         };
         match name {
             "error" => Json::from_serialize(failure).ok(),

@@ -3,39 +3,53 @@
 
 use schemas::{
     failure::{Code, Details, Failure},
+    journal::{Now, Outcome},
     json::Json,
 };
 
 use super::{
-    Run,
+    Moment, Run,
     locate::Reader,
-    state::{InstanceId, StepResult, StepState, failure},
+    state::{Body, InstanceId, StepResult, StepState, failure},
 };
 
 /// Most bytes of one value: a text that doubles in each turn of a loop ends here.
 const MAX_VALUE: usize = 16 << 20;
 
 impl Run {
-    /// Stores what a step assigns that ended with `result`. How it ends then: a value that cannot be filled in is its
-    /// failure.
-    pub(super) fn assign(&mut self, id: InstanceId, result: StepResult) -> StepResult {
-        let is_well = matches!(result, StepResult::Completed(_) | StepResult::Grouped);
-        if !is_well || self.step_of(id).assign.is_empty() {
-            return result;
-        }
-        match self.assigned(id) {
-            Ok(values) => {
-                self.mutable_of(id).extend(values);
-                result
-            }
-            Err(failure) => {
-                let result = StepResult::Failed(failure);
-                if let StepState::Ended { result: kept, .. } = &mut self.instances[id.index()].state {
-                    *kept = result.clone();
+    /// A turn of a step is through, and well: it assigns, and ends. A value that cannot be filled in is a failure,
+    /// which meets the strategies of the step.
+    pub(super) fn end_well(&mut self, id: InstanceId, result: StepResult, moment: &mut Moment<'_>) {
+        let Err(failure) = self.assign(id, &result, moment.now) else { return self.end(id, result, moment) };
+        match &mut self.instances[id.index()].body {
+            // What it left in the background is ended first.
+            Body::Group(_) => self.fail_group(id, *failure, moment),
+            Body::Attempts(attempts) => {
+                if let Some(last) = attempts.last_mut() {
+                    last.outcome = Outcome::Failed(failure.clone());
                 }
-                result
+                self.take_failure(id, failure, moment);
             }
         }
+    }
+
+    /// Stores what a step assigns that ends with `result`.
+    pub(super) fn assign(
+        &mut self,
+        id: InstanceId,
+        result: &StepResult,
+        now: Now,
+    ) -> Result<(), Box<Failure>> {
+        if self.step_of(id).assign.is_empty() {
+            return Ok(());
+        }
+        // The values see the step as it is when it has ended.
+        let ended = StepState::Ended { at: now, result: result.clone() };
+        let before = std::mem::replace(&mut self.instances[id.index()].state, ended);
+        let values = self.assigned(id);
+        self.instances[id.index()].state = before;
+        self.mutable_of(id).extend(values?);
+        Ok(())
     }
 
     fn assigned(&self, id: InstanceId) -> Result<Vec<(String, Json)>, Box<Failure>> {

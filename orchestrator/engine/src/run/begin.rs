@@ -17,6 +17,7 @@ use super::{
     aside::Aside,
     group::{Closing, Group, Past, Turn},
     locate::Reader,
+    rollback::Undone,
     state::{Body, InstanceId, StepResult, StepRun, StepState, failure},
 };
 use crate::{
@@ -49,8 +50,8 @@ impl Run {
     fn tell_undo(&self, owner: Option<InstanceId>, id: InstanceId, moment: &mut Moment<'_>) {
         let of = match owner.and_then(|owner| self.instances[owner.index()].aside) {
             Some(Aside::Undoes(of)) => Some(self.step_of(of).name.clone()),
-            Some(Aside::AfterUndo) => None,
-            Some(Aside::Handles(_) | Aside::Finally) | None => return,
+            Some(Aside::AfterUndo(_)) => None,
+            Some(Aside::Handles(_) | Aside::Finally(_)) | None => return,
         };
         let id = self.instances[id.index()].attempt_id(&self.plan);
         moment.actions.push(Action::Notice(Notice::RollbackStep { id, of }));
@@ -78,7 +79,7 @@ impl Run {
             body,
             recovery: None,
             aside: None,
-            undone: false,
+            undone: Undone::No,
         });
         id
     }
@@ -94,6 +95,7 @@ impl Run {
         run.started = None;
         run.state = StepState::Waiting;
         run.recovery = None;
+        run.undone = Undone::No;
         if run.group().is_some() {
             self.begin_again(id);
         }

@@ -8,6 +8,7 @@ use schemas::{
 use super::{
     Job, Moment, Place, Run,
     action::{Action, Notice},
+    aside::Boundary,
     group::Closing,
     state::{End, InstanceId, Phase, StepResult, StepState, failure},
 };
@@ -18,8 +19,8 @@ use crate::plan::{StepKind, WaitFor};
 pub(super) enum Reach {
     /// What holds the step, by its own rules.
     Around,
-    /// The whole run at once.
-    Run(End),
+    /// The whole run at once, or the whole workflow to whose steps it belongs.
+    Whole(End),
 }
 
 impl Run {
@@ -49,8 +50,6 @@ impl Run {
         }
         let duration_ms = run.started.map_or(0, |started| moment.now.millis_since(&started));
         run.state = StepState::Ended { at: moment.now, result: result.clone() };
-        let result = self.assign(id, result);
-        let run = &self.instances[id.index()];
         let attempt = run.attempt_id(&self.plan);
         moment.actions.push(Action::Notice(match &result {
             StepResult::Completed(_) | StepResult::Grouped => {
@@ -70,7 +69,7 @@ impl Run {
             StepResult::Completed(_) | StepResult::Grouped => self.child_completed(owner, id, moment),
             StepResult::Failed(failure) => match reach {
                 Reach::Around => self.child_failed(owner, *failure, moment),
-                Reach::Run(end) => self.end_whole(id, *failure, end, moment),
+                Reach::Whole(end) => self.end_whole(id, *failure, end, moment),
             },
             // Nobody asked for it: it is a stop all the same.
             StepResult::Cancelled if self.group(owner).closing.is_none() => {
@@ -84,14 +83,30 @@ impl Run {
         }
     }
 
-    /// A strategy ends the whole run; `halt` in a sub-workflow ends that one, which is a run of its own.
+    /// A strategy ends the whole run, or the workflow to whose steps it belongs: that one is a run of its own.
     fn end_whole(&mut self, id: InstanceId, failure: Failure, end: End, moment: &mut Moment<'_>) {
-        match self.workflow_around(id).filter(|_| end == End::Failed) {
-            Some(workflow) if matches!(self.instances[workflow.index()].state, StepState::Running { .. }) => {
-                self.fails_by(workflow, failure, moment);
+        match self.boundary(id) {
+            Boundary::Run => self.halt(end, Some(failure), moment),
+            Boundary::Workflow(workflow) if self.runs(workflow) => {
+                self.workflow_fails(workflow, failure, end, moment);
             }
-            Some(_) | None => self.halt(end, Some(failure), moment),
+            Boundary::Row | Boundary::Workflow(_) => {
+                self.child_failed(self.place_of(id).0, failure, moment);
+            }
         }
+    }
+
+    fn runs(&self, id: InstanceId) -> bool {
+        matches!(self.instances[id.index()].state, StepState::Running { .. })
+    }
+
+    /// A workflow that another one calls fails, and is rolled back if `end` says so.
+    fn workflow_fails(&mut self, id: InstanceId, failure: Failure, end: End, moment: &mut Moment<'_>) {
+        let rolls_back = end == End::RolledBack && self.rollback_of(Some(id)).enabled;
+        if let Some(frame) = &mut self.group_mut(Some(id)).frame {
+            frame.rolls_back = rolls_back;
+        }
+        self.fails_by(id, failure, moment);
     }
 
     fn child_completed(&mut self, owner: Option<InstanceId>, child: InstanceId, moment: &mut Moment<'_>) {
@@ -122,11 +137,14 @@ impl Run {
                             return;
                         }
                     },
+                    StepKind::Workflow(_) => {
+                        let end = self.last_resort(at, &failure);
+                        return self.workflow_fails(id, failure, end, moment);
+                    }
                     StepKind::Skill(_)
                     | StepKind::Sequence(_)
                     | StepKind::Conditional(_)
-                    | StepKind::Loop(_)
-                    | StepKind::Workflow(_) => return self.fails_by(id, failure, moment),
+                    | StepKind::Loop(_) => return self.fails_by(id, failure, moment),
                 },
                 StepState::Stopping { .. } => match self.group(at).closing {
                     Some(Closing::Failed) => {
@@ -134,7 +152,7 @@ impl Run {
                         return;
                     }
                     Some(Closing::Cancelled) | None => return,
-                    Some(Closing::Won) => at = parent,
+                    Some(Closing::Won | Closing::Completed) => at = parent,
                 },
                 StepState::Waiting
                 | StepState::Retrying { .. }
@@ -142,7 +160,7 @@ impl Run {
                 | StepState::Ended { .. } => at = parent,
             }
         }
-        self.halt(self.last_resort(&failure), Some(failure), moment);
+        self.halt(self.last_resort(None, &failure), Some(failure), moment);
     }
 
     fn fails_by(&mut self, id: InstanceId, cause: Failure, moment: &mut Moment<'_>) {
@@ -167,11 +185,12 @@ impl Run {
         let group = self.group(Some(id));
         // What the winner left in the background goes on.
         let kept = group.winner.is_some_and(|winner| !self.is_settled(winner));
-        if group.unsettled > u32::from(kept) {
+        if group.unsettled > u32::from(kept) || self.winds_up(id, moment) {
             return;
         }
-        match group.closing {
+        match self.group(Some(id)).closing {
             Some(Closing::Won) => self.complete_group(id, moment),
+            Some(Closing::Completed) => self.complete_called(id, moment),
             Some(Closing::Failed) => {
                 let failure = self.failure_of(id);
                 self.take_result(id, StepResult::Failed(failure.into()), moment);
@@ -183,7 +202,7 @@ impl Run {
     fn failure_of(&mut self, id: InstanceId) -> Failure {
         let name = self.step_of(id).name.clone();
         let group = self.group_mut(Some(id));
-        let causes = std::mem::take(&mut group.causes);
+        let mut causes = std::mem::take(&mut group.causes);
         if let Some(failure) = group.failure.take() {
             return *failure;
         }
@@ -194,6 +213,8 @@ impl Run {
             count @ 2..=3 => format!("{count} steps failed: {named}"),
             count => format!("{count} steps failed: {named}, …"),
         };
+        let (message, failures) = self.with_rollback(id, message);
+        causes.extend(failures);
         let details = Details { causes, ..Details::default() };
         Failure { details, ..failure(&name, Code::ChildFailed, message) }
     }
@@ -211,7 +232,9 @@ impl Run {
                     | StepKind::Loop(_)
                     | StepKind::Workflow(_) => false,
                 };
-                let starts_more = has_more && group.closing.is_none();
+                // One that was skipped never opened.
+                let is_open = matches!(run.state, StepState::Ended { result: StepResult::Grouped, .. });
+                let starts_more = is_open && has_more && group.closing.is_none();
                 group.unsettled == 0 && !starts_more
             })
     }

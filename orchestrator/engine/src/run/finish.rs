@@ -26,7 +26,8 @@ impl Run {
                 self.wind_up(end, since, moment)
             }
             Phase::Stopping { since, end: End::RolledBack } => {
-                self.begin_rollback(since, moment);
+                self.phase = Phase::RollingBack { since };
+                self.begin_rollback(None, moment);
                 true
             }
             Phase::Stopping { since, end } => self.wind_up(end, since, moment),

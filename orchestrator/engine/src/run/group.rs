@@ -47,6 +47,26 @@ pub(super) struct Frame {
     pub(super) env: Vec<(String, String)>,
     /// Their working directory, where it is not that of the run.
     pub(super) cwd: Option<String>,
+    /// How far it is with its end.
+    pub(super) stage: Stage,
+    /// Whether what it did is to be undone, or was.
+    pub(super) rolls_back: bool,
+    /// Its outputs, once its steps have ended well.
+    pub(super) result: Option<Json>,
+}
+
+/// How far a workflow that another one calls is with its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its steps run, or are being ended.
+    #[default]
+    Steps,
+    /// What it did is undone.
+    RollingBack,
+    /// Its last steps run, in this row.
+    Last(InstanceId),
+    /// Nothing of it follows.
+    Over,
 }
 
 /// A child of a try before. It begins again where it stands, so that its attempts go on counting.
@@ -62,6 +82,8 @@ pub(super) struct Past {
 pub(super) enum Closing {
     /// A child won.
     Won,
+    /// Its own part is over, and well; the last steps of a workflow may follow.
+    Completed,
     /// It fails.
     Failed,
     /// Somebody above it ends it.

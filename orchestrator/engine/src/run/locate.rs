@@ -1,6 +1,6 @@
 //! Which turn of a step a reference means: the one that the reader's own place in the loops around it gives.
 
-use super::{Run, group::Group, state::InstanceId};
+use super::{Run, aside::Aside, group::Group, state::InstanceId};
 use crate::plan::{StepId, StepKind};
 
 /// Who reads.
@@ -134,11 +134,13 @@ impl Run {
         }
     }
 
-    /// A row beside the run sees what the step sees for which it runs, and that step itself; else what the run sees.
+    /// A row beside the run sees what the step sees for which it runs, and that step itself; else what the run sees, or the
+    /// workflow after whose steps it runs.
     fn seen_from(&self, reader: Reader) -> Reader {
         match reader {
             Reader::Step(id) => match self.instances[id.index()].aside {
-                Some(aside) => aside.of().map_or(Reader::Run, Reader::After),
+                Some(Aside::Handles(of) | Aside::Undoes(of)) => Reader::After(of),
+                Some(Aside::AfterUndo(of) | Aside::Finally(of)) => of.map_or(Reader::Run, Reader::Workflow),
                 None => reader,
             },
             Reader::Run | Reader::Workflow(_) | Reader::After(_) | Reader::Condition(_) => reader,

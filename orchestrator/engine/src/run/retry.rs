@@ -11,11 +11,12 @@ use schemas::{
 use super::{
     Moment, Run,
     action::{Action, Notice, Timer},
+    aside::Boundary,
     end::Reach,
     state::{End, InstanceId, Recovery, StepResult, StepState},
 };
 use crate::{
-    plan::{self, Act, Final, Retry, Step, Strategy, Written},
+    plan::{self, Act, Final, Retry, Step, StepKind, Strategy, Written},
     units,
 };
 
@@ -24,14 +25,13 @@ impl Run {
     pub(super) fn take_result(&mut self, id: InstanceId, result: StepResult, moment: &mut Moment<'_>) {
         match result {
             StepResult::Failed(failure) => self.take_failure(id, failure, moment),
-            StepResult::Completed(_)
-            | StepResult::Grouped
-            | StepResult::Cancelled
-            | StepResult::Skipped(_) => self.end(id, result, moment),
+            StepResult::Completed(_) | StepResult::Grouped => self.end_well(id, result, moment),
+            StepResult::Cancelled | StepResult::Skipped(_) => self.end(id, result, moment),
         }
     }
 
-    fn take_failure(&mut self, id: InstanceId, failure: Box<Failure>, moment: &mut Moment<'_>) {
+    /// A turn of a step failed: the first of its strategies that fits acts.
+    pub(super) fn take_failure(&mut self, id: InstanceId, failure: Box<Failure>, moment: &mut Moment<'_>) {
         // Where nothing new starts nothing is tried again, and what a step says changes nothing any more.
         if !self.is_open(self.instances[id.index()].parent) {
             return self.end(id, StepResult::Failed(failure), moment);
@@ -122,12 +122,17 @@ impl Run {
         written: Written,
         moment: &mut Moment<'_>,
     ) {
-        let is_top = self.instances[id.index()].parent.is_none();
         match retry.then {
             Some(last) => self.decide(id, failure, last, written, moment),
-            None if is_top => self.end_by(id, failure, Reach::Run(End::Failed), moment),
+            None if self.is_at_top(id) => self.end_by(id, failure, Reach::Whole(End::Failed), moment),
             None => self.end(id, StepResult::Failed(failure), moment),
         }
+    }
+
+    /// Whether a step stands at the top of the run, or of a workflow that another one calls.
+    pub(super) fn is_at_top(&self, id: InstanceId) -> bool {
+        let parent = self.instances[id.index()].parent;
+        parent.is_none_or(|parent| matches!(self.step_of(parent).kind, StepKind::Workflow(_)))
     }
 
     /// The last word of a strategy.
@@ -149,20 +154,24 @@ impl Run {
                 self.end(id, StepResult::Failed(failure), moment);
             }
             // What is beside the run ends nothing but its own row.
-            (Final::Halt | Final::Rollback, Written::Step) if self.row_around(id).is_some() => {
+            (Final::Halt | Final::Rollback, Written::Step) if self.boundary(id) == Boundary::Row => {
                 self.end(id, StepResult::Failed(failure), moment);
             }
-            (Final::Halt, Written::Step) => self.end_by(id, failure, Reach::Run(End::Failed), moment),
+            (Final::Halt, Written::Step) => self.end_by(id, failure, Reach::Whole(End::Failed), moment),
             (Final::Rollback, Written::Step) => {
-                self.end_by(id, failure, Reach::Run(End::RolledBack), moment);
+                self.end_by(id, failure, Reach::Whole(End::RolledBack), moment);
             }
             (Final::Custom(row), _) => self.handle(id, row, failure, moment),
         }
     }
 
-    /// How a failure at the top ends the run: the default is asked once more.
-    pub(super) fn last_resort(&self, failure: &Failure) -> End {
-        let default = self.plan.default_strategy.as_ref().filter(|default| default.fits(failure));
+    /// How a failure at the top ends the run (`None`), or a workflow: its default is asked once more.
+    pub(super) fn last_resort(&self, of: Option<InstanceId>, failure: &Failure) -> End {
+        let default = match self.called(of) {
+            Some(called) => called.default_strategy.as_ref(),
+            None => self.plan.default_strategy.as_ref(),
+        };
+        let default = default.filter(|default| default.fits(failure));
         let last = default.and_then(|default| match &default.act {
             Act::Final(last) => Some(*last),
             Act::Retry(retry) => retry.then,

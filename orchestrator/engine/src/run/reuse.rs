@@ -11,6 +11,8 @@ use schemas::{
 use super::{
     Run,
     action::Action,
+    aside::Aside,
+    rollback::Undone,
     state::{InstanceId, StepResult, StepState},
 };
 use crate::plan::StepId;
@@ -61,7 +63,7 @@ impl Run {
         let mut completed = Completed::new();
         for (index, step) in self.instances.iter().enumerate() {
             // What was undone is to be done again; what stands beside a run belongs to that run.
-            if step.undone || self.row_around(InstanceId::at(index)).is_some() {
+            if step.undone == Undone::Done || !self.is_kept(InstanceId::at(index)) {
                 continue;
             }
             let turn = (step.step, step.turn.to_vec());
@@ -76,6 +78,19 @@ impl Run {
             }
         }
         completed
+    }
+
+    /// Whether a step belongs to the run itself: the last steps of a workflow that completed do.
+    fn is_kept(&self, id: InstanceId) -> bool {
+        match self.row_around(id) {
+            None => true,
+            Some(Aside::Finally(Some(workflow))) => {
+                let state = &self.instances[workflow.index()].state;
+                let is_well = matches!(state, StepState::Ended { result: StepResult::Completed(_), .. });
+                is_well && self.is_kept(workflow)
+            }
+            Some(Aside::Handles(_) | Aside::Undoes(_) | Aside::AfterUndo(_) | Aside::Finally(None)) => false,
+        }
     }
 }
 

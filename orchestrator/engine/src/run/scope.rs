@@ -5,6 +5,7 @@ use schemas::{json::Json, view::StepStatus};
 use super::{
     Run,
     locate::Reader,
+    rollback::Undone,
     state::{StepResult, StepRun, StepState},
 };
 use crate::{
@@ -25,7 +26,7 @@ impl Run {
     }
 
     pub(super) fn step_status(step: &StepRun) -> StepStatus {
-        if step.undone {
+        if step.undone == Undone::Done {
             return StepStatus::RolledBack;
         }
         match &step.state {

@@ -10,7 +10,7 @@ use schemas::{
     view::{RunStatus, StopReason},
 };
 
-use super::{aside::Aside, group::Group};
+use super::{aside::Aside, group::Group, rollback::Undone};
 use crate::{
     plan::{Plan, Step, StepId},
     units::Bytes,
@@ -140,8 +140,8 @@ pub struct StepRun {
     pub(super) recovery: Option<Box<Recovery>>,
     /// Why it runs, if it is a row beside the run.
     pub(super) aside: Option<Aside>,
-    /// Whether it was undone.
-    pub(super) undone: bool,
+    /// Whether it was undone since it last started.
+    pub(super) undone: Undone,
 }
 
 /// What a turn of a step keeps of its failures.

@@ -42,28 +42,30 @@ impl Run {
                     self.hurry(StopReason::Stop, moment);
                 }
                 self.end_all(StopReason::Stop, moment);
-            }
-            Phase::Stopping { .. } if at_once => self.hurry(StopReason::Stop, moment),
-            // Half an undo is worse than a whole one, and the last steps are there to clean up: only a stop at
-            // once ends them.
-            Phase::RollingBack { .. } | Phase::Finalizing { .. } if at_once => {
-                self.hurry(StopReason::Stop, moment);
-                let row = match self.phase {
-                    Phase::Finalizing { row, .. } => Some(row),
-                    Phase::RollingBack { .. }
-                    | Phase::Queued
-                    | Phase::Running { .. }
-                    | Phase::Stopping { .. }
-                    | Phase::Ended { .. } => self.current_undo(),
-                };
-                if let Some(row) = row.filter(|row| !self.instances[row.index()].is_over()) {
-                    self.end_row(row, moment);
+                if at_once {
+                    self.end_rows(moment);
                 }
+            }
+            // Half an undo is worse than a whole one, and last steps are there to clean up: only a stop at once ends
+            // them.
+            Phase::Stopping { .. } | Phase::RollingBack { .. } | Phase::Finalizing { .. } if at_once => {
+                self.hurry(StopReason::Stop, moment);
+                self.end_rows(moment);
             }
             Phase::Stopping { .. }
             | Phase::RollingBack { .. }
             | Phase::Finalizing { .. }
             | Phase::Ended { .. } => {}
+        }
+    }
+
+    /// Ends the rows beside the run.
+    fn end_rows(&mut self, moment: &mut Moment<'_>) {
+        let rows: Vec<_> = self.rows.values().copied().collect();
+        for row in rows {
+            if !self.instances[row.index()].is_over() {
+                self.end_row(row, moment);
+            }
         }
     }
 
@@ -103,7 +105,10 @@ impl Run {
                 self.group_mut(Some(*id)).closing.get_or_insert(Closing::Cancelled);
             } else if was_running {
                 let id = run.attempt_id(&self.plan);
-                moment.actions.push(Action::Terminate { id, reason, now: false });
+                // One that died with its engine has nothing to end.
+                if self.live.contains_key(&id) {
+                    moment.actions.push(Action::Terminate { id, reason, now: false });
+                }
             }
         }
         for id in below.into_iter().rev() {

@@ -5,9 +5,11 @@ mod assign;
 mod control;
 mod crash_points;
 mod data;
+mod endings;
 mod inside;
 mod pairs;
 mod properties;
+mod recoveries;
 mod resume;
 mod retry;
 mod reuse;
@@ -216,6 +218,11 @@ fn told(action: &Action) -> String {
     }
 }
 
+/// What is rolled back, if it is not the run.
+fn of(id: Option<&AttemptId>) -> String {
+    id.map(|id| format!(" of {}", attempt(id))).unwrap_or_default()
+}
+
 fn told_notice(notice: &Notice) -> String {
     match notice {
         Notice::RunStarted => "(run started)".to_owned(),
@@ -225,12 +232,12 @@ fn told_notice(notice: &Notice) -> String {
             let duration = duration_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms}ms"));
             format!("(run ended {status} {error} {duration})").replace("  ", " ")
         }
-        Notice::RollbackStarted => "(rollback started)".to_owned(),
+        Notice::RollbackStarted { id } => format!("(rollback{} started)", of(id.as_ref())),
         Notice::RollbackStep { id, of } => match of {
             Some(of) => format!("({} undoes {of})", attempt(id)),
             None => format!("({} after the undo)", attempt(id)),
         },
-        Notice::RollbackEnded { status } => format!("(rollback ended {status})"),
+        Notice::RollbackEnded { id, status } => format!("(rollback{} ended {status})", of(id.as_ref())),
         Notice::StepWaiting { id } => format!("({} waiting)", attempt(id)),
         Notice::StepStarted { id } => format!("({} started)", attempt(id)),
         Notice::StepSkipped { id, reason } => format!("({} skipped: {reason})", attempt(id)),

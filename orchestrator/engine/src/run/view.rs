@@ -21,7 +21,7 @@ use super::{
     state::{InstanceId, Phase, StepResult, StepRun, StepState},
 };
 use crate::{
-    plan::{StepId, StepKind},
+    plan::{Step, StepId, StepKind},
     value,
 };
 
@@ -91,26 +91,33 @@ impl Run {
     fn step_views(&self, large: Large) -> impl Iterator<Item = StepView> {
         let begun = self.root.turn(0).map_or(0, |turn| turn.children.len());
         let pending = self.plan.root.iter().skip(begun).map(move |step| self.step_view(*step, None, large));
-        let shown = self.ids().filter(|id| self.rollback.is_none() || !self.is_undo(*id));
+        let shown = self.ids().filter(|id| self.rollbacks.is_empty() || !self.is_undo(*id));
         shown.map(move |id| self.step_view(self.instances[id.index()].step, Some(id), large)).chain(pending)
     }
 
     /// Whether a step belongs to the rollback, which is shown by itself.
     fn is_undo(&self, id: InstanceId) -> bool {
         match self.row_around(id) {
-            Some(Aside::Undoes(_) | Aside::AfterUndo) => true,
-            Some(Aside::Handles(_) | Aside::Finally) | None => false,
+            Some(Aside::Undoes(_) | Aside::AfterUndo(_)) => true,
+            Some(Aside::Handles(_) | Aside::Finally(_)) | None => false,
         }
     }
 
-    /// The undo steps in the order in which they run, those that are still to come included.
+    /// The undo steps in the order in which they run, those that are still to come included. What a workflow undid that
+    /// was then tried again, and undone again, is shown once.
     fn undo_views(&self) -> Vec<RollbackView> {
-        let undos = self.rollback.iter().flat_map(|rollback| &rollback.undos);
-        undos.flat_map(|undo| self.undo_view(undo)).collect()
+        let all: Vec<_> = self.rollbacks.iter().flat_map(|rollback| &rollback.undos).collect();
+        let is_last = |(index, undo): &(usize, &&Undo)| {
+            undo.instance.is_none() || all[index + 1..].iter().all(|later| later.instance != undo.instance)
+        };
+        all.iter().enumerate().filter(is_last).flat_map(|(_, undo)| self.undo_view(undo)).collect()
     }
 
     fn undo_view(&self, undo: &Undo) -> Vec<RollbackView> {
-        let of = undo.of.map(|of| self.step_of(of).name.clone());
+        let of = match undo.aside {
+            Aside::Undoes(of) => Some(self.step_of(of).name.clone()),
+            Aside::Handles(_) | Aside::AfterUndo(_) | Aside::Finally(_) => None,
+        };
         let begun = undo.instance.and_then(|row| self.group(Some(row)).turn(0));
         let begun = begun.map_or(&[][..], |turn| &turn.children);
         let steps = match &self.plan.steps[undo.row.index()].kind {
@@ -151,11 +158,7 @@ impl Run {
             kind: step.kind.name().to_owned(),
             status: run.map_or(StepStatus::Pending, Self::step_status),
             iteration: run.map(|run| run.turn.to_vec()).unwrap_or_default(),
-            parent: step
-                .parent
-                .map(|parent| &self.plan.steps[parent.index()])
-                .filter(|parent| !parent.is_row)
-                .map(|parent| parent.id().to_owned()),
+            parent: self.holder_of(step).map(str::to_owned),
             within: step.within().map(str::to_owned),
             started_at: started.map(|started| started.wall),
             finished_at: ended_at.map(|at| at.wall),
@@ -176,6 +179,13 @@ impl Run {
             agent: run.and_then(|run| run.attempts().last()?.agent.as_deref().cloned()),
             attempts: run.map(|run| self.attempt_views(run)).unwrap_or_default(),
         }
+    }
+
+    /// The id of the step that holds a step. A row of a workflow that another one calls stands below that.
+    fn holder_of<'a>(&'a self, step: &'a Step) -> Option<&'a str> {
+        let parent = &self.plan.steps[step.parent?.index()];
+        let around = || step.within().and_then(|within| within.rsplit('.').next());
+        if parent.is_row { around() } else { Some(parent.id()) }
     }
 
     /// The outputs of a step that completed, or where they are.

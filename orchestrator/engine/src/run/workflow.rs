@@ -9,7 +9,8 @@ use schemas::{
 
 use super::{
     Moment, Run,
-    group::Frame,
+    aside::Aside,
+    group::{Closing, Frame},
     locate::Reader,
     state::{InstanceId, StepResult, failure, missing_output},
 };
@@ -78,13 +79,30 @@ impl Run {
 
     /// The workflow step to whose definition a step belongs.
     pub(super) fn workflow_around(&self, id: InstanceId) -> Option<InstanceId> {
-        // A row beside the run belongs to the definition of the step for which it runs.
-        let holder = |id: InstanceId| {
-            let run = &self.instances[id.index()];
-            run.parent.or_else(|| self.instances[run.aside?.of()?.index()].parent)
-        };
-        let mut holders = std::iter::successors(holder(id), |id| holder(*id));
-        holders.find(|holder| matches!(self.step_of(*holder).kind, StepKind::Workflow(_)))
+        let mut at = id;
+        loop {
+            let run = &self.instances[at.index()];
+            let holder = match (run.parent, run.aside) {
+                (Some(parent), _) => parent,
+                // A row beside the run belongs to the definition of the step for which it runs.
+                (None, Some(Aside::Handles(of) | Aside::Undoes(of))) => {
+                    at = of;
+                    continue;
+                }
+                (None, Some(Aside::AfterUndo(of) | Aside::Finally(of))) => of?,
+                (None, None) => return None,
+            };
+            if let StepKind::Workflow(_) = self.step_of(holder).kind {
+                return Some(holder);
+            }
+            at = holder;
+        }
+    }
+
+    /// Whether a step belongs to a workflow that another one calls, however deep.
+    pub(super) fn is_inside(&self, id: InstanceId, workflow: InstanceId) -> bool {
+        let mut around = std::iter::successors(self.workflow_around(id), |id| self.workflow_around(*id));
+        around.any(|holder| holder == workflow)
     }
 
     /// Whether the workflows around a step have room for one more that runs.
@@ -94,11 +112,7 @@ impl Run {
             if let StepKind::Workflow(called) = &self.step_of(workflow).kind
                 && let Some(most) = called.max_concurrent_steps
             {
-                let is_inside = |live: &&InstanceId| {
-                    let mut holders =
-                        std::iter::successors(self.workflow_around(**live), |id| self.workflow_around(*id));
-                    holders.any(|holder| holder == workflow)
-                };
+                let is_inside = |live: &&InstanceId| self.is_inside(**live, workflow);
                 if self.live.values().filter(is_inside).count() >= most as usize {
                     return false;
                 }
@@ -124,7 +138,7 @@ impl Run {
         let filled = self.environment(id, &called.env, called.cwd.as_ref());
         let (env, cwd) =
             filled.map_err(|error| failure(&self.step_of(id).name, error.code(), error.to_string()))?;
-        Ok(Frame { inputs, mutable: called.mutable.clone(), env, cwd })
+        Ok(Frame { inputs, mutable: called.mutable.clone(), env, cwd, ..Frame::default() })
     }
 
     /// Environment and directory of a step: its own, filled in, over those of the workflow to which it belongs.
@@ -196,20 +210,32 @@ impl Run {
             let outputs = called.outputs.iter();
             outputs.map(|(name, value)| Ok((name.as_str(), value.fill(&scope)?))).collect()
         };
-        match outputs {
+        let failure = match outputs {
             Ok(outputs) => {
                 let result = value::object(&outputs);
                 let step = self.step_of(id);
-                let result = match value::missing_output(&result, &step.outputs) {
-                    Some(name) => StepResult::Failed(missing_output(&step.name, &name).into()),
-                    None => StepResult::Completed(result),
+                let Some(name) = value::missing_output(&result, &step.outputs) else {
+                    return self.called_completes(id, result, moment);
                 };
-                self.end(id, result, moment);
+                missing_output(&step.name, &name)
             }
-            Err(error) => {
-                let failure = failure(&self.step_of(id).name, error.code(), error.to_string());
-                self.fail_group(id, failure, moment);
-            }
+            Err(error) => failure(&self.step_of(id).name, error.code(), error.to_string()),
+        };
+        self.fail_group(id, failure, moment);
+    }
+
+    /// The steps of a workflow are over, and well; its last steps may follow.
+    fn called_completes(&mut self, id: InstanceId, result: Json, moment: &mut Moment<'_>) {
+        if let Some(frame) = &mut self.group_mut(Some(id)).frame {
+            frame.result = Some(result);
         }
+        self.close(id, Closing::Completed, moment);
+    }
+
+    /// Everything of a workflow is over, and well.
+    pub(super) fn complete_called(&mut self, id: InstanceId, moment: &mut Moment<'_>) {
+        let frame = self.group(Some(id)).frame.as_deref();
+        let result = frame.and_then(|frame| frame.result.clone()).unwrap_or_else(|| value::object(&[]));
+        self.end_well(id, StepResult::Completed(result), moment);
     }
 }

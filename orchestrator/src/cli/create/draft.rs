@@ -25,6 +25,8 @@ pub(super) struct Step {
     pub(super) skill: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) prompt: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) inputs: BTreeMap<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,13 +34,18 @@ pub(super) struct Step {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) resource_limits: Option<Limits>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sandbox: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error_handling: Option<ErrorHandling>,
 }
 
 /// Limits of a step.
 #[derive(Debug, Serialize)]
 pub(super) struct Limits {
-    pub(super) memory: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) memory: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cpu: Option<Value>,
 }
 
 /// What happens when a step fails.

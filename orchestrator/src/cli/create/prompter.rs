@@ -2,12 +2,13 @@
 
 use std::io;
 
-use dialoguer::{Confirm, Input, Select, theme::ColorfulTheme};
+use dialoguer::{Confirm, Input, Select, console::Term, theme::ColorfulTheme};
 use schemas::exit_code::ExitCode;
 
 use crate::{
     cli::output::engine_error,
     errors::{CommandError, Result},
+    signal::Interrupts,
 };
 
 /// Judges an answer: why it is not one.
@@ -27,7 +28,16 @@ pub(super) trait Prompter {
 
 /// The person at the terminal.
 #[derive(Debug)]
-pub(super) struct Terminal;
+pub(super) struct Terminal {
+    /// Ctrl-C is an answer, after which the terminal is put in order.
+    _interrupts: Interrupts,
+}
+
+impl Terminal {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self { _interrupts: Interrupts::held().map_err(|error| engine_error(&error))? })
+    }
+}
 
 impl Prompter for Terminal {
     fn text(&mut self, question: &str, default: &str, judge: Judge<'_>) -> Result<String> {
@@ -61,6 +71,8 @@ impl Prompter for Terminal {
 
 /// Ctrl-C, or a terminal that went away.
 fn gone(dialoguer::Error::IO(error): &dialoguer::Error) -> CommandError {
+    // A list hides the cursor while it is there.
+    let _gone = Term::stderr().show_cursor();
     if error.kind() == io::ErrorKind::Interrupted {
         CommandError::new(ExitCode::SigInt, "interrupted: nothing was saved")
     } else {

@@ -5,7 +5,7 @@ use std::io;
 use schemas::output::log::{LogLine, Stream};
 
 use super::Wanted;
-use crate::ui::{self, text::escape};
+use crate::ui::{self, pager::Pager, text::escape};
 
 /// Lines are gathered up to this many bytes.
 const BUFFER: usize = 64 * 1024;
@@ -27,11 +27,13 @@ pub(super) struct Printer {
     form: Form,
     wanted: Wanted,
     buffer: String,
+    /// Where a person reads what is there; `None`: stdout.
+    pager: Option<Pager>,
 }
 
 impl Printer {
-    pub(super) fn new(form: Form, wanted: Wanted) -> Self {
-        Self { form, wanted, buffer: String::new() }
+    pub(super) fn new(form: Form, wanted: Wanted, pager: Option<Pager>) -> Self {
+        Self { form, wanted, buffer: String::new(), pager }
     }
 
     pub(super) fn wanted(&self) -> &Wanted {
@@ -50,7 +52,11 @@ impl Printer {
 
     /// Hands on what was gathered.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        let result = if self.buffer.is_empty() { Ok(()) } else { ui::write(&self.buffer) };
+        let result = match &mut self.pager {
+            _ if self.buffer.is_empty() => Ok(()),
+            Some(pager) => pager.write(&self.buffer),
+            None => ui::write(&self.buffer),
+        };
         self.buffer.clear();
         result
     }

@@ -6,16 +6,17 @@ use schemas::view::StepView;
 
 /// A step in the tree.
 #[derive(Debug)]
-pub(super) struct Branch<'a> {
-    pub(super) step: &'a StepView,
+pub struct Branch<'a> {
+    /// It.
+    pub step: &'a StepView,
     /// What stands before its name.
-    pub(super) first: String,
+    pub first: String,
     /// What stands before further lines about it.
-    pub(super) further: String,
+    pub further: String,
 }
 
 /// The steps in the order in which they are shown: each followed by those that it holds.
-pub(super) fn branches(steps: &[StepView]) -> Vec<Branch<'_>> {
+pub fn branches(steps: &[StepView]) -> Vec<Branch<'_>> {
     let (roots, children) = children(steps);
     let mut shown = Vec::with_capacity(steps.len());
     // What is still to be shown, the next one last.

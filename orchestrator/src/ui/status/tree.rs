@@ -77,7 +77,7 @@ pub(super) fn rollback(view: &RunView, reader: &Reader) -> String {
 }
 
 /// A step's id, with the turns of the loops around it: `fetch[0.3]`.
-pub(super) fn label(step: &StepView) -> String {
+pub fn label(step: &StepView) -> String {
     if step.iteration.is_empty() {
         return step.id.clone();
     }

@@ -447,6 +447,18 @@ fn skipped_steps_neither_win_nor_have_outputs() {
     (run started); (q#1 skipped: `when` was false); (run ended completed 0ms); finish completed
     completed [q#1 skipped `when` was false]
     ");
+    // A group that was skipped starts nothing, and nobody waits for it.
+    let whole = format!(
+        r#"{{"id":"q","type":"parallel","when":"false","steps":[{},{}]}},{}"#,
+        echo("a", ""),
+        echo("b", ""),
+        echo("z", r#""inputs":{"v":"${has(q.a)}"}"#)
+    );
+    assert_snapshot!(told(&mut run(&whole), [started(), done("z", "1")]), @"
+    (run started); (q#1 skipped: `when` was false); (z#1 started); spawn z#1
+    (z#1 completed 10ms); (run ended completed 10ms); finish completed
+    completed [q#1 skipped `when` was false, z#1 completed 1]
+    ");
     let whole = format!(r#"{{"id":"q","type":"sequence","when":"1","steps":[{}]}}"#, echo("a", ""));
     assert_snapshot!(told(&mut run(&whole), [started()]), @r"
     (run started); (q#1 started); (q#1 failed expression_error 0ms); (run ended failed expression_error 0ms); finish failed

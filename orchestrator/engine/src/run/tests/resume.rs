@@ -92,6 +92,17 @@ fn places_are_kept() {
 }
 
 #[test]
+fn what_fails_ends_nothing_that_died_too() {
+    let steps = ["a", "b"].map(|id| echo(id, r#""on_crash":"fail""#)).join(",");
+    let (told, _) =
+        check(&format!(r#""steps":[{{"id":"g","type":"parallel","steps":[{steps}]}}]"#), [started()]);
+    assert_snapshot!(told, @"
+    (a#1 failed engine_crash 10ms); (b#1 failed engine_crash 10ms); (g#1 failed child_failed 10ms); (run ended failed child_failed 10ms); finish failed
+    failed error:child_failed [g#1 failed:child_failed, a#1 failed:engine_crash, b#1 failed:engine_crash]
+    ");
+}
+
+#[test]
 fn what_fails_ends_what_would_run_again() {
     let steps = [echo("a", ""), echo("b", r#""on_crash":"fail""#)].join(",");
     let (told, view) =

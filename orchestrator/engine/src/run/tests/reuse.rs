@@ -1,5 +1,7 @@
 //! What a new run takes over from an old one: the results, in their order, and nothing else.
 
+use std::sync::Arc;
+
 use insta::assert_snapshot;
 use schemas::{
     failure::Code,
@@ -10,12 +12,20 @@ use super::{
     Driven, at, attempt, completed, created, definition, echo, ended, failed, id, isolation, plan, started,
     state, stop, told,
 };
-use crate::run::{Action, Run};
+use crate::{
+    plan::Plan,
+    run::{Action, Run},
+};
 
 /// What a new run takes over after these events of the old one, what it then starts, and where it stands.
 #[track_caller]
 fn check(members: &str, events: impl IntoIterator<Item = Event>) -> String {
-    let plan = plan(&definition(members));
+    taken_over(plan(&definition(members)), events)
+}
+
+/// The same, of a plan.
+#[track_caller]
+pub(super) fn taken_over(plan: Arc<Plan>, events: impl IntoIterator<Item = Event>) -> String {
     let old = Driven::new(plan.clone(), created()).apply_all(events).run;
     let mut new = Run::new(plan, created(), at(5000));
     let before = new.clone();

@@ -14,7 +14,7 @@ use crate::{
 
 /// The plan of these members, which may call the workflow `f` with those.
 #[track_caller]
-fn plan(top: &str, called: &str) -> Arc<Plan> {
+pub(super) fn plan(top: &str, called: &str) -> Arc<Plan> {
     let echo = SkillEntry::new(SkillTarget::Builtin { needs: Needs::Nothing });
     let catalog = Catalog { skills: BTreeMap::from([("echo".to_owned(), echo)]), ..Catalog::default() };
     let file = LibraryFile {

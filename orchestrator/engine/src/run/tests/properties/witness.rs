@@ -153,7 +153,7 @@ impl Witness {
             Notice::RunStopping => assert!(self.over, "a run stops when something stops it"),
             Notice::StepWaiting { id } => panic!("{id:?} waits, but nothing runs beside it"),
             Notice::StepStarted { id } => assert_eq!(id.step, self.steps[self.ended.len()]),
-            Notice::RollbackStarted | Notice::RollbackStep { .. } | Notice::RollbackEnded { .. } => {
+            Notice::RollbackStarted { .. } | Notice::RollbackStep { .. } | Notice::RollbackEnded { .. } => {
                 panic!("nothing of these plans is undone: {notice:?}")
             }
             Notice::StepRetrying { id, .. } => panic!("no step of these plans has a strategy: {id:?}"),

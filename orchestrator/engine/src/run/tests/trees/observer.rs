@@ -129,7 +129,7 @@ impl Observer {
             Notice::RunStopping => self.over = true,
             Notice::RunStarted
             | Notice::StepRetrying { .. }
-            | Notice::RollbackStarted
+            | Notice::RollbackStarted { .. }
             | Notice::RollbackStep { .. }
             | Notice::RollbackEnded { .. }
             | Notice::RunEnded { .. } => {}
