@@ -103,6 +103,8 @@ pub enum Said {
     },
     /// How far it is, in its own words: a JSON object.
     Progress(Json),
+    /// A file or another thing that it made, in its own words: a JSON object.
+    Artifact(Json),
     /// What an agent did and used so far.
     Agent(Box<AgentView>),
     /// Words of an agent.
@@ -125,6 +127,7 @@ impl Said {
             Self::Message(text) => Self::Message(masker.text(&text).into_owned()),
             Self::Thought(text) => Self::Thought(masker.text(&text).into_owned()),
             Self::Plan(plan) => Self::Plan(masker.json(&plan)),
+            Self::Artifact(artifact) => Self::Artifact(masker.json(&artifact)),
             Self::Progress(progress) => Self::Progress(masker.json(&progress)),
             Self::Tool(call) => {
                 let error = call.error.as_deref().map(|error| masker.text(error).into_owned());
@@ -404,6 +407,7 @@ impl<'a> Attempt<'a> {
     fn agent_news(&mut self) {
         let Some(agent) = &self.prepared.agent else { return };
         let guardrail = agent.guardrail().map(|guardrail| guardrail.name);
+        agent.publish();
         let view = agent.view();
         self.say(Said::Agent(Box::new(view)));
         if let Some(name) = guardrail
@@ -475,6 +479,7 @@ impl<'a> Attempt<'a> {
             control::Heard::Tool(call) => {
                 if let Some(agent) = &mut self.prepared.agent {
                     agent.called(&call);
+                    agent.publish();
                 }
                 self.say(Said::Tool(Box::new(call)));
             }

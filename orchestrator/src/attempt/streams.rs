@@ -212,7 +212,8 @@ impl Events {
     }
 }
 
-/// One line of the events descriptor: `{"type":"log","level","text"}`, or anything else as progress.
+/// One line of the events descriptor: `{"type":"log","level","text"}`, `{"type":"artifact",…}`, or anything else as
+/// progress.
 fn event(line: &[u8]) -> Option<Said> {
     #[derive(serde::Deserialize)]
     struct Line {
@@ -232,7 +233,8 @@ fn event(line: &[u8]) -> Option<Said> {
         let text = parsed.text.or(parsed.message).unwrap_or_default();
         return Some(Said::Log { level: parsed.level.unwrap_or_else(|| "info".to_owned()), text });
     }
-    parse_output(line).ok().map(Said::Progress)
+    let is_artifact = parsed.kind.as_deref() == Some("artifact");
+    parse_output(line).ok().map(if is_artifact { Said::Artifact } else { Said::Progress })
 }
 
 fn refused(text: String) -> Said {

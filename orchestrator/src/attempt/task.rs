@@ -118,7 +118,8 @@ fn external(host: &Host, spawn: &Spawn, skill: &ExternalSkill) -> Result<Task, R
                 0 => Ok(text.clone()),
                 _ => filled(text, &spawn.inputs),
             });
-            (argv.collect::<Result<_, _>>()?, None, Speaks::Text { parse_json: skill.parse_json })
+            let argv: Vec<String> = argv.collect::<Result<_, _>>()?;
+            (argv, None, Speaks::Text { parse_json: skill.parse_json })
         }
     };
     let mut env = Vec::new();
@@ -126,6 +127,10 @@ fn external(host: &Host, spawn: &Spawn, skill: &ExternalSkill) -> Result<Task, R
         let value =
             if skill.protocol == Protocol::Text { filled(text, &spawn.inputs)? } else { text.clone() };
         env.push((name.clone(), value));
+    }
+    if argv.iter().chain(env.iter().map(|(_, value)| value)).any(|text| text.contains('\0')) {
+        let message = "an argument or a variable of the program would hold a NUL byte".to_owned();
+        return Err(Refused::BadInput { pointer: String::new(), message });
     }
     Ok(Task {
         work: Work::Program { argv },

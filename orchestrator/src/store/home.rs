@@ -271,6 +271,11 @@ impl AttemptDir {
         self.path.join("transcript.jsonl")
     }
 
+    /// `agent.json`: what an agent that runs did and used so far.
+    pub fn agent(&self) -> PathBuf {
+        self.path.join("agent.json")
+    }
+
     /// `stdout.log`.
     pub fn stdout(&self) -> PathBuf {
         self.path.join("stdout.log")

@@ -44,7 +44,7 @@ pub(super) fn run(builtin: &Builtin, control: &OwnedFd) -> Result<(), Failure> {
         &read
     };
     send(control, &FromWorker::Started { version: VERSION }, Vec::new())?;
-    let context = Context { work_dir: builtin.work_dir.clone() };
+    let context = Context { work_dir: builtin.work_dir.clone(), env: builtin.env.clone() };
     let result = skills::run(&builtin.skill, inputs, &context);
     // Nothing of the step is left but this process, which only ends: the engine need not wait for that.
     descriptors::release_streams().at(Stage::Descriptors)?;

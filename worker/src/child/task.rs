@@ -56,6 +56,8 @@ pub(super) struct Builtin {
     pub(super) inputs: Option<Json>,
     /// The attempt's directory.
     pub(super) work_dir: String,
+    /// What it sees of an environment.
+    pub(super) env: Vec<(String, String)>,
 }
 
 /// A program to execute.
@@ -87,7 +89,7 @@ impl Task {
         let is_program = matches!(work, message::Work::Program { .. });
         let work = match work {
             message::Work::Builtin { skill, inputs, work_dir } => {
-                Work::Builtin(Builtin { skill, inputs, work_dir })
+                Work::Builtin(Builtin { skill, inputs, work_dir, env })
             }
             message::Work::Agent => Work::Agent(Agent { env }),
             message::Work::Program { argv } => Work::Program(program(argv, env)?),
