@@ -31,7 +31,7 @@ pub struct Task {
     pub work_dir: Option<String>,
     /// Resource limits of the process.
     pub limits: ProcessLimits,
-    /// The whole environment of a program. A built-in gets none but what its skill is told.
+    /// The whole environment of a program. A built-in skill is told what it needs of one.
     pub env: Vec<(String, String)>,
     /// Working directory, absolute; `None` for a skill that touches no file ([`super::Seccomp::Memory`]).
     pub cwd: Option<String>,
