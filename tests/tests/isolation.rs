@@ -188,9 +188,9 @@ fn built_in_skills_reach_allowed_hosts_by_the_proxy_too() {
         let sandbox = json!({"sandbox": {"network": {"allow": [allowed]}}, "error_handling": "skip"});
         with(skill(id, "http-get", json!({"url": server.url()})), sandbox)
     };
-    let view = fixture.run(&workflow(&[get("in", &host), get("out", "other.example:443")])).exits(0).json();
-    assert_eq!(step(&view, "in")["outputs"]["response"], json!({"reached": true}), "{view:#}");
-    assert_eq!(step(&view, "out")["attempts"][0]["status"], "failed", "{view:#}");
+    let view = fixture.run(&workflow(&[get("near", &host), get("far", "other.example:443")])).exits(0).json();
+    assert_eq!(step(&view, "near")["outputs"]["response"], json!({"reached": true}), "{view:#}");
+    assert_eq!(step(&view, "far")["attempts"][0]["status"], "failed", "{view:#}");
     assert_eq!(server.requests().len(), 1);
 }
 
