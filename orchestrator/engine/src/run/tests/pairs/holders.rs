@@ -12,10 +12,7 @@ use schemas::{
 use super::{kind, pair, place};
 use crate::run::{
     Run,
-    tests::{
-        Driven, attempt, completed, created, definition, echo, ended, failed, id, started, state, stop,
-        stopping, workflows,
-    },
+    tests::{Driven, completed, created, echo, ended, failed, id, started, state, stop, stopping, workflows},
 };
 
 /// A run at one moment, and attempts about which something may be said then.
