@@ -244,11 +244,11 @@ impl Fixture {
         assert_eq!(self.kill(running), -9);
     }
 
-    /// As [`Fixture::kill_engine`], of an engine that may end by itself, and well, before the signal comes.
+    /// As [`Fixture::kill_engine`], of an engine that may end by itself, with this code, before the signal comes.
     #[track_caller]
-    pub fn kill_engine_or_meet_its_end(&self, running: Running) {
+    pub fn kill_engine_or_meet_its_end(&self, running: Running, own: i32) {
         let code = self.kill(running);
-        assert!([-9, 0].contains(&code), "{code}");
+        assert!([-9, own].contains(&code), "{code}");
     }
 
     fn kill(&self, mut running: Running) -> i32 {

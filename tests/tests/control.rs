@@ -207,3 +207,36 @@ fn dry_run_shows_the_tree() {
     let shown = fixture.workflow(["run", "control-flow.json", "--dry-run"]).exits(0).output();
     assert!(shown.contains("mirrors (parallel)") && shown.contains("    travel (skill exec)"), "{shown}");
 }
+
+#[test]
+fn dry_run_shows_what_follows_a_failure() {
+    let fixture = Fixture::new();
+    let undone =
+        |id: &str| with(echo(id, json!({})), json!({"rollback": echo(&format!("un{id}"), json!({}))}));
+    let retry = json!({"strategy": "retry", "on": ["oom", "skill_error:BUSY"], "backoff": "linear", "delay": "2s",
+        "max_attempts": 4, "max_duration": "1m", "then": {"strategy": "custom", "custom_handler": "mend"}});
+    let tried = with(undone("b"), json!({"error_handling": [retry, {"strategy": "skip"}]}));
+    let definition = with(
+        workflow(&[undone("a"), tried]),
+        json!({
+            "error_handling": {"default": "rollback", "rollback": {"steps": ["tell"]}},
+            "handlers": [echo("mend", json!({})), echo("tell", json!({}))],
+            "finally": [echo("last", json!({}))]
+        }),
+    );
+    fixture.define(&definition);
+    fixture.workflow(["run", "workflow.json", "--dry-run"]).exits(0).says(&[
+        "on failure: rollback (default)",
+        "on oom, skill_error:BUSY: retry, 4 attempts, linear backoff 2.0s, 4.0s, 6.0s, within 1m00s, then custom mend",
+        "on failure: skip",
+        "undone by unb",
+        "tell (skill echo): a handler",
+        "rollback, if every step has started: unb undoes b, then una undoes a, then tell",
+        "at the end: last",
+    ]);
+    let plan = fixture.workflow(["run", "workflow.json", "--dry-run", "--json"]).exits(0).json();
+    let b =
+        plan["steps"].as_array().expect("a list").iter().find(|step| step["id"] == "b").expect("it is there");
+    assert_eq!(b["strategies"][0]["retry"]["waits_ms"], json!([2000, 4000, 6000]));
+    assert_eq!(plan["rollback"][0], json!({"id": "unb", "of": "b"}));
+}

@@ -235,7 +235,7 @@ fn engine_killed_anywhere_leaves_an_answer() {
             let count = journal.map(|journal| String::from_utf8_lossy(&journal).matches('\n').count());
             count >= Some(lines) || running.has_ended()
         });
-        fixture.kill_engine_or_meet_its_end(running);
+        fixture.kill_engine_or_meet_its_end(running, 0);
         fixture.assert_nothing_left();
         for id in fixture.run_ids() {
             let status = fixture.workflow(["status", &id, "--json"]);

@@ -142,14 +142,11 @@ impl<'a> Check<'a, '_> {
     }
 
     fn run_field(&mut self, at: &Use<'_>, path: &Path<'_>) -> bool {
-        let Some((segment, range)) = path.segments.first() else {
-            self.needs_field(at, &path.head_range, &RUN_FIELDS);
-            return false;
-        };
+        let Some((segment, range)) = path.segments.first() else { return true };
         self.field(at, segment, range, "`run`", &RUN_FIELDS)
     }
 
-    /// `steps["<id>"].field`.
+    /// `steps["<id>"]`, as a whole or one field of it.
     fn record(&mut self, at: &Use<'_>, path: &Path<'_>) -> Option<crate::plan::StepId> {
         let Some((segment, range)) = path.segments.first() else {
             self.needs_field(at, &path.head_range, &["<id of a step>"]);
@@ -163,10 +160,7 @@ impl<'a> Check<'a, '_> {
             return None;
         };
         let number = self.comes_before(at, step, range)?;
-        let Some((field, field_range)) = path.segments.get(1) else {
-            self.needs_field(at, range, &RECORD_FIELDS);
-            return None;
-        };
+        let Some((field, field_range)) = path.segments.get(1) else { return Some(number) };
         if !self.field(at, field, field_range, "the record of a step", &RECORD_FIELDS) {
             return None;
         }

@@ -135,7 +135,10 @@ impl Strategy {
 
     /// Whether a retry would try again after a failure: one that `on` names, else one that says so itself.
     pub fn repeats(&self, failure: &Failure) -> bool {
-        let says_bad_input = failure.code == Code::BadInput && failure.details.exit_code == Some(BAD_INPUT);
+        // Of a program that does not speak JSON it is an exit code like any other, and retryable.
+        let says_bad_input = failure.code == Code::ExitCode
+            && !failure.retryable
+            && failure.details.exit_code == Some(BAD_INPUT);
         !says_bad_input && (self.on.is_some() || is_retryable(failure))
     }
 }

@@ -68,7 +68,7 @@ impl Run {
         match result {
             StepResult::Completed(_) | StepResult::Grouped => self.child_completed(owner, id, moment),
             StepResult::Failed(failure) => match reach {
-                Reach::Around => self.child_failed(owner, *failure, moment),
+                Reach::Around => self.child_failed(id, *failure, moment),
                 Reach::Whole(end) => self.end_whole(id, *failure, end, moment),
             },
             // Nobody asked for it: it is a stop all the same.
@@ -91,7 +91,7 @@ impl Run {
                 self.workflow_fails(workflow, failure, end, moment);
             }
             Boundary::Row | Boundary::Workflow(_) => {
-                self.child_failed(self.place_of(id).0, failure, moment);
+                self.child_failed(id, failure, moment);
             }
         }
     }
@@ -121,10 +121,12 @@ impl Run {
     }
 
     /// A failure goes to the nearest step around that is not over, at last to the run.
-    fn child_failed(&mut self, owner: Option<InstanceId>, failure: Failure, moment: &mut Moment<'_>) {
-        let mut at = owner;
+    fn child_failed(&mut self, child: InstanceId, failure: Failure, moment: &mut Moment<'_>) {
+        let mut below = child;
+        let mut at = self.place_of(child).0;
         while let Some(id) = at {
             let parent = self.instances[id.index()].parent;
+            let from = std::mem::replace(&mut below, id);
             match self.instances[id.index()].state {
                 StepState::Running { .. } => match &self.step_of(id).kind {
                     StepKind::Parallel(parallel) => match parallel.wait_for {
@@ -151,8 +153,9 @@ impl Run {
                         self.group_mut(at).causes.push(failure);
                         return;
                     }
-                    Some(Closing::Cancelled) | None => return,
-                    Some(Closing::Won | Closing::Completed) => at = parent,
+                    // Of a group that was won only what the winner left in the background counts.
+                    Some(Closing::Won) if self.group(at).winner == Some(from) => at = parent,
+                    Some(Closing::Won | Closing::Completed | Closing::Cancelled) | None => return,
                 },
                 StepState::Waiting
                 | StepState::Retrying { .. }

@@ -13,6 +13,12 @@ use crate::{
     value::{self, Root, Scope, Segment},
 };
 
+/// What is known of a step.
+const RECORD: [&str; 7] =
+    ["status", "outputs", "attempts", "error", "started_at", "finished_at", "duration_ms"];
+/// What is known of the run.
+const RUN: [&str; 3] = ["id", "attempt", "scheduled_at"];
+
 /// The names that a template may use, at this moment of the run.
 #[derive(Debug)]
 pub(super) struct RunScope<'a> {
@@ -99,6 +105,14 @@ impl RunScope<'_> {
         }
     }
 
+    /// Everything that is known of a step; its outputs, if it has any.
+    fn whole_record(&self, step: StepId) -> Option<Json> {
+        self.run.locate(self.reader, step)?;
+        let value =
+            |member: &'static str| (member, self.step_record(step, member).unwrap_or_else(Json::null));
+        Some(value::object(&RECORD.map(value)))
+    }
+
     fn item(&self, of: StepId) -> Option<Json> {
         let (id, turn) = self.run.turn_in(self.reader, of)?;
         self.run.group(Some(id)).turn(turn)?.item.clone()
@@ -140,6 +154,18 @@ impl Scope for RunScope<'_> {
             let own = own.filter(|(name, _)| !bound.iter().any(|(bound, _)| bound == name));
             let inputs: Vec<_> = own.chain(bound.iter().cloned()).collect();
             return Some(value::object(&inputs));
+        }
+        if path.is_empty() {
+            match root {
+                Root::StepRecord(step) => return self.whole_record(*step),
+                Root::Run => {
+                    let value = |member: &'static str| Some((member, self.run_value(member)?));
+                    return Some(value::object(
+                        &RUN.iter().filter_map(|member| value(member)).collect::<Vec<_>>(),
+                    ));
+                }
+                Root::Step(_) | Root::Context | Root::Inputs | Root::Item(_) | Root::Index(_) => {}
+            }
         }
         match root {
             Root::Item(of) => return value::select(&self.item(*of)?, path),

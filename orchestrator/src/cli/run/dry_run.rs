@@ -1,6 +1,8 @@
 //! `run --dry-run`: the resolved plan with its limits and who would enforce them. No step starts and nothing is
 //! written.
 
+mod recovery;
+
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use schemas::{
@@ -8,7 +10,7 @@ use schemas::{
     json::Json,
     output::{
         SCHEMA_VERSION,
-        plan::{DryRun, PlannedStep},
+        plan::{DryRun, PlannedStep, PlannedUndo},
     },
 };
 use workflow_engine::{
@@ -40,17 +42,22 @@ pub(super) fn show(order: &Order, json: bool) -> Result {
 fn describe<'a>(order: &'a Order, survey: &'a Survey) -> DryRun<'a> {
     let plan = &order.plan;
     let parent = |step: &Step| step.parent.map(|parent| &plan.steps[parent.index()]);
-    let steps = plan.steps.iter().zip(&survey.limits).map(|(step, limits)| {
+    // Rows beside the run only hold their steps: nobody wrote them.
+    let written = plan.steps.iter().zip(&survey.limits).filter(|(step, _)| !step.is_row);
+    let steps = written.map(|(step, limits)| {
         let call = step.kind.skill();
         PlannedStep {
             id: &step.name,
             kind: step.kind.name(),
-            parent: parent(step).map(|parent| parent.name.as_str()),
+            parent: parent(step).filter(|parent| !parent.is_row).map(|parent| parent.name.as_str()),
             skill: call.map(|call| call.skill.as_str()),
             when: step.when.as_ref().map(Program::source),
             inputs: call.map(|call| inputs(&call.inputs)),
             timeout_ms: step.timeout.map(units::millis),
             limits,
+            role: recovery::role(plan, step),
+            strategies: recovery::strategies(plan, step),
+            undo: step.undo.map(|row| recovery::names(plan, row)).unwrap_or_default(),
         }
     });
     DryRun {
@@ -59,6 +66,9 @@ fn describe<'a>(order: &'a Order, survey: &'a Survey) -> DryRun<'a> {
         version: &order.plan.version,
         isolation: &survey.isolation,
         steps: steps.collect(),
+        rollback: recovery::rollback(plan),
+        rollback_enabled: plan.rollback.enabled,
+        finally: plan.last.map(|row| recovery::names(plan, row)).unwrap_or_default(),
     }
 }
 
@@ -106,7 +116,8 @@ fn table(plan: &DryRun<'_>) -> String {
         depths.insert(step.id, depth);
         let indent = "  ".repeat(depth);
         let skill = step.skill.map(|skill| format!(" {skill}")).unwrap_or_default();
-        write(format_args!("{:>3}. {indent}{} ({}{skill})\n", index + 1, step.id, step.kind));
+        let role = step.role.map(|role| format!(": {}", recovery::role_in_words(role))).unwrap_or_default();
+        write(format_args!("{:>3}. {indent}{} ({}{skill}){role}\n", index + 1, step.id, step.kind));
         if let Some(when) = step.when {
             write(format_args!("     {indent}when {}\n", ui::text::escape(when)));
         }
@@ -116,10 +127,28 @@ fn table(plan: &DryRun<'_>) -> String {
         if let Some(timeout) = step.timeout_ms {
             write(format_args!("     {indent}timeout {} (engine)\n", ui::quantity::millis(timeout)));
         }
+        for strategy in &step.strategies {
+            write(format_args!("     {indent}{}\n", recovery::in_words(strategy)));
+        }
+        if !step.undo.is_empty() {
+            write(format_args!("     {indent}undone by {}\n", step.undo.join(", ")));
+        }
         for limit in step.limits {
             let why = limit.why.as_deref().map(|why| format!(": not held: {why}")).unwrap_or_default();
             write(format_args!("     {indent}{} {} ({}{why})\n", limit.name, limit.value, limit.by));
         }
+    }
+    if !plan.rollback.is_empty() {
+        let undo = |undo: &PlannedUndo<'_>| match undo.of {
+            Some(of) => format!("{} undoes {of}", undo.id),
+            None => undo.id.to_owned(),
+        };
+        let undos: Vec<_> = plan.rollback.iter().map(undo).collect();
+        let off = if plan.rollback_enabled { "" } else { " (switched off: `rollback` acts as `halt`)" };
+        write(format_args!("rollback, if every step has started{off}: {}\n", undos.join(", then ")));
+    }
+    if !plan.finally.is_empty() {
+        write(format_args!("at the end: {}\n", plan.finally.join(", then ")));
     }
     write(format_args!(
         "enforced by: memory {}, cpu {}, pids {}, io {}, kill {}, network {}, filesystem {}\n",

@@ -402,8 +402,10 @@ fn a_loop_counts_with_the_turn_before() {
     (b[1]#1 completed 10ms); (l#1 completed 20ms); (run ended completed 20ms); finish completed
     completed [l#1 completed, b[0]#1 completed {"n":1}, b[1]#1 completed {"n":2}]
     "#);
-    let mut driven =
-        run(&format!(r#"{{"id":"l","type":"loop","condition":"index + 1","steps":[{}]}}"#, echo("b", "")));
+    let mut driven = run(&format!(
+        r#"{{"id":"l","type":"loop","condition":"dyn(index + 1)","steps":[{}]}}"#,
+        echo("b", "")
+    ));
     assert_snapshot!(told(&mut driven, [started()]), @r"
     (run started); (l#1 started); (l#1 failed expression_error 0ms); (run ended failed expression_error 0ms); finish failed
     failed error:expression_error [l#1 failed:expression_error]
@@ -420,6 +422,34 @@ fn a_step_of_a_branch_can_be_asked_for() {
     let actions = driven.apply(started());
     let spawned = actions.iter().any(|action| matches!(action, crate::run::Action::Spawn(spawn) if spawn.inputs == json(r#"{"v":"none"}"#)));
     assert!(spawned, "{actions:?}");
+}
+
+#[test]
+fn a_loser_that_fails_by_itself_is_a_loser_all_the_same() {
+    let children = [echo("a", ""), echo("b", "")].join(",");
+    let group = format!(r#"{{"id":"g","type":"parallel","wait_for":"any","steps":[{children}]}}"#);
+    let mut driven = run(&group);
+    let fails = ended(id("b", 1), failed("b", Code::ExitCode));
+    assert_snapshot!(told(&mut driven, [started(), done("a", "1"), fails]), @"
+    (run started); (g#1 started); (a#1 started); spawn a#1; (b#1 started); spawn b#1
+    (a#1 completed 10ms); terminate b#1 sibling
+    (b#1 failed exit_code 20ms); (g#1 completed 20ms); (run ended completed 20ms); finish completed
+    completed [g#1 completed, a#1 completed 1, b#1 failed:exit_code]
+    ");
+    // What the winner left in the background is no loser.
+    let children = [echo("q", r#""async":true"#), echo("w", "")].join(",");
+    let group = format!(
+        r#"{{"id":"g","type":"parallel","wait_for":"any","steps":[{{"id":"s","type":"sequence","steps":[{children}]}},{}]}}"#,
+        echo("b", "")
+    );
+    let mut driven = run(&group);
+    let fails = ended(id("q", 1), failed("q", Code::ExitCode));
+    assert_snapshot!(told(&mut driven, [started(), done("w", "1"), fails]), @"
+    (run started); (g#1 started); (s#1 started); (b#1 started); spawn b#1; (q#1 started); spawn q#1; (w#1 started); spawn w#1
+    (w#1 completed 10ms); (s#1 completed 10ms); terminate b#1 sibling
+    (q#1 failed exit_code 20ms); (run stopping)
+    stopping error:exit_code [g#1 stopping:sibling, s#1 completed, b#1 stopping:sibling, q#1 failed:exit_code, w#1 completed 1]
+    ");
 }
 
 #[test]
@@ -459,7 +489,7 @@ fn skipped_steps_neither_win_nor_have_outputs() {
     (z#1 completed 10ms); (run ended completed 10ms); finish completed
     completed [q#1 skipped `when` was false, z#1 completed 1]
     ");
-    let whole = format!(r#"{{"id":"q","type":"sequence","when":"1","steps":[{}]}}"#, echo("a", ""));
+    let whole = format!(r#"{{"id":"q","type":"sequence","when":"dyn(1)","steps":[{}]}}"#, echo("a", ""));
     assert_snapshot!(told(&mut run(&whole), [started()]), @r"
     (run started); (q#1 started); (q#1 failed expression_error 0ms); (run ended failed expression_error 0ms); finish failed
     failed error:expression_error [q#1 failed:expression_error]

@@ -91,6 +91,15 @@ fn check(outputs: &str, result: &str, value: &str, expected: &str) {
 }
 
 #[test]
+fn what_is_known_of_a_step_and_of_the_run_can_be_taken_as_a_whole() {
+    let record = r#"{"v":{"status":"completed","outputs":{"x":1},"attempts":1,"error":null,"started_at":"2023-11-14T22:13:20.02Z","finished_at":"2023-11-14T22:13:20.04Z","duration_ms":10}}"#;
+    check("", r#"{"x":1}"#, r#""steps[\"a\"]""#, record);
+    check("", r#"{"x":1}"#, r#""${steps.a}""#, record);
+    check("", r#"{"x":1}"#, r#""${has(steps.a) && steps['a'] == steps.a}""#, r#"{"v":true}"#);
+    check("", "1", r#""${run}""#, r#"{"v":{"id":"r1","attempt":1,"scheduled_at":null}}"#);
+}
+
+#[test]
 fn a_reference_keeps_the_type_and_the_text_of_the_value() {
     check("", r#"{"x":1.50}"#, r#""a.x""#, r#"{"v":1.50}"#);
     check("", r#"{"x":null}"#, r#""a.x""#, r#"{"v":null}"#);

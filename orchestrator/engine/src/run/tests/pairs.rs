@@ -3,6 +3,8 @@
 //! The matches below have no wildcard: a new event, phase or state of a step does not compile until it has
 //! its place in the table.
 
+mod holders;
+
 use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use schemas::{
