@@ -2,8 +2,10 @@
 //! subjects run in turn, round after round; what is told is the tenth percentile over the rounds and
 //! ratios within one run, since machines are noisy.
 //!
-//! `cargo run --release -p benchmarks -- [--rounds N] [--quick] [--checks]`, after `cargo build --release --bin q`.
+//! `cargo run --release -p benchmarks -- [--rounds N] [--quick] [--checks] [--home RUNS]`, after
+//! `cargo build --release --bin q`.
 
+mod home;
 mod measure;
 mod report;
 mod subjects;
@@ -18,6 +20,10 @@ fn main() -> Result<()> {
         return measure::child(&arguments[1..]);
     }
     let value = |name: &str| arguments.iter().position(|argument| argument == name);
+    if let Some(at) = value("--home") {
+        let runs = arguments.get(at + 1).context("--home needs a number of runs")?.parse()?;
+        return home::measure(&subjects::program()?, runs);
+    }
     let quick = value("--quick").is_some();
     let rounds = match value("--rounds") {
         Some(at) => arguments.get(at + 1).context("--rounds needs a number")?.parse()?,

@@ -4,7 +4,9 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     measure::Cost,
-    subjects::{CHECKED, Check, Once},
+    subjects::{
+        ABREAST, BARE, CHECKED, Check, DURABLE, ECHO, EXEC, JUST, Once, SPAWN, STRICT, VERSION, XARGS,
+    },
 };
 
 /// Prints the tenth percentile over the rounds (what the machine does when nothing disturbs it), ratios to S, and the figures that are taken once.
@@ -24,6 +26,8 @@ pub(crate) fn print(table: &[(String, Vec<Cost>)], once: &Once) -> Result<()> {
             (undisturbed(costs, |cost| cost.wall_us)?, undisturbed(costs, |cost| cost.cpu_us)?);
         println!("| {name} | {own_wall:.0} | {:.2} | {own_cpu:.0} | {:.2} |", own_wall / wall, own_cpu / cpu);
     }
+    println!();
+    print_targets(table, once)?;
     println!();
     let mut first = None;
     for (few, many, cost) in &once.scaling {
@@ -46,6 +50,63 @@ pub(crate) fn print(table: &[(String, Vec<Cost>)], once: &Once) -> Result<()> {
             rss / 1024.0,
             large / small
         );
+    }
+    Ok(())
+}
+
+/// Prints the targets of docs/performance.md, as far as they can be had of these figures.
+#[expect(clippy::print_stdout, reason = "the table is what this program is for")]
+fn print_targets(table: &[(String, Vec<Cost>)], once: &Once) -> Result<()> {
+    let figure = |name: &str, of: fn(&Cost) -> f64| {
+        let (_, costs) = table.iter().find(|(subject, _)| subject == name)?;
+        let mut figures: Vec<f64> = costs.iter().map(of).collect();
+        figures.sort_by(f64::total_cmp);
+        figures.get(figures.len() / 10).copied()
+    };
+    let wall = |name: &str| figure(name, |cost| cost.wall_us);
+    let cpu = |name: &str| figure(name, |cost| cost.cpu_us);
+    let (spawn, durable) = (wall(SPAWN).context("S")?, wall(DURABLE).context("F")?);
+    let spawn_cpu = cpu(SPAWN).context("S")?;
+    let net = |name: &str| Some((wall(name)? - durable) / spawn);
+    let growth =
+        once.scaling.last().zip(once.scaling.first()).map(|(last, first)| last.2.cpu_us / first.2.cpu_us);
+    let rows = [
+        ("G1", "isolated exec step less one F, × S", net(EXEC), "≤ 1.5"),
+        ("G1", "the same under strict, × S", net(STRICT), "≤ 2.5"),
+        ("G2", "CPU of an isolated built-in step, × S", cpu(ECHO).map(|cpu| cpu / spawn_cpu), "≤ 0.5"),
+        ("G2", "its latency less one F, × S", net(ECHO), "≤ 0.3"),
+        (
+            "I5",
+            "CPU that isolation adds to a built-in step, × S",
+            cpu(ECHO).zip(cpu(BARE)).map(|(held, bare)| (held - bare) / spawn_cpu),
+            "≤ 0.5",
+        ),
+        ("G3", "steps/s 16 abreast, × xargs -P2", wall(XARGS).zip(wall(ABREAST)).map(|(x, q)| x / q), "≥ 2"),
+        ("G4", "durable chain of /bin/true, × S", wall(EXEC).map(|exec| exec / spawn), "≤ 1.5"),
+        ("G5", "CPU per step, long runs against short", growth, "≤ 1.10"),
+        ("G5", "bytes written per step", Some(once.bytes_per_step), "≤ 1024"),
+        ("G6", "largest process, MB", Some(once.largest.1 / 1024.0), "≤ 16"),
+        (
+            "G9",
+            "q --version, × just --version",
+            wall(VERSION).zip(wall(JUST)).map(|(q, just)| q / just),
+            "≤ 0.6",
+        ),
+        (
+            "G12",
+            "exec step in an engine of 1 GB, × a small one",
+            once.engine_size.map(|(small, large, _)| large / small),
+            "≤ 1.1",
+        ),
+    ];
+    println!("| target | what | here | wanted |");
+    println!("|---|---|---:|---:|");
+    for (target, what, here, wanted) in rows {
+        let here = here.map_or("not measured".to_owned(), |here| format!("{here:.2}"));
+        println!("| {target} | {what} | {here} | {wanted} |");
+    }
+    for peer in crate::subjects::Subjects::missing() {
+        println!("- {peer} is not installed: skipped");
     }
     Ok(())
 }

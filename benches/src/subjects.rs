@@ -20,6 +20,21 @@ pub(crate) const CHECKED: u32 = 10_000;
 /// Size of each value that the large engine holds, and their number: about 1 GB.
 const BALLAST: (usize, usize) = (15 * 1024 * 1024, 64);
 
+/// Names of the subjects.
+pub(crate) const SPAWN: &str = "S: posix_spawn + wait of /bin/true";
+pub(crate) const DURABLE: &str = "F: append 300 B + fdatasync, preallocated";
+pub(crate) const EXEC: &str = "q: chain of exec /bin/true";
+pub(crate) const STRICT: &str = "q: the same under strict";
+pub(crate) const ECHO: &str = "q: chain of echo";
+pub(crate) const BARE: &str = "q: the same under none";
+pub(crate) const ABREAST: &str = "q: echo, 16 abreast";
+pub(crate) const XARGS: &str = "xargs -P2 /bin/true";
+pub(crate) const MAKE: &str = "make: chain of /bin/true";
+pub(crate) const NINJA: &str = "ninja -j1: chain of /bin/true";
+pub(crate) const BWRAP: &str = "bwrap with the same namespaces";
+pub(crate) const VERSION: &str = "q --version, whole";
+pub(crate) const JUST: &str = "just --version, whole";
+
 /// The subjects, with their files.
 #[derive(Debug)]
 pub(crate) struct Subjects {
@@ -53,21 +68,31 @@ pub(crate) struct Check {
     pub(crate) parse: Cost,
 }
 
+/// The program that is measured: `$Q_BIN`, else the one beside this.
+pub(crate) fn program() -> Result<PathBuf> {
+    let beside = std::env::current_exe()?;
+    let q = match std::env::var_os("Q_BIN") {
+        Some(q) => q.into(),
+        None => beside.parent().context("the bench has no folder")?.join("q"),
+    };
+    ensure!(q.is_file(), "{} is not there: cargo build --release --bin q", q.display());
+    Ok(q)
+}
+
 impl Subjects {
     pub(crate) fn find(quick: bool) -> Result<Self> {
-        let beside = std::env::current_exe()?;
-        let q = match std::env::var_os("Q_BIN") {
-            Some(q) => q.into(),
-            None => beside.parent().context("the bench has no folder")?.join("q"),
-        };
-        ensure!(q.is_file(), "{} is not there: cargo build --release --bin q", q.display());
+        let q = program()?;
         // Not in memory: what a durable record costs is the disk's matter.
         let dir = tempfile::Builder::new().prefix("q-bench").tempdir_in("/var/tmp")?;
         for steps in [1, STEPS + 1] {
             write(&dir, &format!("exec-{steps}.json"), &chain(steps, |_| exec()))?;
             write(&dir, &format!("echo-{steps}.json"), &chain(steps, |_| echo()))?;
+            write(&dir, &format!("strict-{steps}.json"), &with_sandbox(chain(steps, |_| exec()), "strict"))?;
+            write(&dir, &format!("bare-{steps}.json"), &with_sandbox(chain(steps, |_| echo()), "none"))?;
+            write(&dir, &format!("abreast-{steps}.json"), &abreast(&chain(steps, |_| echo())))?;
         }
         std::fs::File::create(dir.path().join("Makefile"))?.write_all(makefile(STEPS).as_bytes())?;
+        std::fs::File::create(dir.path().join("build.ninja"))?.write_all(ninjafile(STEPS).as_bytes())?;
         Ok(Self { q, dir, quick })
     }
 
@@ -79,25 +104,36 @@ impl Subjects {
         let makefile = self.path("Makefile");
         let xargs = format!("seq {STEPS} | xargs -P2 -n1 /bin/true");
         let mut round = vec![
-            ("S: posix_spawn + wait of /bin/true", spawn.per_part(nothing, STEPS)),
-            ("F: append 300 B + fdatasync, preallocated", self.durable_append()?),
-            ("q: chain of exec /bin/true", self.chain("exec")?),
-            ("q: chain of echo", self.chain("echo")?),
-            (
-                "make: chain of /bin/true",
-                measure::command(&["make", "-f", &makefile])?.per_part(nothing, STEPS),
-            ),
-            ("xargs -P2 /bin/true", measure::command(&["sh", "-c", &xargs])?.per_part(nothing, STEPS)),
+            (SPAWN, spawn.per_part(nothing, STEPS)),
+            (DURABLE, self.durable_append()?),
+            (EXEC, self.chain("exec")?),
+            (STRICT, self.chain("strict")?),
+            (ECHO, self.chain("echo")?),
+            (BARE, self.chain("bare")?),
+            (ABREAST, self.chain("abreast")?),
+            (XARGS, measure::command(&["sh", "-c", &xargs])?.per_part(nothing, STEPS)),
+            (MAKE, measure::command(&["make", "-f", &makefile])?.per_part(nothing, STEPS)),
+            (VERSION, measure::command(&[&self.q.display().to_string(), "--version"])?),
         ];
-        if Path::new("/usr/bin/bwrap").exists() {
+        if has("ninja") {
+            // What it has built it does not build again.
+            let ninja = format!("cd {} && rm -f .ninja_* && ninja -j1 --quiet", self.dir.path().display());
+            round.push((NINJA, measure::command(&["sh", "-c", &ninja])?.per_part(nothing, STEPS)));
+        }
+        if has("just") {
+            round.push((JUST, measure::command(&["just", "--version"])?));
+        }
+        if has("bwrap") {
             let bwrap = "for i in $(seq 50); do bwrap --ro-bind / / --unshare-pid --unshare-ipc --unshare-uts \
                          --proc /proc --tmpfs /tmp /bin/true; done";
-            round.push((
-                "bwrap with the same namespaces",
-                measure::command(&["sh", "-c", bwrap])?.per_part(nothing, 50),
-            ));
+            round.push((BWRAP, measure::command(&["sh", "-c", bwrap])?.per_part(nothing, 50)));
         }
         Ok(round)
+    }
+
+    /// Peers that are not installed here, and so not measured.
+    pub(crate) fn missing() -> Vec<&'static str> {
+        ["ninja", "just", "bwrap"].into_iter().filter(|peer| !has(peer)).collect()
     }
 
     /// What is taken once.
@@ -284,6 +320,32 @@ fn exec() -> Value {
 
 fn echo() -> Value {
     json!({"skill": "echo", "inputs": {"message": "Hello"}})
+}
+
+fn with_sandbox(mut workflow: Value, profile: &str) -> Value {
+    workflow["sandbox"] = profile.into();
+    workflow
+}
+
+/// The steps of a chain, 16 at once.
+fn abreast(chain: &Value) -> Value {
+    let group = json!({"id": "all", "type": "parallel", "max_concurrent": 16, "steps": chain["steps"]});
+    json!({"name": "abreast", "version": "1.0.0", "steps": [group]})
+}
+
+/// Whether a program is in `PATH`.
+fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// The same chain for ninja, in the order of the file.
+fn ninjafile(steps: u32) -> String {
+    let mut text = String::from("rule true\n command = /bin/true\nbuild t0: phony\n");
+    for step in 1..=steps {
+        let _infallible = writeln!(text, "build t{step}: true t{}", step - 1);
+    }
+    text
 }
 
 /// A chain for make: each target depends on the one before, none is ever made.

@@ -3,10 +3,13 @@
 //! The enums are tagged from outside (`{"born": {…}}`): a tag inside would make serde gather each frame
 //! into a tree first, which amplifies memory and cannot carry [`Json`] as raw text.
 
+mod task;
+
 use schemas::{agent::ToolCall, json::Json};
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{Bytes, ProcessLimits};
+pub use self::task::{Streams, Task, ToWorker, Work};
+use crate::limits::Bytes;
 
 /// A message that can travel over a socket, perhaps with descriptors.
 pub trait Message: Serialize + serde::de::DeserializeOwned {
@@ -15,7 +18,7 @@ pub trait Message: Serialize + serde::de::DeserializeOwned {
 }
 
 /// Version of these messages; both sides say it first and must agree (they are the same file).
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Engine to launcher, over the launcher's socket (its descriptor 0).
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,8 +44,8 @@ pub enum ToLauncher {
         /// The program that no such birth may replace: absolute, without symbolic links.
         guarded: Vec<String>,
     },
-    /// Start one attempt. Its descriptors come with the frame, in this order: stdin, stdout, stderr,
-    /// control (a stream socket), and events when [`Birth::events`] is set.
+    /// Make the process of one attempt. With the frame comes the worker's end of its control socket (a stream
+    /// socket), on which it waits for its [`ToWorker::Task`].
     Birth(Box<Birth>),
 }
 
@@ -50,12 +53,12 @@ impl Message for ToLauncher {
     fn descriptors(&self) -> usize {
         match self {
             Self::Setup { .. } => 0,
-            Self::Birth(birth) => birth.descriptors(),
+            Self::Birth(_) => 1,
         }
     }
 }
 
-/// Everything that the birth of one attempt needs, resolved: the launcher and the child decide nothing.
+/// All that is known of a process before it is known what it does: so it can be made ahead of its task.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Birth {
     /// The engine's number of this birth, unique in the life of the launcher.
@@ -64,23 +67,6 @@ pub struct Birth {
     pub leaf: Option<String>,
     /// What the child is shut into.
     pub sandbox: Sandbox,
-    /// Resource limits of the process.
-    pub limits: ProcessLimits,
-    /// The whole environment of a program. A built-in gets none but what its skill is told.
-    pub env: Vec<(String, String)>,
-    /// Working directory, absolute.
-    pub cwd: String,
-    /// Whether a fifth descriptor comes along and becomes the program's descriptor 3.
-    pub events: bool,
-    /// What it does.
-    pub work: Work,
-}
-
-impl Birth {
-    /// How many descriptors come with it.
-    pub fn descriptors(&self) -> usize {
-        4 + usize::from(self.events)
-    }
 }
 
 /// What the child is shut into.
@@ -100,9 +86,12 @@ pub struct Sandbox {
     pub capabilities: Capabilities,
     /// Size of the private `/tmp` and of `/dev/shm`, each.
     pub tmp_size: Bytes,
-    /// Paths that stay visible in spite of hiding: the step's cwd, its work directory, the skill's
-    /// folder. Absolute, existing, without symbolic links. Those that nothing hides cost nothing.
+    /// Paths that stay visible in spite of hiding: the step's cwd, the skill's folder. Absolute, existing, without
+    /// symbolic links. Those that nothing hides cost nothing.
     pub keep_visible: Vec<String>,
+    /// The folder below which [`Task::work_dir`] will lie, which is not known yet: as the above. Where it is hidden,
+    /// nothing else of it is seen.
+    pub work: Option<String>,
     /// A file system of its own, in which only this is: the profile `strict`. Only with `mounts`.
     pub root: Option<Root>,
     /// Which system calls are refused.
@@ -189,29 +178,6 @@ pub enum Capabilities {
     Standard,
     /// All: the profile `none`.
     Kept,
-}
-
-/// What a worker does.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Work {
-    /// Runs a skill that is part of this program; its result comes as [`FromWorker::Result`].
-    Builtin {
-        /// Name of the skill.
-        skill: String,
-        /// The inputs: a JSON object. `None`: they are too large for a frame and are the whole content of
-        /// stdin (a sealed memory file).
-        inputs: Option<Json>,
-        /// The private directory of the attempt, absolute: what the skill is told of it.
-        work_dir: String,
-    },
-    /// Runs an agent: its task ([`schemas::agent::AgentTask`], as JSON) is the whole content of stdin.
-    Agent,
-    /// Executes a program, looked up in `PATH` when its name has no slash.
-    Program {
-        /// The program and its arguments; at least one.
-        argv: Vec<String>,
-    },
 }
 
 /// Launcher to engine.

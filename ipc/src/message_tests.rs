@@ -4,6 +4,7 @@ use schemas::json::Json;
 
 use super::*;
 use crate::frame::{Decoder, encode};
+use crate::limits::ProcessLimits;
 
 #[track_caller]
 fn check<M: Message + std::fmt::Debug>(message: &M) {
@@ -14,7 +15,7 @@ fn check<M: Message + std::fmt::Debug>(message: &M) {
     assert!(decoder.is_empty());
 }
 
-fn birth(work: Work) -> ToLauncher {
+fn birth() -> ToLauncher {
     ToLauncher::Birth(Box::new(Birth {
         ticket: u64::MAX,
         leaf: Some("/sys/fs/cgroup/leaf".into()),
@@ -26,6 +27,7 @@ fn birth(work: Work) -> ToLauncher {
             capabilities: Capabilities::Standard,
             tmp_size: Bytes(64 << 20),
             keep_visible: vec!["/tmp/a".into()],
+            work: Some("/tmp/work".into()),
             root: Some(Root {
                 read: vec!["/b".into()],
                 write: vec!["/c".into()],
@@ -37,10 +39,16 @@ fn birth(work: Work) -> ToLauncher {
             user: Some(Identity { uid: 1000, gid: 100 }),
             delegate: false,
         },
+    }))
+}
+
+fn task(work: Work) -> ToWorker {
+    ToWorker::Task(Box::new(Task {
+        work_dir: Some("/w".into()),
         limits: ProcessLimits { open_files: Some(64), ..ProcessLimits::default() },
         env: vec![("A".into(), "b=c\n".into())],
-        cwd: "/".into(),
-        events: true,
+        cwd: Some("/".into()),
+        streams: Streams { input: true, outputs: true, events: true },
         work,
     }))
 }
@@ -56,10 +64,24 @@ fn to_launcher() {
         hidden: vec!["/home/a/.ssh".into()],
         guarded: vec!["/usr/bin/q".into()],
     });
-    check(&birth(Work::Program { argv: vec!["true".into()] }));
+    check(&birth());
+}
+
+#[test]
+fn to_worker() {
+    check(&task(Work::Program { argv: vec!["true".into()] }));
     let inputs = Some(Json::parse("{\"text\": [1, 2.50, \"\\u00e9\"]}").expect("json"));
-    check(&birth(Work::Builtin { skill: "echo".into(), inputs, work_dir: "/w".into() }));
-    check(&birth(Work::Builtin { skill: "echo".into(), inputs: None, work_dir: "/w".into() }));
+    check(&task(Work::Builtin { skill: "echo".into(), inputs, work_dir: "/w".into() }));
+    check(&task(Work::Builtin { skill: "echo".into(), inputs: None, work_dir: "/w".into() }));
+}
+
+#[test]
+fn streams_come_with_a_task() {
+    for (input, outputs, events, descriptors) in
+        [(false, false, false, 0), (true, false, false, 1), (false, true, false, 2), (true, true, true, 4)]
+    {
+        assert_eq!(Streams { input, outputs, events }.descriptors(), descriptors);
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::message::Message;
 pub const MAX_DESCRIPTORS: usize = 8;
 
 /// Bytes asked of the kernel at once.
-const READ_SIZE: usize = 16 * 1024;
+const READ_SIZE: usize = 4 * 1024;
 
 /// What can go wrong on a socket. Each is final for the socket.
 #[derive(Debug, Error)]
@@ -146,6 +146,13 @@ impl Outgoing {
             return Err(Error::SurplusDescriptors { count: found - needed });
         }
         Ok(Self { bytes: frame::encode(message)?, sent: 0, descriptors })
+    }
+
+    /// Adds a message that has no descriptors: both go together.
+    pub fn and<M: Message>(mut self, message: &M) -> Result<Self, Error> {
+        let Self { bytes, .. } = Self::new(message, Vec::new())?;
+        self.bytes.extend_from_slice(&bytes);
+        Ok(self)
     }
 
     /// Sends what is left of it. After `WouldBlock`, call again when the socket is writable.

@@ -18,6 +18,7 @@ mod spare;
 mod streams;
 mod task;
 mod walk;
+mod worker;
 
 use std::{
     cell::{Cell, OnceCell},
@@ -102,6 +103,8 @@ pub enum Said {
     },
     /// How far it is, in its own words: a JSON object.
     Progress(Json),
+    /// A file or another thing that it made, in its own words: a JSON object.
+    Artifact(Json),
     /// What an agent did and used so far.
     Agent(Box<AgentView>),
     /// Words of an agent.
@@ -124,6 +127,7 @@ impl Said {
             Self::Message(text) => Self::Message(masker.text(&text).into_owned()),
             Self::Thought(text) => Self::Thought(masker.text(&text).into_owned()),
             Self::Plan(plan) => Self::Plan(masker.json(&plan)),
+            Self::Artifact(artifact) => Self::Artifact(masker.json(&artifact)),
             Self::Progress(progress) => Self::Progress(masker.json(&progress)),
             Self::Tool(call) => {
                 let error = call.error.as_deref().map(|error| masker.text(error).into_owned());
@@ -263,11 +267,10 @@ impl<'a> Attempt<'a> {
     }
 
     async fn live(mut self, launch: Launch, mut orders: mpsc::UnboundedReceiver<Terminate>) -> AttemptEnded {
-        let Launch { birth, descriptors, mut streams, mut control } = launch;
+        let Launch { mut births, mut streams, mut control } = launch;
         if let Some(socket) = self.prepared.agent.as_mut().and_then(AgentWatch::take_socket) {
             self.bridge = self.prepared.services.open(vec![socket]).ok();
         }
-        let mut births = self.host.launcher.birth(birth, descriptors);
         spare::refill_later(self.host);
         let mut silent_since = self.began;
         let mut closed_at = None;
@@ -404,6 +407,7 @@ impl<'a> Attempt<'a> {
     fn agent_news(&mut self) {
         let Some(agent) = &self.prepared.agent else { return };
         let guardrail = agent.guardrail().map(|guardrail| guardrail.name);
+        agent.publish();
         let view = agent.view();
         self.say(Said::Agent(Box::new(view)));
         if let Some(name) = guardrail
@@ -475,6 +479,7 @@ impl<'a> Attempt<'a> {
             control::Heard::Tool(call) => {
                 if let Some(agent) = &mut self.prepared.agent {
                     agent.called(&call);
+                    agent.publish();
                 }
                 self.say(Said::Tool(Box::new(call)));
             }

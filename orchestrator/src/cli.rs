@@ -36,15 +36,20 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use schemas::exit_code::ExitCode;
+use workflow_engine::load;
 
 use crate::{
     errors::{CommandError, Result},
     store::{
         home::{Home, RunDir},
+        index::{Filter, Index},
         resolve,
     },
     ui::{self, pager},
 };
+
+/// Among so many of the newest runs one is looked for that may have been meant.
+const NEAR_RUNS: usize = 50;
 
 /// Workflows whose every step is its own process tree, held by the kernel.
 #[derive(Debug, Parser)]
@@ -158,18 +163,39 @@ fn dispatch(workflow: Workflow) -> Result {
 fn find_run(home: &Home, text: &str) -> Result<RunDir> {
     match resolve::resolve(home, text) {
         Ok(id) => Ok(home.run(id)),
-        Err(error) => Err(told(&error)),
+        Err(error) => Err(told(home, &error)),
     }
 }
 
-fn told(error: &resolve::Error) -> CommandError {
-    let shown = CommandError::from_error(error.exit_code(), error);
+fn told(home: &Home, error: &resolve::Error) -> CommandError {
+    let exit = error.exit_code();
     match error {
-        resolve::Error::Ambiguous { candidates, .. } => {
+        resolve::Error::Ambiguous { text, count, candidates } => {
             let candidates: Vec<_> = candidates.iter().map(ToString::to_string).collect();
-            shown.hint(format!("the newest of them: {}", candidates.join(" ")))
+            CommandError::new(exit, format!("{text:?} means no one run: {count} ids begin like this"))
+                .hint(format!("the newest of them: {}", candidates.join(" ")))
         }
-        resolve::Error::Unknown { .. } => shown.hint("`q workflow list` shows the runs that there are"),
-        resolve::Error::NoRuns | resolve::Error::Index(_) | resolve::Error::Fault(_) => shown,
+        resolve::Error::Unknown { text } => {
+            CommandError::new(exit, format!("there is no run whose id begins with {text:?}"))
+                .hint(meant(home, text))
+        }
+        resolve::Error::NoRuns => {
+            CommandError::new(exit, "there is no run yet").hint("`q workflow run` starts one")
+        }
+        resolve::Error::Index(_) | resolve::Error::Fault(_) => CommandError::from_error(exit, error),
+    }
+}
+
+/// What somebody may have meant who named a run that is not there: the newest one of a workflow, or an id with a slip.
+fn meant(home: &Home, text: &str) -> String {
+    let newest =
+        Index::new(home).newest(NEAR_RUNS, &Filter::default(), |_| true).ok().flatten().unwrap_or_default();
+    if let Some(run) = newest.iter().find(|run| run.workflow == text) {
+        return format!("the newest run of {text} is {}", run.run_id);
+    }
+    let ids: Vec<_> = newest.iter().map(|run| run.run_id.to_string()).collect();
+    match load::nearest(text, ids.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean {near}?"),
+        None => "`q workflow list` shows the runs that there are".to_owned(),
     }
 }

@@ -88,7 +88,11 @@ pub fn read(home: &Home) -> Result<Config> {
             Error::Fault(_) => ExitCode::Engine,
             Error::Shape { .. } | Error::Value { .. } => ExitCode::Invalid,
         };
-        CommandError::from_error(exit, &error).hint("`q workflow schema config` shows what may stand in it")
+        let told = CommandError::from_error(exit, &error);
+        match &told.hint {
+            Some(_) => told,
+            None => told.hint("`q workflow schema config` shows what may stand in it"),
+        }
     })
 }
 

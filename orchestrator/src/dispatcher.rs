@@ -316,6 +316,9 @@ impl<'a> Dispatcher<'a> {
                     event.guardrail = Some(name);
                 });
             }
+            Said::Artifact(artifact) => {
+                self.notice(now, EventType::StepProgress, Some(id), |event| event.artifact = Some(artifact));
+            }
             Said::Progress(progress) => {
                 self.notice(now, EventType::StepProgress, Some(id), |event| event.progress = Some(progress));
             }
@@ -418,6 +421,7 @@ pub fn run_event(run: &Run, seq: u64, now: Now, kind: EventType) -> RunEvent {
         level: None,
         text: None,
         progress: None,
+        artifact: None,
         agent: None,
         tool: None,
         guardrail: None,

@@ -1,8 +1,10 @@
 //! What a command says when it cannot do its work: the exit code, what happened, how to mend it.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, io};
 
 use schemas::exit_code::ExitCode;
+
+use crate::store::files::Trouble;
 
 /// An error that ends a command.
 #[derive(Debug)]
@@ -23,9 +25,17 @@ impl CommandError {
         Self { exit, message: message.into(), causes: Vec::new(), hint: None }
     }
 
-    /// An error with its sources.
+    /// An error with its sources. Where the state could not be read or written, what to do follows from the last of
+    /// them.
     pub fn from_error(exit: ExitCode, error: &dyn std::error::Error) -> Self {
-        Self { exit, message: error.to_string(), causes: causes(error).collect(), hint: None }
+        let system = sources(error).find_map(|source| source.downcast_ref::<io::Error>());
+        let hint = system.filter(|_| exit == ExitCode::Engine).and_then(|error| Trouble::of(error).hint());
+        Self {
+            exit,
+            message: error.to_string(),
+            causes: causes(error).collect(),
+            hint: hint.map(str::to_owned),
+        }
     }
 
     /// Adds what to do about it.
@@ -56,7 +66,11 @@ pub fn in_one_line(error: &dyn std::error::Error) -> String {
 
 /// What an error came from, outermost first.
 fn causes(error: &dyn std::error::Error) -> impl Iterator<Item = String> {
-    std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string)
+    sources(error).map(ToString::to_string)
+}
+
+fn sources(error: &dyn std::error::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |cause| cause.source())
 }
 
 /// What every command gives back.

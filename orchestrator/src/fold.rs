@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use schemas::{
     exit_code::ExitCode,
-    journal::{AttemptEnded, Event, Now, Outcome, Output, RunCreated},
+    journal::{AttemptEnded, AttemptId, Event, Now, Outcome, Output, RunCreated},
     json::Json,
-    view::{RunStatus, RunView},
+    view::{AgentView, RunStatus, RunView, StepView},
 };
 use workflow_engine::{check::check_with, load, plan::Plan, run::Run};
 
@@ -24,6 +24,9 @@ use crate::{
     },
 };
 
+/// Longest `agent.json` that is read.
+const AGENT_MAX: u64 = 1024 * 1024;
+
 /// The run as it stands now; one that has not ended and has no owner is `interrupted`.
 pub fn current_view(dir: &RunDir) -> Result<RunView> {
     // The order matters: an owner that ends between the two has written its last event before.
@@ -36,7 +39,18 @@ pub fn current_view(dir: &RunDir) -> Result<RunView> {
     if !owned && !view.status.is_ended() {
         view.status = RunStatus::Interrupted;
     }
+    for step in view.steps.iter_mut().filter(|step| step.kind == "agent" && step.agent.is_none()) {
+        step.agent = live_agent(dir, step);
+    }
     Ok(view)
+}
+
+/// What an agent that has not ended did and used so far: its owner leaves it beside its transcript.
+fn live_agent(dir: &RunDir, step: &StepView) -> Option<AgentView> {
+    let attempt = step.attempts.last()?.attempt;
+    let id = AttemptId { step: step.full_name(), turn: step.iteration.clone(), attempt };
+    let bytes = files::read_capped(&dir.attempt(&id).ok()?.agent(), AGENT_MAX).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 /// As [`current_view()`], with the outputs that the kept view only names.

@@ -134,7 +134,7 @@ pub struct Launcher {
 #[derive(Debug)]
 struct Request {
     birth: Box<Birth>,
-    descriptors: Vec<OwnedFd>,
+    control: OwnedFd,
     news: mpsc::UnboundedSender<News>,
 }
 
@@ -203,11 +203,12 @@ impl Starting {
 }
 
 impl Launcher {
-    /// Asks for a birth. The channel closes without `Exited` when the launcher dies.
-    pub fn birth(&self, birth: Birth, descriptors: Vec<OwnedFd>) -> mpsc::UnboundedReceiver<News> {
+    /// Asks for a birth; `control` is the worker's end of its socket. The channel closes without `Exited` when the
+    /// launcher dies.
+    pub fn birth(&self, birth: Birth, control: OwnedFd) -> mpsc::UnboundedReceiver<News> {
         let (news, receiver) = mpsc::unbounded_channel();
         // A send fails when the task is gone; then `news` is dropped and the receiver sees the end.
-        let _launcher_is_dead = self.requests.send(Request { birth: Box::new(birth), descriptors, news });
+        let _launcher_is_dead = self.requests.send(Request { birth: Box::new(birth), control, news });
         receiver
     }
 
@@ -292,7 +293,7 @@ impl Line {
 
     async fn request(&mut self, request: Request) -> Result<(), socket::Error> {
         let ticket = request.birth.ticket;
-        let mut outgoing = match Outgoing::new(&ToLauncher::Birth(request.birth), request.descriptors) {
+        let mut outgoing = match Outgoing::new(&ToLauncher::Birth(request.birth), vec![request.control]) {
             Ok(outgoing) => outgoing,
             Err(_too_large) => {
                 let _nobody_waits = request

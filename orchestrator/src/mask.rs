@@ -208,6 +208,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn base64_in_lines_is_masked() {
+        use base64::prelude::{BASE64_STANDARD, Engine as _};
+        let secret: String = (0..200).map(|number| char::from(b'!' + number % 90)).collect();
+        let masker = Masker::new([secret.as_str()]).unwrap();
+        for width in [64, 76] {
+            let encoded = BASE64_STANDARD.encode(format!("{secret}\n"));
+            let lines: Vec<_> = encoded.as_bytes().chunks(width).map(String::from_utf8_lossy).collect();
+            let masked = masker.text(&lines.join("\n")).into_owned();
+            assert!(masked.lines().all(|line| line.starts_with(MASK) && line.len() < 10), "{masked}");
+        }
+    }
+
     #[track_caller]
     fn check_json(value: &str, expected: &str) {
         let masked = masker().json(&Json::parse(value).unwrap());

@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// So many rows that are dead at once are worth a new index.
+const COMPACT_FROM: usize = 256;
+
 /// What goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
@@ -58,6 +61,10 @@ pub fn prune(home: &Home, rule: Rule, now: Timestamp) -> Result<Vec<Entry>> {
         }
     }
     runs::sweep(home).map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
+    if removed.len() >= COMPACT_FROM {
+        // Their rows would be read by every list until the index has grown a few times over.
+        let _next_time = Index::new(home).compact();
+    }
     Ok(removed)
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use schemas::{config::SecretSource, exit_code::ExitCode, json::Json};
-use workflow_engine::plan::Plan;
+use workflow_engine::plan::{Plan, SkillTarget};
 
 use crate::{
     config::Config,
@@ -34,6 +34,8 @@ pub struct Secrets {
     variables: BTreeMap<String, String>,
     /// Values of secret inputs by name.
     inputs: BTreeMap<String, Json>,
+    /// Keys of models, by the variable of the engine's own environment in which they stood.
+    model_keys: BTreeMap<String, String>,
     /// Variables of the engine's own environment that no step sees by itself.
     withheld: BTreeSet<String>,
     /// `None`: there is nothing to mask.
@@ -67,11 +69,13 @@ impl Secrets {
             SecretSource::Env(variable) => Some(variable.clone()),
             SecretSource::File(_) | SecretSource::Command(_) => None,
         }));
-        environment::wipe(&withheld).map_err(|error| {
+        let model_keys = model_keys(plan);
+        let wiped = withheld.iter().chain(model_keys.keys()).cloned().collect();
+        environment::wipe(&wiped).map_err(|error| {
             CommandError::new(ExitCode::Engine, format!("take secrets out of the environment: {error}"))
         })?;
         let masker = masker(&variables, &inputs)?;
-        Ok(Self { variables, inputs, withheld, masker })
+        Ok(Self { variables, inputs, model_keys, withheld, masker })
     }
 
     /// The value of a variable.
@@ -89,11 +93,33 @@ impl Secrets {
         self.masker.as_ref()
     }
 
-    /// The engine's own environment without what is withheld.
+    /// The key of a model that stood in a variable.
+    pub fn model_key(&self, variable: &str) -> Option<&str> {
+        self.model_keys.get(variable).map(String::as_str)
+    }
+
+    /// The engine's own environment without what is withheld. A step sees of it what is passed to all, which no key
+    /// of a model is, and what it names.
     pub fn environment(&self) -> impl Iterator<Item = (OsString, OsString)> {
+        let keys = self.model_keys.iter().map(|(name, value)| (name.into(), value.into()));
         std::env::vars_os()
+            .filter(|(name, _)| !name.to_str().is_some_and(|name| self.model_keys.contains_key(name)))
+            .chain(keys)
             .filter(|(name, _)| !name.to_str().is_some_and(|name| self.withheld.contains(name)))
     }
+}
+
+/// Variables that hold keys of models wherever one is used.
+const MODEL_KEYS: [&str; 2] = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY"];
+
+fn model_keys(plan: &Plan) -> BTreeMap<String, String> {
+    let calls = plan.steps.iter().filter_map(|step| step.kind.skill());
+    let named = calls.filter_map(|call| match call.target.as_ref() {
+        SkillTarget::Agent(agent) => agent.file.api_key_env.as_deref(),
+        SkillTarget::Builtin { .. } | SkillTarget::Program { .. } | SkillTarget::External(_) => None,
+    });
+    let value = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    MODEL_KEYS.into_iter().chain(named).filter_map(|name| Some((name.to_owned(), value(name)?))).collect()
 }
 
 fn masker(

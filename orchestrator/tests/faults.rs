@@ -319,9 +319,9 @@ fn fails(point: &str, time: usize, errno: i32, expected: &str) -> Existed {
     }
 }
 
-/// What is only made ahead, or cleared away, has another way and needs no words.
+/// What is only made ahead, as the directories of attempts are, or cleared away, has another way and needs no words.
 fn is_said(point: &str, warnings: &[String]) -> bool {
-    let has_another_way = point.contains("/.spare-") || point.starts_with("remove /queue");
+    let has_another_way = point.contains("/runs/ID/work/") || point.starts_with("remove /queue");
     has_another_way || !warnings.is_empty()
 }
 

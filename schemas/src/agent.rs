@@ -162,6 +162,8 @@ pub struct Hook {
     pub matcher: Option<String>,
     /// How long it may take, in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// Longest output that becomes context.
+    pub max_output_size: Option<usize>,
 }
 
 /// What tokens cost, in US dollars for a million.
@@ -269,6 +271,12 @@ pub struct AgentTask {
     pub tools_settings: BTreeMap<String, ToolSettings>,
     /// MCP servers by name.
     pub servers: BTreeMap<String, McpServer>,
+    /// Other names of tools: what the model knows each by.
+    pub aliases: BTreeMap<String, String>,
+    /// Files whose content the model is given: `file://` and a path or a pattern.
+    pub resources: Vec<String>,
+    /// Commands at certain moments, by the vendor's names of these.
+    pub hooks: BTreeMap<String, Vec<Hook>>,
     /// JSON Schema of its result.
     pub output_schema: Option<Json>,
     /// Where relative paths start, absolute.

@@ -108,6 +108,10 @@ pub struct RunEvent {
     /// What the step says of its progress, or the plan of an agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Json>,
+    /// A file or another thing that a skill made, as it tells on descriptor 3: in an event of the type
+    /// `step.progress`, in place of `progress`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Json>,
     /// What an agent did and used so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Box<AgentView>>,

@@ -1,6 +1,14 @@
 //! The daemon: it starts and ends, fires, sleeps, and is killed at any moment without losing or doubling a fire.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs::{self, Permissions},
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::{fs::PermissionsExt as _, net::UnixStream},
+    path::PathBuf,
+    process::Command,
+    time::Duration,
+};
 
 use integration_tests::{
     Fixture, Running,
@@ -207,5 +215,60 @@ fn ten_thousand_schedules_are_no_burden() {
     let status = fixture.workflow(["daemon", "status", "--json"]).exits(0).json();
     assert_eq!(status["schedules"], 10_000);
     assert!(processes::send(daemon.pid(), Signal::SIGTERM));
+    daemon.finish().exits(0);
+}
+
+fn socket(fixture: &Fixture) -> PathBuf {
+    fixture.home().join("daemon.sock")
+}
+
+#[test]
+fn its_socket_tells_what_fires_while_it_fires() {
+    let fixture = Fixture::new();
+    let daemon = daemon(&fixture, "10s");
+    let mode = fs::metadata(socket(&fixture)).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let mut stream = UnixStream::connect(socket(&fixture)).expect("it listens");
+    stream.set_read_timeout(Some(LONG)).expect("it is a socket");
+    stream.write_all(b"GET /events HTTP/1.1\r\nHost: q\r\n\r\n").expect("it listens");
+    let mut lines = BufReader::new(stream).lines().map(|line| line.expect("it goes on"));
+    assert_eq!(lines.next().as_deref(), Some("HTTP/1.1 200 OK"));
+    let head: Vec<_> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+    assert!(head.iter().any(|line| line == "content-type: text/event-stream"), "{head:?}");
+    schedule(&fixture, echo("a", json!({})), &["--cron", "* * * * * *"]);
+    let mut events =
+        lines.filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
+    let started = events.next().expect("it fires");
+    let run = started["fire"]["starting"]["run"].as_str().expect("a fire begins with its run").to_owned();
+    assert_eq!(started["schedule"], "often");
+    let ended = events.find(|event| event["fire"]["ended"]["run"] == run.as_str()).expect("the run ends");
+    assert_eq!(ended["fire"]["ended"]["status"], "completed");
+    daemon.signal(Signal::SIGTERM);
+    daemon.finish().exits(0);
+}
+
+#[test]
+fn its_socket_answers_nobody_else() {
+    if !nix::unistd::geteuid().is_root() {
+        return wait::skip("another user can be played by root only");
+    }
+    let fixture = Fixture::new();
+    let daemon = daemon(&fixture, "1s");
+    // Even where the file would let them.
+    let world = fixture.home().parent().expect("a home is in a folder").to_owned();
+    for (path, mode) in [(world, 0o711), (fixture.home(), 0o711), (socket(&fixture), 0o666)] {
+        fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
+    }
+    let ask = |user: u32| {
+        let script = "import os,socket,sys\nos.setgroups([]); os.setuid(int(sys.argv[1]))\n\
+            s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[2])\n\
+            s.sendall(b'GET /status HTTP/1.1\\r\\nHost: q\\r\\nConnection: close\\r\\n\\r\\n')\n\
+            print(s.recv(12).decode())\n";
+        let mut python = Command::new("python3");
+        python.args(["-c", script, &user.to_string()]).arg(socket(&fixture));
+        String::from_utf8_lossy(&python.output().expect("python is there").stdout).trim().to_owned()
+    };
+    assert_eq!((ask(0).as_str(), ask(65_534).as_str()), ("HTTP/1.1 200", ""));
+    daemon.signal(Signal::SIGTERM);
     daemon.finish().exits(0);
 }

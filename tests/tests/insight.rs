@@ -1,5 +1,7 @@
 //! `history`, `explain`, `graph` and `report`: what past runs tell.
 
+use std::{fs, path::Path};
+
 use integration_tests::{
     Fixture,
     definition::{echo, shell, workflow},
@@ -14,6 +16,7 @@ fn failed() -> (Fixture, String) {
         echo("first", json!({"v": 1})),
         shell("second", "echo '<b>oops</b>' >&2; exit 7"),
         echo("third", json!({})),
+        echo("a-name-that-is-longer-than-the-window-of-a-phone-is-wide", json!({})),
     ];
     let view = fixture.run(&workflow(&steps)).exits(1).json();
     let id = view["run_id"].as_str().expect("it has an id").to_owned();
@@ -102,27 +105,71 @@ fn report_is_one_page_that_loads_nothing() {
     browser(&fixture, &page);
 }
 
-/// Looks at the page where there is a browser: it must draw something wide and something narrow.
+/// Looks at the page where there is a browser: as wide as a phone, by day and by night. The pictures stay with the
+/// output of the tests.
 fn browser(fixture: &Fixture, page: &str) {
-    let browsers = ["chromium", "chromium-browser", "google-chrome", "chrome"];
-    let found = browsers.iter().find(|name| {
-        std::env::var_os("PATH")
-            .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()))
-    });
-    let Some(browser) = found else {
-        return wait::skip("no Chromium here: the report was not looked at in a browser");
+    let Some(browser) =
+        ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| is_there(name))
+    else {
+        return wait::skip(
+            "no Chromium here (tests/install-packages): nobody looked at the report in a browser",
+        );
     };
     fixture.write("page.html", page);
-    for width in [360, 1200] {
-        let picture = format!("page-{width}.png");
+    fixture.write("frame.html", FRAME);
+    let work = fixture.work();
+    let look = |flags: &[&str], file: &str| {
         let output = fixture
             .command(browser)
-            .args(["--headless", "--no-sandbox", "--disable-gpu", &format!("--window-size={width},900")])
-            .arg(format!("--screenshot={picture}"))
-            .arg("page.html")
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"])
+            .arg(format!("--user-data-dir={}", work.join("profile").display()))
+            .args(flags)
+            .arg(format!("file://{}", work.join(file).display()))
             .output()
             .expect("the browser starts");
         assert!(output.status.success(), "{output:?}");
-        assert!(fixture.has(&picture), "a picture was taken");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for (light, scheme, background) in [("day", "1", "rgb(255, 255, 255)"), ("night", "0", "rgb(13, 17, 23)")]
+    {
+        let scheme = format!("--blink-settings=preferredColorScheme={scheme}");
+        let told = look(&[&scheme, "--dump-dom"], "frame.html");
+        let told = told.split("<pre id=\"told\">").nth(1).and_then(|rest| rest.split("</pre>").next());
+        let told: Value = serde_json::from_str(told.expect("the frame tells")).expect("it is JSON");
+        assert_eq!(told["background"], background, "by {light}");
+        assert!(told["wide"].as_u64().is_some_and(|wide| wide <= 360), "no scrolling sideways: {told}");
+        assert!(
+            told["text"].as_u64().is_some_and(|length| length > 300),
+            "there is something to read: {told}"
+        );
+        assert_eq!(told["loads"], 0, "nothing is loaded");
+        let picture = pictures.join(format!("report-{light}.png"));
+        look(
+            &[&scheme, "--window-size=500,900", &format!("--screenshot={}", picture.display())],
+            "page.html",
+        );
+        assert!(fs::metadata(&picture).is_ok_and(|picture| picture.len() > 10_000), "a picture was taken");
     }
 }
+
+fn is_there(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+/// A window as wide as a phone, and what stands in it.
+const FRAME: &str = r#"<!doctype html><title>frame</title>
+<iframe id="page" src="page.html" style="width:360px;height:900px;border:0"></iframe><pre id="told"></pre>
+<script>
+onload = () => {
+  const inner = page.contentWindow, root = page.contentDocument;
+  told.textContent = JSON.stringify({
+    wide: root.documentElement.scrollWidth,
+    background: inner.getComputedStyle(root.body).backgroundColor,
+    text: root.body.innerText.length,
+    loads: inner.performance.getEntriesByType("resource").length,
+  });
+};
+</script>
+"#;

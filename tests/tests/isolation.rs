@@ -12,8 +12,9 @@ use std::{
 
 use integration_tests::{
     Fixture,
-    definition::{echo, shell, with, workflow},
+    definition::{echo, shell, skill, with, workflow},
     fixture::write_file,
+    server::{Answer, Server},
     view::{attempt, outputs, step},
 };
 use serde_json::{Value, json};
@@ -176,6 +177,21 @@ fn hosts_that_are_allowed_are_reached_by_the_proxy_alone() {
     assert_eq!(stdout(&view, "fetch"), "http://127.0.0.1:3128\nreached\nshut\n");
     assert_eq!(&answers.join().expect("it ends"), b"GET /x");
     assert_eq!(view["isolation"]["network"], "proxy", "{view:#}");
+}
+
+#[test]
+fn built_in_skills_reach_allowed_hosts_by_the_proxy_too() {
+    let fixture = Fixture::new();
+    let server = Server::start(vec![Answer::json(r#"{"reached": true}"#)]);
+    let host = server.url().trim_start_matches("http://").to_owned();
+    let get = |id: &str, allowed: &str| {
+        let sandbox = json!({"sandbox": {"network": {"allow": [allowed]}}, "error_handling": "skip"});
+        with(skill(id, "http-get", json!({"url": server.url()})), sandbox)
+    };
+    let view = fixture.run(&workflow(&[get("near", &host), get("far", "other.example:443")])).exits(0).json();
+    assert_eq!(step(&view, "near")["outputs"]["response"], json!({"reached": true}), "{view:#}");
+    assert_eq!(step(&view, "far")["attempts"][0]["status"], "failed", "{view:#}");
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use integration_tests::{
     Finished, Fixture, Running,
     definition::{echo, gate, shell, skill, with, workflow},
     fixture::write_file,
+    model::{Model, Turn},
     program::example,
     view::{outputs, step},
 };
@@ -192,4 +193,90 @@ fn example_masks_what_it_prints() {
     let view = fixture.start(command).finish().exits(0).json();
     let said = view["outputs"]["said"].as_str().expect("it is text").to_owned();
     assert!(said.starts_with("token ***, password ***\n***"), "{said}");
+}
+
+#[test]
+fn no_place_shows_it_in_any_form() {
+    let fixture = Fixture::new();
+    let secret = "first line of it\nsec/ond \"line\" ü";
+    // The value, a line of it, escaped for JSON, percent-encoded, and in base64 at three alignments and in both alphabets.
+    let forms = [
+        "first line of it",
+        "sec/ond",
+        "sec\\/ond",
+        "it\\nsec",
+        "first%20line",
+        "sec%2Fond",
+        "Zmlyc3QgbGluZSBv",
+        "ZpcnN0IGxpbmUgb2",
+        "maXJzdCBsaW5lIG9m",
+    ];
+    let manifest = json!({"name": "leaky", "version": "1.0.0", "description": "d", "command": ["./leaky.sh"], "events": true,
+        "inputs": {"type": "object"}, "outputs": {"type": "object"}});
+    write_file(&fixture.work().join("skills/leaky/skill.json"), manifest.to_string().as_bytes());
+    let program = fixture.work().join("skills/leaky/leaky.sh");
+    let leaks = "#!/bin/sh\njson='first line of it\\nsec\\/ond \\\"line\\\" \\u00fc'\n\
+        printf '{\"type\":\"log\",\"level\":\"info\",\"text\":\"%s\"}\\n' \"$json\" >&3\n\
+        printf '{\"at\":\"%s\"}\\n' \"$json\" >&3\nprintf '%s\\n' \"$TOKEN\" >&2\n\
+        for before in '' a ab; do printf '%s%s' \"$before\" \"$TOKEN\" | base64 -w0 >&2; echo >&2; done\n\
+        printf 'first%%20line%%20of%%20it%%0Asec%%2Fond%%20%%22line%%22%%20%%C3%%BC\\n' >&2\n\
+        printf '{\"v\":\"%s\"}' \"$json\"\n";
+    write_file(&program, leaks.as_bytes());
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+
+    let model = Model::start(vec![
+        Turn::Call("execute_bash", json!({"command": "echo \"$TOKEN\"; echo \"$TOKEN\" | base64 -w0"})),
+        Turn::Call("finish", json!({"result": {"said": secret}})),
+    ]);
+    let agent = json!({"model": "scripted", "base_url": model.url(), "provider": "openai"});
+    let secrets = json!({"secrets": ["TOKEN"]});
+    let steps = [
+        with(skill("leaks", "leaky", json!({})), secrets.clone()),
+        with(
+            json!({"id": "agent", "type": "agent", "agent": "mine", "prompt": "go",
+                "guardrails": {"allowed_tools": ["execute_bash"]}}),
+            secrets.clone(),
+        ),
+        skill("tells", "notify", json!({"message": "${leaks.v} ${agent.said}"})),
+        with(shell("fails", "echo \"$TOKEN\" | tee /dev/stderr; exit 3"), secrets),
+    ];
+    fixture.define(&with(workflow(&steps), json!({"agents": {"mine": agent}})));
+    let mut command = fixture.q(["run", "workflow.json", "--events"]);
+    command.env("TOKEN", secret);
+    let finished = fixture.start(command).finish().exits(1);
+    let mut said = vec![finished.stdout.clone(), finished.stderr.clone()];
+    assert!(
+        finished.stdout.contains("step.progress") && finished.stdout.contains("tool."),
+        "{}",
+        finished.stdout
+    );
+    for arguments in [
+        &["status", "@last"][..],
+        &["status", "@last", "--json"],
+        &["logs", "@last"],
+        &["logs", "@last", "--json"],
+        &["explain", "@last"],
+        &["report", "@last"],
+        &["graph", "@last"],
+        &["history"],
+    ] {
+        let shown = fixture.workflow(arguments);
+        said.extend([shown.stdout, shown.stderr]);
+    }
+    for form in forms {
+        for text in &said {
+            assert!(!text.contains(form), "{form}: {text}");
+        }
+        assert_nowhere(&fixture.home(), form);
+    }
+    let view = fixture.view("@last");
+    assert_eq!(
+        (&outputs(&view, "leaks")["v"], &outputs(&view, "agent")["said"]),
+        (&json!("***"), &json!("***"))
+    );
+    let run = fixture.run_dir(view["run_id"].as_str().expect("an id is text"));
+    for place in ["steps/leaks/1/stderr.log", "steps/tells/1/stderr.log", "steps/agent/1/transcript.jsonl"] {
+        let text = fs::read_to_string(run.join(place)).unwrap_or_default();
+        assert!(text.contains("***"), "{place}: {text}");
+    }
 }

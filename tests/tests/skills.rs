@@ -264,6 +264,7 @@ fn events_come_over_descriptor_three_when_asked_for() {
     let fixture = Fixture::new();
     let script = r#"echo '{"type": "progress", "percent": 40, "message": "nearly"}' >&3
         echo '{"type": "log", "level": "warn", "message": "look here"}' >&3
+        echo '{"type": "artifact", "path": "report.html", "mime": "text/html"}' >&3
         printf '{}'"#;
     fixture.write_skill("skills", "mine", json!({"events": true}), script);
     fixture.define(&workflow(&[skill("a", "mine", json!({}))]));
@@ -273,6 +274,20 @@ fn events_come_over_descriptor_three_when_asked_for() {
     };
     assert!(of("step.progress").contains("40"), "{events:#?}");
     assert!(of("step.log").contains("look here"), "{events:#?}");
+    let artifact = events.iter().find_map(|event| event.get("artifact")).expect("it is told");
+    assert_eq!(artifact["path"], "report.html");
+    assert!(events.iter().all(|event| event.get("progress").is_none_or(|said| said["path"].is_null())));
+}
+
+#[test]
+fn a_nul_byte_in_an_argument_of_a_text_skill_is_bad_input() {
+    for manifest in
+        [json!({"command": ["./run.sh", "${inputs.word}"]}), json!({"env": {"WORD": "${inputs.word}"}})]
+    {
+        let manifest = with(json!({"protocol": "text"}), manifest);
+        let view = run_skill(manifest, "echo never", json!({"word": "a\u{0}b"}), 1);
+        assert_eq!(view["error"]["code"], "bad_input", "{:#}", view["error"]);
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use integration_tests::{
     Fixture,
     definition::{echo, gate, shell, workflow},
     fixture::{read_file, write_file},
+    wait,
 };
 use serde_json::{Value, json};
 
@@ -237,4 +238,50 @@ fn log_of_the_run_is_structured() {
     for line in log.lines() {
         serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     }
+}
+
+/// `q workflow <args>` as the user with the id 1000.
+#[track_caller]
+fn as_another(fixture: &Fixture, args: &[&str]) -> integration_tests::Finished {
+    let mut command = fixture.command("setpriv");
+    command.args(["--reuid", "1000", "--regid", "1000", "--clear-groups"]);
+    command.arg(integration_tests::program::q()).arg("workflow").args(args);
+    fixture.start(command).finish()
+}
+
+#[test]
+fn home_belongs_to_one_user() {
+    let fixture = Fixture::new();
+    if !fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
+        wait::skip("not root: a home of two users is not tried");
+        return;
+    }
+    finished(&fixture);
+    // What is private cannot be read, and that is said with what to do.
+    for args in
+        [&["list", "--runs"][..], &["status", "@last"], &["run", "workflow.json"], &["resume", "@last"]]
+    {
+        as_another(&fixture, args).exits(9).says(&["Permission denied", "--home"]);
+    }
+    // A home of the other one, in which root may do what it likes: it reads, and writes nothing.
+    let home = fixture.home();
+    let output = std::process::Command::new("chown").args(["-R", "1000:1000"]).arg(&home).output();
+    assert!(output.is_ok_and(|output| output.status.success()));
+    let before = walk(&home).len();
+    fixture.workflow(["list", "--runs"]).exits(0).says(&["completed"]);
+    fixture.workflow(["status", "@last"]).exits(0);
+    for args in [
+        &["run", "workflow.json"][..],
+        &["retry", "@last"],
+        &["delete", "--run", "@last", "--yes"],
+        &["schedule", "add", "workflow.json", "--cron", "@daily"],
+    ] {
+        let refused = fixture.workflow(args);
+        assert_ne!(refused.code, 0, "{args:?}");
+    }
+    fixture
+        .workflow(["run", "workflow.json"])
+        .exits(9)
+        .says(&["belong to the user with the id 1000", "--home"]);
+    assert_eq!(walk(&home).len(), before, "nothing was written");
 }

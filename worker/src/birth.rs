@@ -17,7 +17,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid};
 
-pub(crate) use request::{Agent, Builtin, Program, Request, Task};
+pub(crate) use request::{Request, check_path};
 
 use crate::sandbox::{capabilities::Bounding, seccomp::Filters};
 use crate::sys::{self, Cloned, Newborn, Which, errno_of};
@@ -62,6 +62,8 @@ pub(crate) struct Launcher {
     pub(crate) bounding: Bounding,
     /// Filters of system calls; `None` where the kernel has none.
     pub(crate) filters: Option<Filters>,
+    /// Whether it has a namespace of mounts of its own, in which a minimal `/dev` lies over that of the host.
+    pub(crate) shares_devices: bool,
     /// What no child with mounts sees.
     pub(crate) hidden: Vec<PathBuf>,
     /// What no such child may replace.

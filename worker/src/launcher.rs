@@ -21,7 +21,7 @@ use nix::unistd::{getegid, geteuid, setsid};
 use thiserror::Error;
 
 use crate::birth::{self, AtStage, Failure, Launcher, Place, Request};
-use crate::sandbox::{capabilities::Bounding, namespaces};
+use crate::sandbox::{capabilities::Bounding, mounts, namespaces};
 use crate::sys::{self, Newborn, Which};
 use children::{Child, Children};
 use line::{Line, Read};
@@ -105,6 +105,7 @@ impl Server {
             gid: getegid(),
             bounding: Bounding::read(),
             filters: None,
+            shares_devices: false,
             hidden: Vec::new(),
             guarded: Vec::new(),
         };
@@ -178,6 +179,10 @@ impl Server {
                 self.most = self.most.min(capabilities);
                 self.identity.hidden = hidden.into_iter().map(PathBuf::from).collect();
                 self.identity.guarded = guarded.into_iter().map(PathBuf::from).collect();
+                // A child without a sandbox has the mounts of the host, and may change them.
+                if filtered && self.identity.uid.is_root() && !self.identity.shares_devices {
+                    self.identity.shares_devices = mounts::share_devices().is_ok();
+                }
                 self.identity.filters = probe::filters(filtered);
                 let found = probe::probe(probe.as_deref(), strict, &self.identity);
                 self.kind = found.birth;

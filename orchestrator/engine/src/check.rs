@@ -26,6 +26,7 @@ mod subworkflow;
 mod template;
 mod text_skill;
 mod trigger;
+mod types;
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,8 @@ mod budget;
 mod evaluate;
 mod functions;
 mod guard;
+mod judge;
+mod kinds;
 mod lower;
 mod operators;
 mod parse;
@@ -25,6 +27,8 @@ use std::{fmt, ops::Range, sync::Arc};
 use schemas::{failure::Code, json::Json};
 
 use evaluate::Evaluation;
+pub use judge::{Finding, Weight};
+pub use kinds::Kinds;
 use lower::Lowering;
 pub use token::MAX_SOURCE;
 use token::Tokens;
@@ -38,6 +42,29 @@ pub trait Names {
     fn has(&self, name: &str) -> bool;
     /// What a name and the way from it mean.
     fn bind(&mut self, path: &Path) -> Bound;
+    /// Of which types what a reference leads to may be.
+    fn types(&self, _reference: &Reference) -> Types {
+        Types::JSON
+    }
+}
+
+/// Of which types a value may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Types {
+    /// No other is possible.
+    pub surely: Kinds,
+    /// No other is to be expected.
+    pub likely: Kinds,
+}
+
+impl Types {
+    /// Nothing is known.
+    pub const JSON: Self = Self::surely(Kinds::JSON);
+
+    /// No other types than these.
+    pub const fn surely(kinds: Kinds) -> Self {
+        Self { surely: kinds, likely: kinds }
+    }
 }
 
 /// A name and the part of the way from it that is known ahead: `fetch.response.items[0]`.
@@ -82,6 +109,8 @@ pub struct Program {
     root: Arc<Node>,
     paths: Arc<[Reference]>,
     problems: Arc<[Problem]>,
+    types: Types,
+    findings: Arc<[Finding]>,
 }
 
 /// What is wrong with an expression that can be evaluated all the same: a name that is not known, say.
@@ -168,7 +197,8 @@ impl Program {
         let expression = parse::parse(read.tokens, source)?;
         let mut lowering = Lowering::new(names);
         let root = lowering.node(&expression)?;
-        let Lowering { paths, mut problems, .. } = lowering;
+        let Lowering { paths, mut problems, types, .. } = lowering;
+        let (types, findings) = judged(&root, &types);
         for place in read.ambiguous {
             let name = &source[place.clone()];
             let message = format!(
@@ -182,12 +212,30 @@ impl Program {
             root: Arc::new(root),
             paths: paths.into(),
             problems: problems.into(),
+            types,
+            findings: findings.into(),
         })
     }
 
     /// What is wrong with it besides its grammar.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// What its types say of it, besides.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Of which types its value may be; of none where it always fails.
+    pub fn types(&self) -> Types {
+        self.types
+    }
+
+    /// The bytes at which it is pointed as a whole.
+    pub fn place(&self) -> Range<usize> {
+        let at = (self.root.at as usize).min(self.source.len());
+        at..self.source.len().min(at + 1)
     }
 
     /// The text that it was compiled from.
@@ -216,6 +264,23 @@ impl Program {
         let message = format!("a condition gives a bool, this gives {}", value.type_name());
         Err(Error::wrong(message).at(self.root.at))
     }
+}
+
+/// What sure types say, and what likely ones say besides.
+fn judged(root: &Node, paths: &[Types]) -> (Types, Vec<Finding>) {
+    let sure: Vec<_> = paths.iter().map(|types| types.surely).collect();
+    let likely: Vec<_> = paths.iter().map(|types| types.likely).collect();
+    let (surely, mut findings) = judge::judge(root, &sure);
+    if sure == likely {
+        return (Types::surely(surely), findings);
+    }
+    let (likely, more) = judge::judge(root, &likely);
+    for finding in more.into_iter().filter(|finding| finding.weight != Weight::AlwaysUnequal) {
+        if findings.iter().all(|known| known.place != finding.place) {
+            findings.push(Finding { weight: Weight::FailsWhereReached, ..finding });
+        }
+    }
+    (Types { surely, likely }, findings)
 }
 
 impl PartialEq for Program {

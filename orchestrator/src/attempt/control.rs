@@ -12,7 +12,7 @@ use ipc::{
         AgentFailure, AgentFailureKind, AgentUpdate, FromWorker, ProcessUsage, SkillResult, Stage, VERSION,
         WaitStatus,
     },
-    socket::Receiver,
+    socket::{Outgoing, Receiver},
 };
 use schemas::{agent::ToolCall, failure::Code, json::Json};
 use tokio::{io::Interest, net::UnixStream};
@@ -76,14 +76,24 @@ pub(super) struct Leader {
 pub(super) struct Control {
     socket: Option<UnixStream>,
     receiver: Receiver,
+    /// What the socket has not taken yet of the task.
+    order: Option<Outgoing>,
     /// Largest result taken.
     cap: u64,
 }
 
 impl Control {
-    pub(super) fn new(socket: StdUnixStream, cap: u64) -> io::Result<Self> {
+    /// Gives the worker its task.
+    pub(super) fn new(socket: StdUnixStream, mut order: Outgoing, cap: u64) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { socket: Some(UnixStream::from_std(socket)?), receiver: Receiver::new(), cap })
+        // A worker that is gone is heard of as one.
+        let waits = order.send(&socket).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        Ok(Self {
+            socket: Some(UnixStream::from_std(socket)?),
+            receiver: Receiver::new(),
+            order: waits.then_some(order),
+            cap,
+        })
     }
 
     /// Whether anything can still come.
@@ -100,9 +110,17 @@ impl Control {
                 Err(error) => return self.broken(format!("the worker broke its protocol: {error}")),
             }
             let Some(socket) = &self.socket else { return std::future::pending().await };
-            if socket.readable().await.is_err() {
+            let interest = match &self.order {
+                Some(_) => Interest::READABLE | Interest::WRITABLE,
+                None => Interest::READABLE,
+            };
+            if socket.ready(interest).await.is_err() {
                 return self.closed();
             }
+            self.order.take_if(|order| {
+                let sent = socket.try_io(Interest::WRITABLE, || order.send(socket));
+                !sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            });
             match socket.try_io(Interest::READABLE, || self.receiver.fill(socket)) {
                 Ok(0) => return self.closed(),
                 Ok(_) => {}

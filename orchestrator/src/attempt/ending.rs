@@ -14,7 +14,7 @@ use workflow_engine::{
     verdict::{Death, Facts, Oom, OutOf, judge},
 };
 
-use super::{Attempt, agent::AgentWatch, host::Host, prepare::Refused, streams::Streams};
+use super::{Attempt, agent::AgentWatch, host::Host, prepare::Refused, spare, streams::Streams};
 use crate::{
     cgroup::{Leaf, Stats},
     launcher::News,
@@ -42,6 +42,9 @@ impl Attempt<'_> {
             Some(WaitStatus::Signaled { signal, core_dumped }) => (None, Some(signal), Some(core_dumped)),
             None => (None, None, None),
         };
+        if self.prepared.has_work_dir && self.leader.is_some_and(|leader| leader.leftovers == 0) {
+            spare::give_back(self.host, &self.spawn.id, self.began.elapsed());
+        }
         if let Some(leaf) = self.prepared.leaf.take() {
             remove(leaf, self.exit.is_none().then_some(births));
         }
@@ -166,7 +169,7 @@ pub(super) fn refused(host: &Host, spawn: &Spawn, refused: Refused) -> Result<At
 
 /// Removes a leaf, off the path of the run: now if it can be, else when its last process is reaped, else a
 /// little later.
-fn remove(leaf: Leaf, births: Option<mpsc::UnboundedReceiver<News>>) {
+pub(super) fn remove(leaf: Leaf, births: Option<mpsc::UnboundedReceiver<News>>) {
     let busy = |error: io::Error| error.kind() == io::ErrorKind::ResourceBusy;
     // Anything but busy stays for the removal of the tree.
     if births.is_none() && !leaf.remove().is_err_and(busy) {

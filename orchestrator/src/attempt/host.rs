@@ -2,7 +2,7 @@
 //! passes through, and what this host can enforce.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     rc::Rc,
@@ -10,9 +10,9 @@ use std::{
 };
 
 use schemas::view::{Enforcer, FilesystemBy, Isolation, KillBy, NetworkBy};
-use workflow_engine::plan::{Plan, Sandbox};
+use workflow_engine::plan::{Plan, Profile, Sandbox, SkillCall};
 
-use super::{limits, spare::Spares};
+use super::{limits, spare::Spares, worker::Ahead};
 use crate::{
     cgroup::{self, Controllers, Tree},
     launcher::{Launcher, Ready},
@@ -64,10 +64,14 @@ pub struct Host {
     whole_environment: Vec<(String, String)>,
     /// The secrets of the run.
     pub(super) secrets: Rc<Secrets>,
+    /// Whether a step without a sandbox may mount something while the run goes on.
+    pub(super) may_mount: bool,
+    real_base: OnceCell<PathBuf>,
     tickets: Cell<u64>,
     /// How many attempts there are now.
     attempts: Cell<u64>,
     pub(super) spares: Spares,
+    pub(super) ahead: Ahead,
 }
 
 impl Host {
@@ -91,6 +95,7 @@ impl Host {
             .environment()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
+        let may_mount = calls(&plan).any(|call| call.sandbox.profile == Profile::None);
         Self {
             launcher,
             namespaces: ready.namespaces,
@@ -98,6 +103,7 @@ impl Host {
             strict: ready.strict,
             seccomp: ready.seccomp,
             usual: usual(&plan),
+            may_mount,
             definition_folder,
             rootless,
             counts_users: nix::sys::utsname::uname()
@@ -111,14 +117,17 @@ impl Host {
             null,
             whole_environment,
             secrets,
+            real_base: OnceCell::new(),
             tickets: Cell::new(0),
             attempts: Cell::new(0),
             spares: Spares::default(),
+            ahead: Ahead::default(),
         }
     }
 
     /// Gives the launcher up; the tree is left, if there is one.
     pub fn close(self) -> Option<Tree> {
+        self.ahead.discard();
         self.spares.discard();
         self.tree
     }
@@ -142,7 +151,8 @@ impl Host {
     }
 
     fn hold_processes(&self) -> Result<(), cgroup::Error> {
-        let whole = limits::of_run(&self.plan, self.run.path(), self.attempts.get());
+        // One may be made ahead of its attempt.
+        let whole = limits::of_run(&self.plan, self.run.path(), self.attempts.get() + 1);
         match (&self.tree, whole.pids) {
             (Some(tree), Some(pids)) => {
                 tree.set_limits(&cgroup::Limits { pids: Some(pids), ..cgroup::Limits::default() })
@@ -166,6 +176,11 @@ impl Host {
         self.tree.as_ref().map(Tree::controllers).unwrap_or_default()
     }
 
+    /// Where relative paths start, without symbolic links. One that is not there fails at birth, with its own words.
+    pub(super) fn real_base(&self) -> &Path {
+        self.real_base.get_or_init(|| self.base.canonicalize().unwrap_or_else(|_| self.base.clone()))
+    }
+
     /// An absolute path from one that may be relative to the base.
     pub(super) fn absolute(&self, path: &str) -> PathBuf {
         self.base.join(Path::new(path))
@@ -180,9 +195,12 @@ pub fn counts_users(release: &str) -> bool {
     version >= (5, 14) && !nix::unistd::geteuid().is_root()
 }
 
+fn calls(plan: &Plan) -> impl Iterator<Item = &SkillCall> {
+    plan.steps.iter().filter_map(|step| step.kind.skill())
+}
+
 fn usual(plan: &Plan) -> Arc<Sandbox> {
-    let first = plan.steps.iter().find_map(|step| step.kind.skill());
-    first.map(|call| Arc::clone(&call.sandbox)).unwrap_or_default()
+    calls(plan).next().map(|call| Arc::clone(&call.sandbox)).unwrap_or_default()
 }
 
 fn passed(whole: &[(String, String)], run: &RunDir) -> Vec<(String, String)> {

@@ -3,19 +3,27 @@
 use std::{
     fs::File,
     io::{self, Write as _},
-    os::{fd::OwnedFd, unix::net::UnixStream},
-    path::PathBuf,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
 };
 
-use ipc::message::{Birth, Stage, Work};
-use nix::{errno::Errno, fcntl::OFlag, unistd::pipe2};
+use ipc::{
+    message::{self, Seccomp, Stage, ToWorker, Work},
+    socket::Outgoing,
+};
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    unistd::{AccessFlags, pipe2},
+};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use schemas::{
     json::Json,
     view::{Isolation, Limit},
 };
+use tokio::sync::mpsc;
 use workflow_engine::{
     plan::{KillMode, Network, Profile, Sandbox, SkillCall},
     run::Spawn,
@@ -31,24 +39,29 @@ use super::{
     sampler::Sampler,
     sandbox,
     scratch::Scratch,
-    spare,
     streams::Streams,
     task::{Task, task},
+    worker,
 };
 use crate::{
     bridge::{Service, Services},
     cgroup::Leaf,
     egress::{self, Egress},
+    launcher::News,
     store::{capture::Capture, files::Fault},
 };
 
 /// What is kept of stderr for the result of `shell` and `exec`.
 const STDERR: usize = 1024 * 1024;
+/// What a working directory that is not there comes to.
+const CWD: &str = "the working directory could not be entered";
 
 /// What stays with the attempt.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) leaf: Option<Leaf>,
+    /// It has a directory of its own, which nobody else sees.
+    pub(super) has_work_dir: bool,
     pub(super) speaks: Speaks,
     pub(super) grace: Duration,
     pub(super) told: Told,
@@ -74,11 +87,10 @@ pub(super) struct Prepared {
     subject: String,
 }
 
-/// What goes to the launcher, and our ends of the pipes.
+/// A process that has its task, and our ends of the pipes.
 #[derive(Debug)]
 pub(super) struct Launch {
-    pub(super) birth: Birth,
-    pub(super) descriptors: Vec<OwnedFd>,
+    pub(super) births: mpsc::UnboundedReceiver<News>,
     pub(super) streams: Streams,
     pub(super) control: Control,
 }
@@ -125,7 +137,6 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
     let call = scaled.as_ref().unwrap_or(call);
     let mut task = task(host, spawn, call)?;
     let namespaces = sandbox::has_namespaces(host, &call.sandbox);
-    let ticket = host.ticket();
     let cwd = cwd(host, spawn)?;
     let written = sandbox::written(host, &call.sandbox, &task, &cwd);
     let (mut services, egress) = services(&call.sandbox);
@@ -134,26 +145,36 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
         services.add(agent.port, Rc::clone(&agent.proxy) as Rc<dyn Service>);
     }
     let shut_in = sandbox::of_attempt(host, call, &task, (&cwd, &services))?;
-    let leaf = spare::leaf(host, &limits::of_leaf(&call.limits, &written), &shut_in)?;
+    let has_mounts = shut_in.mounts;
+    let is_shut = shut_in.seccomp == Seccomp::Memory;
+    if is_shut && spawn.cwd.is_some() {
+        // It cannot look itself.
+        look_into(&cwd).map_err(|error| Refused::setup("cwd", CWD, &error))?;
+    }
+    let (descriptors, streams) = plumbing(host, spawn, call, &task)?;
     let scratch = scratch(host, call, &task)?;
-    let (descriptors, streams, control) = plumbing(host, spawn, call, &task)?;
-    let birth = Birth {
-        ticket,
-        leaf: leaf.as_ref().map(|leaf| leaf.birthplace().to_string_lossy().into_owned()),
-        sandbox: shut_in,
+    let worker = worker::take(host, spawn.step, shut_in, limits::of_leaf(&call.limits, &written))?;
+    let order = ToWorker::Task(Box::new(message::Task {
+        work_dir: task
+            .work_dir
+            .as_ref()
+            .filter(|_| has_mounts)
+            .map(|path| path.to_string_lossy().into_owned()),
         limits: limits::of_process(host, call),
         env: environment(host, spawn, call, &task, scratch.as_ref()),
-        cwd: cwd.to_string_lossy().into_owned(),
-        events: task.events,
+        cwd: (!is_shut).then(|| cwd.to_string_lossy().into_owned()),
+        streams: message::Streams { input: task.stdin.is_some(), outputs: task.outputs, events: task.events },
         work: task.work,
-    };
-    let subject = match &birth.work {
+    }));
+    let ToWorker::Task(told) = &order;
+    let subject = match &told.work {
         Work::Program { argv } => format!("`{}`", argv.first().map_or("", String::as_str)),
         Work::Builtin { skill, .. } => format!("skill `{skill}`"),
         Work::Agent => format!("agent `{}`", call.skill),
     };
     let prepared = Prepared {
-        leaf,
+        leaf: worker.leaf,
+        has_work_dir: has_mounts && task.work_dir.is_some(),
         speaks: task.speaks,
         grace: step.grace,
         told: task.told.unwrap_or(match step.kill_mode {
@@ -166,7 +187,7 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
         bounds: limits::bounds(step, &call.limits),
         limits: limits::record(host, call, &written),
         isolation: sandbox::own_isolation(host, &call.sandbox),
-        bare_program: !namespaces && matches!(birth.work, Work::Program { .. }),
+        bare_program: !namespaces && matches!(told.work, Work::Program { .. }),
         outputs_schema: task.outputs_schema,
         services,
         egress,
@@ -174,7 +195,11 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
         agent,
         subject,
     };
-    Ok((prepared, Launch { birth, descriptors, streams, control }))
+    let order = Outgoing::new(&order, descriptors)
+        .map_err(|_too_large| Refused::Setup(prepared.setup_failure(Stage::Request, Errno::E2BIG as i32)))?;
+    let control = Control::new(worker.control, order, output_cap(call))
+        .map_err(|error| Refused::setup("pipes", "the control socket could not be used", &error))?;
+    Ok((prepared, Launch { births: worker.births, streams, control }))
 }
 
 /// What answers in the network of a step.
@@ -192,7 +217,7 @@ impl Prepared {
         let why = Errno::from_raw(errno).desc();
         let message = match stage {
             Stage::Exec => format!("{} could not be executed: {why}", self.subject),
-            Stage::Cwd => format!("the working directory could not be entered: {why}"),
+            Stage::Cwd => format!("{CWD}: {why}"),
             Stage::Request
             | Stage::Leaf
             | Stage::Clone
@@ -223,44 +248,57 @@ pub(super) fn cwd(host: &Host, spawn: &Spawn) -> Result<PathBuf, Refused> {
         let denied = io::Error::from_raw_os_error(Errno::EACCES as i32);
         return Err(Refused::setup("cwd", "the working directory lies in /proc", &denied));
     }
+    if spawn.cwd.is_none() {
+        return Ok(host.real_base().to_owned());
+    }
     // One that is not there fails at birth, with its own words.
     Ok(cwd.canonicalize().unwrap_or(cwd))
 }
 
+/// Whether a directory could be entered.
+fn look_into(directory: &Path) -> io::Result<()> {
+    nix::unistd::access(directory, AccessFlags::X_OK)?;
+    if directory.is_dir() { Ok(()) } else { Err(Errno::ENOTDIR.into()) }
+}
+
+/// The worker's ends of the streams, in their order, and ours.
 fn plumbing(
     host: &Host,
     spawn: &Spawn,
     call: &SkillCall,
     task: &Task,
-) -> Result<(Vec<OwnedFd>, Streams, Control), Refused> {
+) -> Result<(Vec<OwnedFd>, Streams), Refused> {
     let failed = |error: io::Error| Refused::setup("pipes", "the pipes could not be made", &error);
-    let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from).map_err(failed);
-    let stdin = match &task.stdin {
-        Some(bytes) => memory_file(bytes).map_err(failed)?,
-        None => host.null.try_clone().map_err(failed)?,
-    };
-    let (stdout, stdout_child) = pipe()?;
-    let (stderr, stderr_child) = pipe()?;
-    let (control, control_child) = UnixStream::pair().map_err(failed)?;
-    let mut descriptors = vec![stdin, stdout_child, stderr_child, control_child.into()];
-    let mut events = None;
-    if task.events {
-        let (ours, theirs) = pipe()?;
-        events = Some(ours);
-        descriptors.push(theirs);
+    let mut descriptors = Vec::new();
+    if let Some(bytes) = &task.stdin {
+        descriptors.push(memory_file(bytes).map_err(failed)?);
     }
+    if !task.outputs {
+        return Ok((descriptors, Streams::silent()));
+    }
+    let mut pipe = || -> Result<OwnedFd, Refused> {
+        let (ours, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from).map_err(failed)?;
+        descriptors.push(theirs);
+        Ok(ours)
+    };
+    let (stdout, stderr) = (pipe()?, pipe()?);
+    let events = task.events.then(pipe).transpose()?;
     let dir = host
         .run
         .attempt(&spawn.id)
         .map_err(|error| Refused::setup("pipes", &error.to_string(), &io::ErrorKind::InvalidInput.into()))?;
-    let cap = call.limits.output.map_or(limits::OUTPUT, |bytes| bytes.0);
+    let cap = output_cap(call);
     let stdout = (stdout, Capture::new(dir.stdout(), cap));
     let stderr = (stderr, Capture::new(dir.stderr(), cap));
     let caps = (usize::try_from(cap).unwrap_or(usize::MAX), STDERR);
     let masker = host.secrets.masker();
     let streams = Streams::new(stdout, stderr, events, caps, masker).map_err(failed)?;
-    let control = Control::new(control, cap).map_err(failed)?;
-    Ok((descriptors, streams, control))
+    Ok((descriptors, streams))
+}
+
+/// The most that a step may say.
+fn output_cap(call: &SkillCall) -> u64 {
+    call.limits.output.map_or(limits::OUTPUT, |bytes| bytes.0)
 }
 
 /// A sealed memory file (memfd_create(2)): the program reads it whenever it likes, or never, and can

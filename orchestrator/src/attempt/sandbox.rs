@@ -61,6 +61,7 @@ pub(super) fn of_attempt(
         },
         tmp_size: Bytes(call.limits.scratch.map_or(limits::SCRATCH, |bytes| bytes.0)),
         keep_visible: if mounts && root.is_none() { visible(host, chosen, task, cwd) } else { Vec::new() },
+        work: (mounts && task.work_dir.is_some()).then(|| text(&host.run.work_folder())),
         root,
         seccomp: seccomp(host, chosen, task),
         no_fork: chosen.no_fork && host.seccomp,
@@ -98,9 +99,9 @@ fn seccomp(host: &Host, chosen: &Chosen, task: &Task) -> message::Seccomp {
 /// What stays visible wherever it lies.
 fn visible(host: &Host, chosen: &Chosen, task: &Task, cwd: &Path) -> Vec<String> {
     let mut paths = vec![text(cwd), text(&host.base)];
-    paths.extend(task.work_dir.as_deref().map(text));
     paths.extend(task.folder.clone());
     paths.extend(declared(host, cwd, chosen.read.iter().chain(&chosen.write)));
+    paths.dedup();
     paths
 }
 
@@ -110,8 +111,7 @@ fn root(host: &Host, chosen: &Chosen, task: &Task, cwd: &Path) -> Root {
     read.extend(task.folder.clone());
     read.push(text(&host.definition_folder));
     read.extend(declared(host, cwd, chosen.read.iter()));
-    let mut write: Vec<_> = declared(host, cwd, chosen.write.iter()).collect();
-    write.extend(task.work_dir.as_deref().map(text));
+    let write: Vec<_> = declared(host, cwd, chosen.write.iter()).collect();
     let there = |path: &&&str| Path::new(path).exists();
     let hidden = SECRETS_OF_ETC.iter().filter(there).filter_map(|path| Path::new(path).canonicalize().ok());
     let home = host.variable("HOME").map(PathBuf::from).filter(|home| is_plain(home));

@@ -1,37 +1,45 @@
-//! What the next attempt needs of the kernel, made while the one before it runs: a fresh leaf, a directory to
-//! work in. A spare belongs to nobody until it is taken, and is taken once.
+//! Fresh leaves, and the directory in which the next attempt works, made while the one before it runs. A spare
+//! belongs to nobody until it is taken, and is taken once.
 
 use std::{
     cell::{Cell, RefCell},
     io,
-    path::PathBuf,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
     rc::Rc,
+    time::{Duration, SystemTime},
 };
 
 use ipc::message::Sandbox;
+use schemas::journal::AttemptId;
 use workflow_engine::{run::Spawn, verdict::SetupFailure};
 
-use super::{host::Host, prepare::Refused};
+use super::{host::Host, prepare::Refused, worker};
 use crate::{
-    cgroup::{self, Leaf},
+    cgroup::{self, Leaf, Limits},
     store::{disk, files},
 };
+
+/// One is taken while the other is on its way.
+const SPARES: usize = 2;
+
+/// More than the time between two ticks of the clock from which file systems take their times.
+const TICKS: Duration = Duration::from_millis(20);
 
 /// The spares of a run.
 #[derive(Debug, Default)]
 pub(super) struct Spares {
-    leaf: RefCell<Option<Leaf>>,
-    /// `work/.spare-<n>`, with the directory of a first attempt in it.
-    work: RefCell<Option<PathBuf>>,
+    /// Directories with that of a first attempt in it: in the place of a step, or in `work/.spare-<n>`.
+    work: RefCell<Vec<PathBuf>>,
     /// Whether any attempt so far needed a directory.
     works: Cell<bool>,
     numbers: Cell<u64>,
 }
 
 impl Spares {
-    /// Removes what nobody took; a leaf goes with its tree.
+    /// Removes what nobody took.
     pub(super) fn discard(&self) {
-        if let Some(path) = self.work.take() {
+        for path in self.work.take() {
             let _best_effort = files::remove_tree(&path);
         }
     }
@@ -41,7 +49,7 @@ impl Spares {
     }
 }
 
-/// Makes spares once there is nothing more urgent. What cannot be made ahead is made when it is needed, and
+/// Makes what is next ahead, once there is nothing more urgent. What cannot be made ahead is made when it is needed, and
 /// its failure told there.
 pub(super) fn refill_later(host: &Rc<Host>) {
     let host = Rc::downgrade(host);
@@ -49,27 +57,78 @@ pub(super) fn refill_later(host: &Rc<Host>) {
         // The run may have ended before its turn came.
         let Some(host) = host.upgrade() else { return };
         let spares = &host.spares;
-        if spares.leaf.borrow().is_none() {
-            *spares.leaf.borrow_mut() = fresh_leaf(&host).ok().flatten();
-        }
-        if spares.works.get() && spares.work.borrow().is_none() {
-            let path = host.run.path().join(format!("work/.spare-{}", spares.number()));
-            *spares.work.borrow_mut() = files::ensure_dir(&path.join("1")).ok().map(|()| path);
+        worker::make_ahead(&host);
+        if spares.works.get() {
+            lay_out_directory(&host);
         }
     });
 }
 
-/// A leaf of its own for an attempt, with its limits; `None` where there is no tree. A step that asks for it gets a sub-tree
-/// in it.
-pub(super) fn leaf(host: &Host, wanted: &cgroup::Limits, shut_in: &Sandbox) -> Result<Option<Leaf>, Refused> {
-    let failed = |error: cgroup::Error| no_leaf(&error);
-    let spare = host.spares.leaf.take();
-    let leaf = match spare {
-        Some(leaf) => Some(leaf),
-        None => fresh_leaf(host).map_err(failed)?,
+/// Sees to it that there is a spare directory, where the next step will look for it if that is known.
+fn lay_out_directory(host: &Host) {
+    let mut spares = host.spares.work.borrow_mut();
+    let expected = worker::expected(host).and_then(|step| {
+        let step = host.plan.steps[step.index()].id().to_owned();
+        let first = host.run.work(&AttemptId { step, turn: Vec::new(), attempt: 1 }).ok()?;
+        first.parent().map(Path::to_owned)
+    });
+    let (Some(spare), Some(expected)) = (spares.last_mut(), &expected) else {
+        if spares.is_empty() {
+            spares.extend(fresh_directory(host, expected));
+        }
+        return;
     };
-    let Some(mut leaf) = leaf else { return Ok(None) };
-    leaf.set_limits(wanted, host.controllers()).map_err(failed)?;
+    // A place that is taken is never empty: then it stays where it is.
+    if spare != expected && disk::rename(spare, expected).is_ok() {
+        spare.clone_from(expected);
+    }
+}
+
+fn fresh_directory(host: &Host, expected: Option<PathBuf>) -> Option<PathBuf> {
+    // One that is there already belongs to somebody.
+    let path = match expected.filter(|path| files::make_dir(path).is_ok()) {
+        Some(path) => path,
+        None => host.run.work_folder().join(format!(".spare-{}", host.spares.number())),
+    };
+    files::ensure_dir(&path.join("1")).ok().map(|()| path)
+}
+
+/// Takes back the directory of an attempt that has ended after this time and of which no process is left, if it was
+/// never touched: making a directory costs far more than moving it.
+pub(super) fn give_back(host: &Host, id: &AttemptId, lived: Duration) {
+    let mut spares = host.spares.work.borrow_mut();
+    let Ok(path) = host.run.work(id) else { return };
+    if id.attempt == 1
+        && spares.len() < SPARES
+        && let Some(step) = path.parent()
+        && is_untouched(&path, lived).unwrap_or(false)
+    {
+        // The last one is taken first.
+        spares.insert(0, step.to_owned());
+    }
+}
+
+/// Whether nothing of a directory changed since it was made, which was some time before its attempt began: its contents,
+/// owner, mode and attributes all move the time of change, by the ticks of the kernel's clock.
+fn is_untouched(path: &Path, lived: Duration) -> io::Result<bool> {
+    let found = std::fs::symlink_metadata(path)?;
+    let since_epoch = |seconds: i64, nanoseconds: i64| {
+        let seconds = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+        SystemTime::UNIX_EPOCH
+            + seconds
+            + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default())
+    };
+    let made = found.created()?;
+    let age = SystemTime::now().duration_since(made).unwrap_or_default();
+    Ok(since_epoch(found.ctime(), found.ctime_nsec()) == made && age > lived + TICKS)
+}
+
+/// A fresh leaf, with its limits; `None` where there is no tree. A step that asks for it gets a sub-tree in it.
+pub(super) fn leaf(host: &Host, limits: &Limits, shut_in: &Sandbox) -> Result<Option<Leaf>, Refused> {
+    let failed = |error: cgroup::Error| no_leaf(&error);
+    let Some(tree) = &host.tree else { return Ok(None) };
+    let mut leaf = tree.leaf(&format!("a{}", host.spares.number())).map_err(failed)?;
+    leaf.set_limits(limits, host.controllers()).map_err(failed)?;
     if shut_in.delegate {
         let owner = shut_in.user.map(|user| (user.uid, user.gid));
         leaf.delegate(host.controllers(), owner).map_err(failed)?;
@@ -84,23 +143,20 @@ pub(super) fn no_leaf(error: &cgroup::Error) -> Refused {
     Refused::Setup(SetupFailure { stage: "leaf".to_owned(), errno, message: error.to_string() })
 }
 
-fn fresh_leaf(host: &Host) -> Result<Option<Leaf>, cgroup::Error> {
-    let Some(tree) = &host.tree else { return Ok(None) };
-    tree.leaf(&format!("a{}", host.spares.number())).map(Some)
-}
-
 /// The private directory of an attempt.
 pub(super) fn work_dir(host: &Host, spawn: &Spawn) -> Result<PathBuf, Refused> {
     let path = host.run.work(&spawn.id).map_err(|error| {
         Refused::setup("work_dir", &error.to_string(), &io::ErrorKind::InvalidInput.into())
     })?;
     host.spares.works.set(true);
-    if spawn.id.attempt == 1
-        && let Some(step) = path.parent()
-        && let Some(spare) = host.spares.work.take()
-        && disk::rename(&spare, step).is_ok()
-    {
-        return Ok(path);
+    let mut spares = host.spares.work.borrow_mut();
+    if let Some(step) = path.parent() {
+        let in_place = spares.iter().position(|spare| spare == step).map(|index| spares.remove(index));
+        let is_first = spawn.id.attempt == 1;
+        let mut moved = || spares.pop().is_some_and(|spare| disk::rename(&spare, step).is_ok());
+        if is_first && (in_place.is_some() || moved()) {
+            return Ok(path);
+        }
     }
     files::ensure_dir(&path).map_err(Refused::Engine)?;
     Ok(path)

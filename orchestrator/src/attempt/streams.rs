@@ -37,10 +37,10 @@ pub(super) struct Streams {
     chunk: Box<[u8]>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Stream {
     pipe: Option<pipe::Receiver>,
-    capture: Capture,
+    capture: Option<Capture>,
     /// What the capture sees goes through it.
     mask: Option<mask::Stream>,
     /// What is kept for the result: all of it up to the cap.
@@ -70,7 +70,7 @@ impl Streams {
         let stream = |(fd, capture): (OwnedFd, Capture), cap| {
             io::Result::Ok(Stream {
                 pipe: Some(receiver(fd)?),
-                capture,
+                capture: Some(capture),
                 mask: masker.map(|masker| mask::Stream::new(Rc::clone(masker))),
                 kept: Vec::new(),
                 cap,
@@ -86,6 +86,11 @@ impl Streams {
                 .transpose()?,
             chunk: vec![0; CHUNK].into(),
         })
+    }
+
+    /// Those of a process that has none.
+    pub(super) fn silent() -> Self {
+        Self { stdout: Stream::default(), stderr: Stream::default(), events: None, chunk: Box::default() }
     }
 
     /// Whether anything can still come.
@@ -132,7 +137,7 @@ impl Streams {
 
     /// The last lines of stderr.
     pub(super) fn stderr_tail(&self) -> Vec<String> {
-        self.stderr.capture.last_lines()
+        self.stderr.capture.as_ref().map(Capture::last_lines).unwrap_or_default()
     }
 
     /// Reads once from whichever stream has something. Cancelled between waiting and reading it loses
@@ -174,7 +179,7 @@ impl Stream {
 
     /// The result does not depend on the file; that it is not whole must be said.
     fn capture(&mut self, bytes: &[u8]) {
-        if let Err(fault) = self.capture.write(bytes) {
+        if let Some(Err(fault)) = self.capture.as_mut().map(|capture| capture.write(bytes)) {
             self.lost.get_or_insert_with(|| in_one_line(&fault));
         }
     }
@@ -207,7 +212,8 @@ impl Events {
     }
 }
 
-/// One line of the events descriptor: `{"type":"log","level","text"}`, or anything else as progress.
+/// One line of the events descriptor: `{"type":"log","level","text"}`, `{"type":"artifact",…}`, or anything else as
+/// progress.
 fn event(line: &[u8]) -> Option<Said> {
     #[derive(serde::Deserialize)]
     struct Line {
@@ -227,7 +233,8 @@ fn event(line: &[u8]) -> Option<Said> {
         let text = parsed.text.or(parsed.message).unwrap_or_default();
         return Some(Said::Log { level: parsed.level.unwrap_or_else(|| "info".to_owned()), text });
     }
-    parse_output(line).ok().map(Said::Progress)
+    let is_artifact = parsed.kind.as_deref() == Some("artifact");
+    parse_output(line).ok().map(if is_artifact { Said::Artifact } else { Said::Progress })
 }
 
 fn refused(text: String) -> Said {

@@ -29,6 +29,8 @@ pub(super) struct Task {
     pub(super) work: Work,
     pub(super) speaks: Speaks,
     pub(super) stdin: Option<Vec<u8>>,
+    /// Whether anything can come on stdout and stderr: what runs inside q says all by its control socket.
+    pub(super) outputs: bool,
     /// Built-ins that touch nothing need no mounts.
     pub(super) mounts: bool,
     pub(super) work_dir: Option<PathBuf>,
@@ -62,6 +64,7 @@ pub(super) fn task(host: &Host, spawn: &Spawn, call: &SkillCall) -> Result<Task,
                 },
                 speaks: Speaks::Builtin,
                 stdin: (!small).then(|| spawn.inputs.as_str().as_bytes().to_vec()),
+                outputs: mounts || worker::skills::writes(&call.skill),
                 mounts,
                 work_dir,
                 events: false,
@@ -83,6 +86,7 @@ pub(super) fn task(host: &Host, spawn: &Spawn, call: &SkillCall) -> Result<Task,
                 work: Work::Program { argv: program.argv },
                 speaks: Speaks::Program { allow_failure: program.allow_failure },
                 stdin: program.stdin.map(String::into_bytes),
+                outputs: true,
                 mounts: true,
                 work_dir: Some(spare::work_dir(host, spawn)?),
                 events: false,
@@ -114,7 +118,8 @@ fn external(host: &Host, spawn: &Spawn, skill: &ExternalSkill) -> Result<Task, R
                 0 => Ok(text.clone()),
                 _ => filled(text, &spawn.inputs),
             });
-            (argv.collect::<Result<_, _>>()?, None, Speaks::Text { parse_json: skill.parse_json })
+            let argv: Vec<String> = argv.collect::<Result<_, _>>()?;
+            (argv, None, Speaks::Text { parse_json: skill.parse_json })
         }
     };
     let mut env = Vec::new();
@@ -123,10 +128,15 @@ fn external(host: &Host, spawn: &Spawn, skill: &ExternalSkill) -> Result<Task, R
             if skill.protocol == Protocol::Text { filled(text, &spawn.inputs)? } else { text.clone() };
         env.push((name.clone(), value));
     }
+    if argv.iter().chain(env.iter().map(|(_, value)| value)).any(|text| text.contains('\0')) {
+        let message = "an argument or a variable of the program would hold a NUL byte".to_owned();
+        return Err(Refused::BadInput { pointer: String::new(), message });
+    }
     Ok(Task {
         work: Work::Program { argv },
         speaks,
         stdin,
+        outputs: true,
         mounts: true,
         work_dir: Some(work_dir),
         events: skill.events,

@@ -28,7 +28,7 @@ pub(super) fn check_fresh(file: &str, text: &str) {
 }
 
 /// A page says first that nobody should write it by hand.
-fn page(title: &str, content: &str) -> String {
+pub(super) fn page(title: &str, content: &str) -> String {
     format!(
         "# {title}\n\n<!-- Generated: run the tests of `orchestrator` with UPDATE_DOCS=1 to write it anew. -->\n\n{content}"
     )

@@ -131,7 +131,7 @@ fn printed<T: JsonSchema>() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::reference::check_fresh;
+    use crate::cli::reference::{check_fresh, page};
 
     #[test]
     fn the_schemas_of_the_repository_are_these() {
@@ -140,6 +140,18 @@ mod tests {
             let text = serde_json::to_string_pretty(&schema(*name)).unwrap() + "\n";
             check_fresh(&format!("schemas/json/{word}.json"), &text);
         }
+    }
+
+    #[test]
+    fn the_page_for_programs_has_them_all() {
+        let mut text = String::from(include_str!("schema/for-programs.md"));
+        text.push_str("\n| name | of what |\n|---|---|\n");
+        for name in Name::value_variants() {
+            let value = name.to_possible_value().expect("none is hidden");
+            let about = value.get_help().expect("each says of what").to_string();
+            text.extend(["| `", value.get_name(), "` | ", &about, " |\n"]);
+        }
+        check_fresh("docs/reference/for-programs.md", &page("For programs", &text));
     }
 
     #[test]

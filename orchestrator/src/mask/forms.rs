@@ -9,6 +9,9 @@ use base64::{
 
 use super::LEAST;
 
+/// Columns at which base64 is wrapped: by base64(1) and in mails, and in PEM.
+const WRAPPED: [usize; 2] = [76, 64];
+
 /// All forms of these values, each once; none is shorter than [`LEAST`].
 pub(super) fn all<'a>(values: impl IntoIterator<Item = &'a str>) -> Vec<Vec<u8>> {
     let mut forms = BTreeSet::new();
@@ -28,6 +31,11 @@ fn of(piece: &str) -> Vec<String> {
     let bytes = piece.as_bytes();
     for engine in [&BASE64_STANDARD_NO_PAD, &BASE64_URL_SAFE_NO_PAD] {
         forms.extend((0..3).map(|shift| base64_within(engine, bytes, shift)));
+    }
+    // A long one that stands alone is wrapped by most programs.
+    let alone = base64_within(&BASE64_STANDARD_NO_PAD, bytes, 0);
+    for width in WRAPPED.into_iter().filter(|width| alone.len() > *width) {
+        forms.extend(alone.as_bytes().chunks(width).map(|line| String::from_utf8_lossy(line).into_owned()));
     }
     // Alone, its last character and the padding go with it.
     forms.extend([BASE64_STANDARD.encode(bytes), BASE64_URL_SAFE.encode(bytes)]);
@@ -49,13 +57,11 @@ fn json(piece: &str) -> Vec<String> {
         }
         text
     };
-    let slashes = inner.replace('/', "\\/");
-    vec![
-        ascii(&|code| format!("\\u{code:04x}")),
-        ascii(&|code| format!("\\u{code:04X}")),
-        slashes,
-        inner.to_owned(),
-    ]
+    let written =
+        [ascii(&|code| format!("\\u{code:04x}")), ascii(&|code| format!("\\u{code:04X}")), inner.to_owned()];
+    // Some escape the slash, too.
+    let slashes = written.each_ref().map(|text| text.replace('/', "\\/"));
+    written.into_iter().chain(slashes).collect()
 }
 
 /// In an address or a form: RFC 3986, with either case of the digits, with and without the slash; and with `+` for

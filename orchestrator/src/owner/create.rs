@@ -76,21 +76,12 @@ pub fn create(home: &Home, order: &Order, frozen: &Frozen) -> Result<Created> {
 
 /// Where the run hears of stops.
 pub(super) fn open_control(dir: &RunDir) -> Result<File> {
-    control::open(&control::path(dir)).map_err(|fault| with_remedy(&fault))
+    control::open(&control::path(dir)).map_err(|fault| CommandError::from_error(ExitCode::Engine, &fault))
 }
 
-/// What failed, and how to mend it.
-pub(super) fn with_remedy(fault: &Fault) -> CommandError {
-    let error = CommandError::from_error(ExitCode::Engine, fault);
-    match fault.trouble().hint() {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
-}
-
-/// As [`with_remedy`], where nothing of a run is there yet.
+/// Where nothing of a run is there yet, another home may do.
 pub(super) fn unusable(home: &Home, fault: &Fault) -> CommandError {
-    let error = with_remedy(fault);
+    let error = CommandError::from_error(ExitCode::Engine, fault);
     match error.hint {
         Some(_) => error,
         None => error.hint(format!(

@@ -6,7 +6,7 @@ use schemas::{events::EventType, exit_code::ExitCode, journal::Event};
 use tokio::sync::mpsc;
 use workflow_engine::run::Run;
 
-use super::{Audience, Ended, Order, create::with_remedy, settle};
+use super::{Audience, Ended, Order, settle};
 use crate::{
     clock::Clock,
     dispatcher::{Stop, run_event},
@@ -84,12 +84,7 @@ fn watch(path: PathBuf, released: mpsc::UnboundedSender<Released>) -> Result<()>
 }
 
 fn failed(error: &queue::Error) -> CommandError {
-    match error {
-        queue::Error::Fault(fault) | queue::Error::Lock(lock::Error::Fault(fault)) => with_remedy(fault),
-        queue::Error::Lock(lock::Error::Owned(_) | lock::Error::NoRun(_) | lock::Error::Unsupported(_)) => {
-            CommandError::from_error(ExitCode::Engine, error)
-        }
-    }
+    CommandError::from_error(ExitCode::Engine, error)
 }
 
 /// A run that was stopped while it stood in the line.

@@ -5,11 +5,7 @@ use std::rc::Rc;
 use schemas::exit_code::ExitCode;
 use workflow_engine::run::Phase;
 
-use super::{
-    Created, Driving, Order, Start,
-    create::{open_control, with_remedy},
-    leftovers, line,
-};
+use super::{Created, Driving, Order, Start, create::open_control, leftovers, line};
 use crate::{
     errors::{CommandError, Result},
     fold::{self, Folded},
@@ -54,8 +50,7 @@ fn refusal(error: &Error) -> CommandError {
         Error::Lock(lock::Error::NoRun(_)) => CommandError::from_error(ExitCode::NotFound, error),
         Error::Lock(lock::Error::Owned(run)) => CommandError::from_error(ExitCode::Engine, error)
             .hint(format!("it goes on: `q workflow status {run}` shows it")),
-        Error::Lock(lock::Error::Fault(fault)) | Error::Fault(fault) => with_remedy(fault),
-        Error::Lock(lock::Error::Unsupported(_)) | Error::Id(_) | Error::Index(_) => {
+        Error::Lock(_) | Error::Id(_) | Error::Index(_) | Error::Fault(_) => {
             CommandError::from_error(ExitCode::Engine, error)
         }
     }

@@ -89,6 +89,7 @@ pub fn read(home: &Home, name: &SafeName) -> Result<Vec<u8>, Error> {
 
 /// Stores a definition as a whole, durably.
 pub fn write(home: &Home, name: &SafeName, text: &[u8], existing: Existing) -> Result<(), Error> {
+    home.ensure()?;
     files::ensure_dir_durable(&home.definitions())?;
     let path = home.definition(name);
     match existing {
@@ -105,6 +106,7 @@ pub fn write(home: &Home, name: &SafeName, text: &[u8], existing: Existing) -> R
 
 /// Removes a definition, durably.
 pub fn delete(home: &Home, name: &SafeName) -> Result<(), Error> {
+    home.refuse_foreign()?;
     let path = home.definition(name);
     match disk::remove_file(&path).map_err(fault("remove", &path)) {
         Ok(()) => Ok(files::sync_dir(&home.definitions())?),

@@ -50,7 +50,8 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    fn of(error: &io::Error) -> Self {
+    /// That of what the kernel said.
+    pub fn of(error: &io::Error) -> Self {
         match error.raw_os_error() {
             Some(libc::ENOSPC) => Self::Full,
             Some(libc::EDQUOT) => Self::Quota,
@@ -59,6 +60,7 @@ impl Trouble {
             Some(libc::EACCES | libc::EPERM) => Self::Denied,
             Some(libc::EMFILE | libc::ENFILE) => Self::TooManyFiles,
             Some(libc::ENOENT) => Self::Missing,
+            _ if error.kind() == io::ErrorKind::PermissionDenied => Self::Denied,
             _ => Self::Other,
         }
     }
@@ -125,8 +127,11 @@ fn make_dirs(path: &Path, made: &dyn Fn(&Path) -> Result<(), Fault>) -> Result<(
         Err(error) if error.trouble() == Trouble::Missing => {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).ok_or(error)?;
             make_dirs(parent, made)?;
-            make_dir(path)?;
-            made(path)
+            match make_dir(path) {
+                Ok(()) => made(path),
+                Err(_) if path.is_dir() => Ok(()),
+                Err(error) => Err(error),
+            }
         }
         Err(error) => Err(error),
     }

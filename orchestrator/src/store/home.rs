@@ -4,9 +4,12 @@
 use std::{
     ffi::OsString,
     fmt::Write as _,
+    io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
+use nix::unistd::geteuid;
 use schemas::journal::AttemptId;
 
 use super::{
@@ -56,7 +59,27 @@ impl Home {
 
     /// Makes the home durably if it is missing; what exists keeps its mode.
     pub fn ensure(&self) -> Result<(), Fault> {
+        self.refuse_foreign()?;
         files::ensure_dir_durable(&self.path)
+    }
+
+    /// Refuses to write where another user has runs: what two users write into one home, neither could go on with.
+    /// Whoever may do so can still read there.
+    pub(super) fn refuse_foreign(&self) -> Result<(), Fault> {
+        let runs = self.runs();
+        let (own, owner) = match std::fs::metadata(&runs) {
+            Ok(found) => (geteuid().as_raw(), found.uid()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(files::fault("look at", &runs)(error)),
+        };
+        if own == owner {
+            return Ok(());
+        }
+        let why = format!("its runs belong to the user with the id {owner}, and this is {own}");
+        Err(files::fault("write into the home", &self.path)(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            why,
+        )))
     }
 
     /// The home itself.
@@ -214,9 +237,14 @@ impl RunDir {
         Ok(AttemptDir { path: self.path.join(&relative), relative })
     }
 
+    /// `work/`: holds the directories that attempts may write to.
+    pub fn work_folder(&self) -> PathBuf {
+        self.path.join("work")
+    }
+
     /// `work/<step>[@<i>.<j>]/<attempt>`: the directory that an attempt may write to.
     pub fn work(&self, id: &AttemptId) -> Result<PathBuf, names::Error> {
-        Ok(self.path.join("work").join(attempt_path(id)?))
+        Ok(self.work_folder().join(attempt_path(id)?))
     }
 }
 
@@ -241,6 +269,11 @@ impl AttemptDir {
     /// `transcript.jsonl`: what an agent said and did.
     pub fn transcript(&self) -> PathBuf {
         self.path.join("transcript.jsonl")
+    }
+
+    /// `agent.json`: what an agent that runs did and used so far.
+    pub fn agent(&self) -> PathBuf {
+        self.path.join("agent.json")
     }
 
     /// `stdout.log`.

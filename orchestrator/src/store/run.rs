@@ -181,6 +181,7 @@ fn freeze(path: &Path, text: &[u8]) -> Result<(), Fault> {
 
 /// Takes over a run whose owner died: gives every record of its journal to `visit`, oldest first.
 pub fn reopen(home: &Home, id: RunId, visit: impl FnMut(Record)) -> Result<OwnedRun, Error> {
+    home.refuse_foreign()?;
     let dir = home.run(id);
     let lock = RunLock::try_take(&dir)?;
     let journal = Writer::reopen(&dir, &lock, visit)?;
@@ -189,6 +190,7 @@ pub fn reopen(home: &Home, id: RunId, visit: impl FnMut(Record)) -> Result<Owned
 
 /// Deletes a run that nobody owns. Whether it has ended is the caller's matter.
 pub fn delete(home: &Home, id: RunId) -> Result<(), Error> {
+    home.refuse_foreign()?;
     let dir = home.run(id);
     let lock = RunLock::try_take(&dir)?;
     // First, so that a deletion cut short leaves no row of a run that is not there.

@@ -37,6 +37,7 @@ pub struct Reader {
 pub fn render(view: &RunView, reader: &Reader) -> String {
     let mut sections = vec![head(view, reader)];
     sections.push(tree::steps(view, reader));
+    sections.push(agents(view, reader.columns));
     sections.push(tree::rollback(view, reader));
     sections.push(failure::why(view, reader.columns));
     sections.push(outputs(view, reader.columns));
@@ -44,6 +45,17 @@ pub fn render(view: &RunView, reader: &Reader) -> String {
     sections.push(limits::isolation(view, reader.columns));
     sections.retain(|section| !section.is_empty());
     sections.join("\n")
+}
+
+/// What agents did and used, also those that run.
+fn agents(view: &RunView, columns: usize) -> String {
+    let used = view.steps.iter().filter_map(|step| Some((step, step.agent.as_ref()?)));
+    let mut text = String::new();
+    for (step, agent) in used {
+        let line = format!("{}: {}", escape(&tree::label(step)), crate::ui::agent::line(agent));
+        text.extend(wrap(&line, columns).iter().map(|line| format!("{line}\n")));
+    }
+    text
 }
 
 fn head(view: &RunView, reader: &Reader) -> String {

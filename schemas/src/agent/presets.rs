@@ -46,8 +46,18 @@ pub const PRESETS: &[Preset] = &[
         OutputForm::Text,
     ),
     command("claude", &["claude", "-p", "--output-format", "json"], PromptVia::Stdin, OutputForm::Json),
-    command("codex", &["codex", "exec", "--skip-git-repo-check", "-"], PromptVia::Stdin, OutputForm::Text),
-    command("gemini", &["gemini", "-p", "{prompt}"], PromptVia::Arg, OutputForm::Text),
+    command(
+        "codex",
+        &["codex", "exec", "--json", "--skip-git-repo-check", "-"],
+        PromptVia::Stdin,
+        OutputForm::Jsonl,
+    ),
+    command(
+        "gemini",
+        &["gemini", "--output-format", "json", "-p", "{prompt}"],
+        PromptVia::Arg,
+        OutputForm::Json,
+    ),
     acp("kiro-cli", &["kiro-cli", "acp"]),
     acp("claude", &["claude-code-acp"]),
     acp(

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::{
     Error, Said, Tell,
+    hooks::Hooks,
     model::{self, Answer, Call, Message},
-    outcome,
+    outcome, resources,
     tools::{Tools, shortened},
 };
 
@@ -17,6 +18,10 @@ const LINE_MAX: usize = 200 * 1024;
 /// Runs the conversation to its result.
 pub(super) fn run(task: &AgentTask, env: &[(String, String)], tell: &mut Tell<'_>) -> Result<Json, Error> {
     let client = model::client();
+    let hooks = Hooks::new(task, env);
+    let context = hooks.context(tell);
+    let resources = resources::context(task, tell);
+    let task = &AgentTask { system: format!("{}{resources}{context}", task.system), ..task.clone() };
     let mut tools = Tools::new(task, env);
     for trouble in std::mem::take(&mut tools.troubles) {
         note(tell, &json!({"type": "trouble", "text": trouble}));
@@ -40,7 +45,10 @@ pub(super) fn run(task: &AgentTask, env: &[(String, String)], tell: &mut Tell<'_
         };
         if let Some(result) = result {
             match outcome::check(task.output_schema.as_ref(), &result) {
-                Ok(()) => return Ok(result),
+                Ok(()) => {
+                    hooks.stop(tell);
+                    return Ok(result);
+                }
                 Err(Error::Output { pointer, message }) if !repaired => {
                     repaired = true;
                     repair(&answer, &mut messages, &outcome::complaint(&pointer, &message));
@@ -54,7 +62,7 @@ pub(super) fn run(task: &AgentTask, env: &[(String, String)], tell: &mut Tell<'_
             if let Some(most) = task.guardrails.max_tool_calls.filter(|most| called > *most) {
                 return Err(Error::too_many_calls(most));
             }
-            let (text, record) = tools.call(call);
+            let (text, record) = tools.call(call, hooks, tell);
             note(
                 tell,
                 &json!({"type": "tool", "tool": record.tool, "arguments": call.arguments, "text": text}),

@@ -1,5 +1,7 @@
 //! Tests of the tools on files: what they give, and that no path leads out.
 
+use std::collections::BTreeMap;
+
 use schemas::agent::{AgentTask, Guardrails, Kind, OutputForm, PromptVia, Provider};
 
 use super::*;
@@ -36,6 +38,9 @@ fn world() -> World {
         guardrails: Guardrails::default(),
         tools_settings: std::collections::BTreeMap::new(),
         servers: std::collections::BTreeMap::new(),
+        aliases: BTreeMap::new(),
+        resources: Vec::new(),
+        hooks: BTreeMap::new(),
         output_schema: None,
         cwd: text("in"),
         read: vec![text("in")],

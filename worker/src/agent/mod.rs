@@ -6,11 +6,14 @@ mod acp;
 mod anthropic;
 mod conversation;
 mod files;
+mod hooks;
 pub(crate) mod mcp;
 mod model;
 mod openai;
 mod outcome;
 mod program;
+mod reported;
+mod resources;
 mod sse;
 mod tools;
 

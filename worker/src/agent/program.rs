@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use ipc::message::AgentUpdate;
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
@@ -20,7 +21,7 @@ use schemas::{
 };
 use serde_json::Value;
 
-use super::{Error, Said, Tell, outcome};
+use super::{Error, Said, Tell, outcome, reported};
 
 /// Most bytes that are kept of what a program prints.
 const PRINTED_MAX: u64 = 8 * 1024 * 1024;
@@ -110,30 +111,30 @@ pub(super) fn run(task: &AgentTask, env: &[(String, String)], tell: &mut Tell<'_
         let last = printed.stderr.trim_end().lines().next_back().unwrap_or_default();
         return Err(Error::passing(format!("`{}` ended with {code}: {last}", task.command[0])));
     }
+    let misfit = |message: &str| Error::Output { pointer: String::new(), message: message.to_owned() };
     let value = match task.output {
         OutputForm::Text => outcome::of_text(&printed.stdout),
-        OutputForm::Json => result_of(&printed.stdout).ok_or_else(|| Error::Output {
-            pointer: String::new(),
-            message: "what it printed is not one JSON value".to_owned(),
-        })?,
+        OutputForm::Json => {
+            let value = serde_json::from_str::<Value>(printed.stdout.trim())
+                .map_err(|_| misfit("what it printed is not one JSON value"))?;
+            say_used(std::slice::from_ref(&value), tell);
+            reported::answer(&value).ok_or_else(|| misfit("what it printed holds no result"))?
+        }
         OutputForm::Jsonl => {
-            printed.stdout.lines().rev().find_map(result_of).ok_or_else(|| Error::Output {
-                pointer: String::new(),
-                message: "no line that it printed is a JSON value".to_owned(),
-            })?
+            let lines = printed.stdout.lines().filter_map(|line| serde_json::from_str(line).ok());
+            let values: Vec<Value> = lines.collect();
+            say_used(&values, tell);
+            let answer = values.iter().rev().find_map(reported::answer);
+            answer.ok_or_else(|| misfit("no line that it printed is a JSON value with a result"))?
         }
     };
     outcome::check(task.output_schema.as_ref(), &value)?;
     Ok(value)
 }
 
-/// A JSON value, or the `result` inside it, as agent programs wrap theirs.
-fn result_of(text: &str) -> Option<Json> {
-    let value: Value = serde_json::from_str(text.trim()).ok()?;
-    match value.get("result") {
-        Some(Value::String(text)) => Some(outcome::of_text(text)),
-        Some(result) => Json::from_serialize(result).ok(),
-        None => Json::parse(text.trim()).ok(),
+fn say_used(values: &[Value], tell: &mut Tell<'_>) {
+    if let Some(used) = reported::used(values.iter()) {
+        tell(Said::Update(AgentUpdate::Used(used)));
     }
 }
 
@@ -158,14 +159,5 @@ mod tests {
     fn a_program_that_takes_too_long_is_ended_with_its_group() {
         let why = shell("sleep 600 & sleep 600", None, Duration::from_millis(50)).expect_err("it was ended");
         assert!(why.contains("longer than 50 ms"), "{why}");
-    }
-
-    #[test]
-    fn results_are_taken_out_of_their_wrapping() {
-        let value = |text: &str| result_of(text).map(|value| value.as_str().to_owned());
-        assert_eq!(value(r#"{"type":"result","result":"{\"a\":1}"}"#).as_deref(), Some(r#"{"a":1}"#));
-        assert_eq!(value(r#"{"result":{"a":1}}"#).as_deref(), Some(r#"{"a":1}"#));
-        assert_eq!(value(r#"{"a":1}"#).as_deref(), Some(r#"{"a":1}"#));
-        assert_eq!(value("nope"), None);
     }
 }

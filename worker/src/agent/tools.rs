@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    files,
+    Tell, files,
+    hooks::Hooks,
     mcp::{self, Client},
     model::{Call, Offer},
     program,
@@ -99,6 +100,7 @@ impl<'a> Tools<'a> {
         if !self.task.guardrails.tools.decide(name).allowed {
             return;
         }
+        let known_as = self.task.aliases.get(name).map_or(known_as, String::as_str);
         let fits = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
         let known_as: String = known_as.chars().map(fits).take(64).collect();
         self.names.insert(known_as.clone(), name.to_owned());
@@ -111,15 +113,22 @@ impl<'a> Tools<'a> {
     }
 
     /// Calls a tool. What the model is told, and what is recorded of it.
-    pub(super) fn call(&mut self, call: &Call) -> (String, ToolCall) {
+    pub(super) fn call(&mut self, call: &Call, hooks: Hooks<'_>, tell: &mut Tell<'_>) -> (String, ToolCall) {
         let name = self.names.get(&call.name).cloned().unwrap_or_else(|| by_name(&call.name));
         let began = Instant::now();
         let Decision { allowed, rule } = self.task.guardrails.tools.decide(&name);
-        let rule = rule.to_owned();
-        let outcome = if allowed {
-            self.run(&name, &call.arguments)
-        } else {
+        let mut rule = rule.to_owned();
+        let mut decision = if allowed { ToolDecision::Allowed } else { ToolDecision::Denied };
+        let outcome = if !allowed {
             Err(format!("the tool `{name}` is not allowed (`{rule}`)"))
+        } else if let Err(why) = hooks.before(&name, &call.arguments, tell) {
+            decision = ToolDecision::Denied;
+            "hooks.preToolUse".clone_into(&mut rule);
+            Err(why)
+        } else {
+            let outcome = self.run(&name, &call.arguments);
+            hooks.after(&name, &call.arguments, &outcome, tell);
+            outcome
         };
         let (text, error) = match outcome {
             Ok(text) => (shortened(&text), None),
@@ -128,7 +137,7 @@ impl<'a> Tools<'a> {
         let record = ToolCall {
             tool: name.chars().take(200).collect(),
             arguments_sha256: hash(&call.arguments),
-            decision: if allowed { ToolDecision::Allowed } else { ToolDecision::Denied },
+            decision,
             rule,
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             error,
@@ -143,14 +152,14 @@ impl<'a> Tools<'a> {
             "glob" => files::glob(self.task, arguments),
             "grep" => files::grep(self.task, arguments),
             "execute_bash" => self.bash(arguments),
-            "http" => skill("http-request", arguments, self.task),
+            "http" => skill("http-request", arguments, (self.task, self.env)),
             _ => self.others(name, arguments),
         }
     }
 
     fn others(&mut self, name: &str, arguments: &str) -> Result<String, String> {
         if let Some(name) = name.strip_prefix("skill:") {
-            return skill(name, arguments, self.task);
+            return skill(name, arguments, (self.task, self.env));
         }
         let there = name.strip_prefix('@').and_then(|name| name.split_once('/'));
         let client = there.and_then(|(server, tool)| Some((self.servers.get_mut(server)?, tool)));
@@ -199,11 +208,15 @@ fn by_name(name: &str) -> String {
     }
 }
 
-fn skill(name: &str, arguments: &str, task: &AgentTask) -> Result<String, String> {
+fn skill(
+    name: &str,
+    arguments: &str,
+    (task, env): (&AgentTask, &[(String, String)]),
+) -> Result<String, String> {
     use ipc::message::SkillResult;
     let work_dir = task.write.first().cloned().unwrap_or_default();
     let inputs = if arguments.trim().is_empty() { "{}" } else { arguments };
-    match skills::run(name, inputs, &skills::Context { work_dir }) {
+    match skills::run(name, inputs, &skills::Context { work_dir, env: env.to_vec() }) {
         SkillResult::Value { value } => Ok(value.map(|value| value.as_str().to_owned()).unwrap_or_default()),
         SkillResult::Error(error) => Err(format!("{}: {}", error.code, error.message)),
         SkillResult::BadInput { pointer, message } => Err(format!("bad input at `{pointer}`: {message}")),

@@ -1,17 +1,14 @@
 //! A birth as it came, checked once and turned into what the child uses. It runs in the launcher, before
 //! anything is made.
 
-use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use ipc::limits::ProcessLimits;
-use ipc::message::{Birth, Network, Sandbox, Stage, UserNamespace, Work};
+use ipc::message::{Birth, Network, Sandbox, Seccomp, Stage, UserNamespace};
 use nix::errno::Errno;
-use schemas::json::Json;
 
 use super::{AtStage, Failure};
-use crate::sandbox::descriptors::Descriptors;
+use crate::sandbox::descriptors;
 
 /// One birth, checked.
 #[derive(Debug)]
@@ -20,123 +17,59 @@ pub(crate) struct Request {
     pub(crate) leaf: Option<PathBuf>,
     /// What it is shut into.
     pub(crate) sandbox: Sandbox,
-    /// Limits of the process.
-    pub(crate) limits: ProcessLimits,
-    /// Working directory.
-    pub(crate) cwd: CString,
-    /// Its descriptors.
-    pub(crate) descriptors: Descriptors,
-    /// What it does.
-    pub(crate) task: Task,
-}
-
-/// What a child does.
-#[derive(Debug)]
-pub(crate) enum Task {
-    /// Runs a skill.
-    Builtin(Builtin),
-    /// Runs an agent.
-    Agent(Agent),
-    /// Executes a program.
-    Program(Program),
-}
-
-/// An agent; its task is all of stdin.
-#[derive(Debug)]
-pub(crate) struct Agent {
-    /// What its programs see.
-    pub(crate) env: Vec<(String, String)>,
-}
-
-/// A skill of this program.
-#[derive(Debug)]
-pub(crate) struct Builtin {
-    /// Its name.
-    pub(crate) skill: String,
-    /// Its inputs; `None`: all of stdin.
-    pub(crate) inputs: Option<Json>,
-    /// The attempt's directory.
-    pub(crate) work_dir: String,
-}
-
-/// A program to execute.
-#[derive(Debug)]
-pub(crate) struct Program {
-    /// The program and its arguments; never empty.
-    pub(crate) argv: Vec<CString>,
-    /// `NAME=value`, all of it.
-    pub(crate) env: Vec<CString>,
-    /// The value of `PATH` in `env`.
-    pub(crate) path: Option<String>,
+    /// The worker's end of its control socket, above all places that descriptors are put to.
+    pub(crate) control: OwnedFd,
 }
 
 impl Request {
-    /// Checks a birth and the descriptors that came with it.
+    /// Checks a birth and the descriptor that came with it.
     pub(crate) fn parse(birth: Birth, descriptors: Vec<OwnedFd>) -> Result<Self, Failure> {
-        let Birth { ticket: _, leaf, sandbox, limits, env, cwd, events: _, work } = birth;
-        let task = match work {
-            Work::Builtin { skill, inputs, work_dir } => Task::Builtin(Builtin { skill, inputs, work_dir }),
-            Work::Agent => Task::Agent(Agent { env }),
-            Work::Program { argv } => Task::Program(program(argv, env).at(Stage::Request)?),
-        };
+        let Birth { ticket: _, leaf, sandbox } = birth;
         let leaf = leaf.map(PathBuf::from);
-        check_sandbox(&sandbox, &task).at(Stage::Request)?;
-        let paths = leaf.iter().map(PathBuf::as_path).chain([Path::new(&cwd)]);
+        check_sandbox(&sandbox).at(Stage::Request)?;
         let root = sandbox
             .root
             .iter()
             .flat_map(|root| [&root.read, &root.write, &root.hidden, &root.empty])
             .flatten();
-        for path in paths.chain(sandbox.keep_visible.iter().chain(root).map(Path::new)) {
+        let visible = sandbox.keep_visible.iter().chain(&sandbox.work).chain(root).map(Path::new);
+        for path in leaf.iter().map(PathBuf::as_path).chain(visible) {
             check_path(path).at(Stage::Request)?;
         }
-        Ok(Self {
-            leaf,
-            sandbox,
-            limits,
-            cwd: c_string(cwd).at(Stage::Request)?,
-            descriptors: Descriptors::new(descriptors).at(Stage::Request)?,
-            task,
-        })
+        let control = descriptors.into_iter().next().ok_or(Errno::EBADF).at(Stage::Request)?;
+        Ok(Self { leaf, sandbox, control: descriptors::lift(control).at(Stage::Request)? })
     }
 }
 
-fn check_sandbox(sandbox: &Sandbox, task: &Task) -> nix::Result<()> {
+fn check_sandbox(sandbox: &Sandbox) -> nix::Result<()> {
     let asks_inside =
         sandbox.mounts || sandbox.user_namespace != UserNamespace::None || sandbox.network != Network::Host;
-    let lacks_mounts = (sandbox.root.is_some() || sandbox.delegate) && !sandbox.mounts;
-    // The init counts what a program leaves behind in the namespace's own /proc.
-    let lacks_proc = matches!(task, Task::Program(_)) && sandbox.namespaces && !sandbox.mounts;
-    if asks_inside && !sandbox.namespaces || lacks_proc || lacks_mounts { Err(Errno::EINVAL) } else { Ok(()) }
+    let lacks_mounts =
+        (sandbox.root.is_some() || sandbox.delegate || sandbox.work.is_some()) && !sandbox.mounts;
+    let cannot_mount = sandbox.seccomp == Seccomp::Memory && sandbox.mounts;
+    if asks_inside && !sandbox.namespaces || lacks_mounts || cannot_mount {
+        Err(Errno::EINVAL)
+    } else {
+        Ok(())
+    }
 }
 
-fn check_path(path: &Path) -> nix::Result<()> {
+/// A path is absolute, and goes nowhere but down.
+pub(crate) fn check_path(path: &Path) -> nix::Result<()> {
     let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
     if path.is_absolute() && plain { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
-fn program(argv: Vec<String>, env: Vec<(String, String)>) -> nix::Result<Program> {
-    if argv.first().is_none_or(String::is_empty) {
-        return Err(Errno::EINVAL);
-    }
-    let path = env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
-    let argv = argv.into_iter().map(c_string).collect::<nix::Result<_>>()?;
-    let env = env.into_iter().map(|(name, value)| variable(&name, &value)).collect::<nix::Result<_>>()?;
-    Ok(Program { argv, env, path })
-}
-
-fn variable(name: &str, value: &str) -> nix::Result<CString> {
-    if name.is_empty() || name.contains('=') {
-        return Err(Errno::EINVAL);
-    }
-    c_string(format!("{name}={value}"))
-}
-
-/// The kernel's strings end at the first NUL: one inside would cut the text silently.
-fn c_string(text: String) -> nix::Result<CString> {
-    CString::new(text).map_err(|_| Errno::EINVAL)
-}
-
 #[cfg(test)]
-#[path = "request_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        for (path, valid) in
+            [("/", true), ("/a/b", true), ("a", false), ("", false), ("/a/../b", false), ("./a", false)]
+        {
+            assert_eq!(check_path(Path::new(path)).is_ok(), valid, "{path}");
+        }
+    }
+}

@@ -12,8 +12,9 @@ use schemas::agent::{AgentTask, Kind};
 
 use super::builtin::{exit_at_sigterm, own_usage_now, send, tell};
 use super::init::count_leftovers;
+use super::task::Agent;
 use crate::agent::{self, Said};
-use crate::birth::{Agent, AtStage, Failure};
+use crate::birth::{AtStage, Failure};
 use crate::sandbox::descriptors;
 
 /// Runs the agent and sends its result. An error means that it never began.
@@ -33,11 +34,12 @@ pub(super) fn run(agent: &Agent, control: &OwnedFd, is_init: bool) -> Result<(),
         let _unheard = send(control, &message, Vec::new());
     };
     let result = agent::run(&task, &agent.env, told, &mut say);
-    tell(control, result)?;
     descriptors::release_streams().at(Stage::Descriptors)?;
+    // Without namespaces nobody here knows what is left: then the engine looks.
     let leftovers = if is_init { count_leftovers() } else { 0 };
     let ended = FromWorker::LeaderExited { status: WaitStatus::Exited(0), leftovers, usage: own_usage_now() };
-    if is_init { send(control, &ended, Vec::new()) } else { Ok(()) }
+    tell(control, result, is_init.then_some(&ended));
+    Ok(())
 }
 
 /// What SIGTERM does here: the loop of model and tools just ends. A program gets the signal itself, and this process

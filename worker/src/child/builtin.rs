@@ -8,14 +8,15 @@ use std::sync::atomic::AtomicBool;
 
 use ipc::frame;
 use ipc::message::{FromWorker, ProcessUsage, SkillError, SkillResult, Stage, VERSION, WaitStatus};
-use ipc::socket;
+use ipc::socket::{self, Outgoing};
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use schemas::json::Json;
 
-use crate::birth::{AtStage, Builtin, Failure};
+use super::task::Builtin;
+use crate::birth::{AtStage, Failure};
 use crate::sandbox::descriptors;
 use crate::skills::{self, Context};
 
@@ -24,12 +25,6 @@ const EXIT_TERMINATED: i32 = 128 + libc::SIGTERM;
 
 /// Longest text of a value that goes inside a frame; the rest of the frame is a few words.
 const MAX_INLINE: usize = frame::MAX_FRAME - 1024;
-
-/// Runs a skill as process 1 of a pid namespace.
-pub(super) fn run_as_init(builtin: &Builtin, control: &OwnedFd) -> Result<(), Failure> {
-    exit_at_sigterm()?;
-    run(builtin, control)
-}
 
 /// The kernel keeps signals without a handler from process 1: pid_namespaces(7). Any other process ends by default.
 pub(super) fn exit_at_sigterm() -> Result<(), Failure> {
@@ -49,13 +44,14 @@ pub(super) fn run(builtin: &Builtin, control: &OwnedFd) -> Result<(), Failure> {
         &read
     };
     send(control, &FromWorker::Started { version: VERSION }, Vec::new())?;
-    let context = Context { work_dir: builtin.work_dir.clone() };
-    tell(control, skills::run(&builtin.skill, inputs, &context))?;
+    let context = Context { work_dir: builtin.work_dir.clone(), env: builtin.env.clone() };
+    let result = skills::run(&builtin.skill, inputs, &context);
     // Nothing of the step is left but this process, which only ends: the engine need not wait for that.
     descriptors::release_streams().at(Stage::Descriptors)?;
     let ended =
         FromWorker::LeaderExited { status: WaitStatus::Exited(0), leftovers: 0, usage: own_usage_now() };
-    send(control, &ended, Vec::new())
+    tell(control, result, Some(&ended));
+    Ok(())
 }
 
 /// What this process used so far.
@@ -73,14 +69,18 @@ fn own_usage(usage: &Usage) -> ProcessUsage {
     }
 }
 
-/// Sends the result, whatever its size.
-pub(super) fn tell(control: &OwnedFd, result: SkillResult) -> Result<(), Failure> {
+/// Sends the result, whatever its size, and the last frame with it. Without an engine there is nobody to tell.
+pub(super) fn tell(control: &OwnedFd, result: SkillResult, ended: Option<&FromWorker>) {
     let (result, descriptors) = portable(result);
-    match socket::send(control, &FromWorker::Result(result), descriptors) {
-        Err(socket::Error::Frame(_)) => send(control, &FromWorker::Result(too_large()), Vec::new()),
-        // Without an engine there is nobody to tell.
-        Ok(()) | Err(_) => Ok(()),
-    }
+    let outgoing = match Outgoing::new(&FromWorker::Result(result), descriptors) {
+        Err(socket::Error::Frame(_)) => Outgoing::new(&FromWorker::Result(too_large()), Vec::new()),
+        other => other,
+    };
+    let outgoing = match ended {
+        Some(ended) => outgoing.and_then(|outgoing| outgoing.and(ended)),
+        None => outgoing,
+    };
+    let _unheard = outgoing.and_then(|mut outgoing| Ok(outgoing.send(control)?));
 }
 
 pub(super) fn send(
@@ -159,9 +159,13 @@ mod tests {
         let details = Some(text(frame::MAX_FRAME));
         let error = SkillResult::Error(SkillError { details, ..internal("long".to_owned()) });
         let ours = OwnedFd::from(ours);
-        tell(&ours, error).expect("it is sent");
+        let ended = FromWorker::Started { version: VERSION };
+        tell(&ours, error, Some(&ended));
         drop(ours);
-        let told = socket::Receiver::new().wait::<FromWorker>(&theirs).expect("a frame").expect("one");
+        let mut receiver = socket::Receiver::new();
+        let told = receiver.wait::<FromWorker>(&theirs).expect("a frame").expect("one");
         assert!(matches!(told.0, FromWorker::Result(SkillResult::Error(error)) if error.code == "INTERNAL"));
+        let last = receiver.wait::<FromWorker>(&theirs).expect("a frame").expect("one");
+        assert!(matches!(last.0, FromWorker::Started { .. }));
     }
 }

@@ -9,7 +9,8 @@ use ipc::socket;
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 
-use crate::birth::{AtStage, Failure, Program};
+use super::task::Program;
+use crate::birth::{AtStage, Failure};
 use crate::sandbox::{descriptors, seccomp::Filters};
 use crate::sys::{self, Reaped, Which};
 
@@ -17,10 +18,7 @@ use crate::sys::{self, Reaped, Which};
 pub(super) fn run(program: &Program, no_fork: Option<&Filters>, control: &OwnedFd) -> Result<(), Failure> {
     // Whatever is sent to all processes of the leaf is meant for the program. SIGKILL still ends this one.
     SigSet::all().thread_set_mask().at(Stage::Signals)?;
-    let leader = match no_fork {
-        None => program.spawn().at(Stage::Exec)?,
-        Some(filters) => program.spawn_alone(filters)?,
-    };
+    let leader = program.spawn(no_fork)?;
     descriptors::release_streams().at(Stage::Descriptors)?;
     tell(control, &FromWorker::Started { version: VERSION });
     let leader = wait_for(leader).at(Stage::Fork)?;

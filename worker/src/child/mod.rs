@@ -5,10 +5,12 @@ mod agent;
 mod builtin;
 mod init;
 mod program;
+mod task;
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use ipc::message::{FromWorker, Sandbox, Seccomp, Stage, UserNamespace};
 use ipc::socket;
@@ -18,10 +20,12 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{chdir, getcwd, setsid};
 
-use crate::birth::{AtStage, Failure, Gate, Launcher, Request, Task};
+use crate::birth::{AtStage, Failure, Gate, Launcher, Request};
+use crate::sandbox::mounts::View;
 use crate::sandbox::seccomp::Filters;
-use crate::sandbox::{capabilities, landlock, mounts, namespaces, network, rlimits, user};
+use crate::sandbox::{capabilities, descriptors, landlock, mounts, namespaces, network, rlimits, user};
 use crate::sys;
+use task::{Task, Work};
 
 /// Exit code of a child that could not begin; the reason went over the control socket.
 pub(crate) const EXIT_FAILED: i32 = 125;
@@ -39,13 +43,34 @@ pub(crate) fn run(request: &Request, launcher: &Launcher, gate: &Gate) -> ! {
 fn live(request: &Request, launcher: &Launcher, gate: &Gate) -> i32 {
     let control = match arrange(request, launcher, gate) {
         Ok(control) => control,
-        Err(failure) => return report(&request.descriptors.control, failure),
+        Err(failure) => return report(&request.control, failure),
     };
     // The socket is at its new place, and the number by which the request knows it is closed.
-    match shut_in(request, launcher, &control).and_then(|()| work(request, launcher, &control)) {
+    match attempt(&request.sandbox, launcher, &control) {
         Ok(()) => 0,
         Err(failure) => report(&control, failure),
     }
+}
+
+/// Makes all that can be made before the task is known, waits for it, and does it.
+fn attempt(sandbox: &Sandbox, launcher: &Launcher, control: &OwnedFd) -> Result<(), Failure> {
+    let view = prepare(sandbox, launcher, control)?;
+    let Some(task) = Task::wait(control, sandbox)? else { return Ok(()) };
+    let Task { work_dir, limits, cwd, descriptors, work } = task;
+    let work_dir = work_dir.as_deref();
+    if let Some(view) = view {
+        view.finish(work_dir).at(Stage::Mounts)?;
+    }
+    descriptors.arrange().at(Stage::Descriptors)?;
+    if let Some(cwd) = &cwd {
+        enter(cwd).at(Stage::Cwd)?;
+    }
+    // After the mounts, which need a few descriptors; before capabilities, which may raise a limit.
+    rlimits::apply(&limits).at(Stage::Limits)?;
+    if !is_shut_early(sandbox) {
+        shut(sandbox, work_dir, launcher)?;
+    }
+    perform(&work, sandbox, launcher, control)
 }
 
 /// Ties the life of this process to that of the launcher: PR_SET_PDEATHSIG(2const). First of all, so that
@@ -64,7 +89,7 @@ pub(crate) fn die_with(launcher: &Launcher) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Afterwards only the step's descriptors and the control socket, which it gives, are open.
+/// Afterwards nothing but the control socket, which it gives, leads anywhere.
 fn arrange(request: &Request, launcher: &Launcher, gate: &Gate) -> Result<OwnedFd, Failure> {
     die_with(launcher)?;
     gate.pass().at(Stage::Gate)?;
@@ -73,25 +98,40 @@ fn arrange(request: &Request, launcher: &Launcher, gate: &Gate) -> Result<OwnedF
     }
     // Dispositions are the default already: the launcher has reset them all and handles no signal.
     SigSet::empty().thread_set_mask().at(Stage::Signals)?;
-    request.descriptors.arrange().at(Stage::Descriptors)
+    descriptors::hold_control(&request.control).at(Stage::Descriptors)
 }
 
-fn shut_in(request: &Request, launcher: &Launcher, control: &OwnedFd) -> Result<(), Failure> {
-    let sandbox = &request.sandbox;
+/// Makes what the sandbox alone decides. Gives the view of the file system, which is finished with the task.
+fn prepare(sandbox: &Sandbox, launcher: &Launcher, control: &OwnedFd) -> Result<Option<View>, Failure> {
+    let mut view = None;
     if sandbox.mounts {
         namespaces::own_cgroup_root().at(Stage::Mounts)?;
-        mounts::isolate(sandbox, launcher)?;
+        view = Some(mounts::isolate(sandbox, launcher)?);
     }
     network::arrange(&sandbox.network, control)?;
-    enter(&request.cwd).at(Stage::Cwd)?;
-    // After the mounts, which need a few descriptors; before capabilities, which may raise a limit.
-    rlimits::apply(&request.limits).at(Stage::Limits)?;
-    give_up_rights(sandbox, launcher)?;
+    if is_shut_early(sandbox) {
+        if sandbox.namespaces {
+            builtin::exit_at_sigterm()?;
+        }
+        shut(sandbox, None, launcher)?;
+    }
     // Until an exec, nobody may look into this process or trace it, whoever they are.
+    prctl::set_dumpable(false).at(Stage::Privileges)?;
+    Ok(view)
+}
+
+/// Whether all rights go before the task is known: a skill that touches nothing needs none to begin.
+fn is_shut_early(sandbox: &Sandbox) -> bool {
+    sandbox.seccomp == Seccomp::Memory
+}
+
+/// Gives up all rights, for good.
+fn shut(sandbox: &Sandbox, work_dir: Option<&Path>, launcher: &Launcher) -> Result<(), Failure> {
+    give_up_rights(sandbox, launcher)?;
     prctl::set_dumpable(false).at(Stage::Privileges)?;
     prctl::set_no_new_privs().at(Stage::Privileges)?;
     if let Some(root) = &sandbox.root {
-        landlock::restrict(root, &sandbox.network).at(Stage::Landlock)?;
+        landlock::restrict(root, work_dir, &sandbox.network).at(Stage::Landlock)?;
     }
     match &launcher.filters {
         Some(filters) => filters.confine(sandbox.seccomp).at(Stage::Seccomp),
@@ -128,15 +168,19 @@ fn give_up_rights(sandbox: &Sandbox, launcher: &Launcher) -> Result<(), Failure>
     }
 }
 
-/// Does the task. An error means that it never began.
-fn work(request: &Request, launcher: &Launcher, control: &OwnedFd) -> Result<(), Failure> {
-    let filters = launcher.filters.as_ref().filter(|_| request.sandbox.no_fork);
-    match &request.task {
-        Task::Builtin(builtin) if request.sandbox.namespaces => builtin::run_as_init(builtin, control),
-        Task::Builtin(builtin) => builtin::run(builtin, control),
-        Task::Agent(agent) => agent::run(agent, control, request.sandbox.namespaces),
-        Task::Program(program) if request.sandbox.namespaces => init::run(program, filters, control),
-        Task::Program(program) => {
+/// Does the work. An error means that it never began.
+fn perform(work: &Work, sandbox: &Sandbox, launcher: &Launcher, control: &OwnedFd) -> Result<(), Failure> {
+    let filters = launcher.filters.as_ref().filter(|_| sandbox.no_fork);
+    match work {
+        Work::Builtin(builtin) => {
+            if sandbox.namespaces && !is_shut_early(sandbox) {
+                builtin::exit_at_sigterm()?;
+            }
+            builtin::run(builtin, control)
+        }
+        Work::Agent(agent) => agent::run(agent, control, sandbox.namespaces),
+        Work::Program(program) if sandbox.namespaces => init::run(program, filters, control),
+        Work::Program(program) => {
             filters.map_or(Ok(()), Filters::forbid_processes).at(Stage::Seccomp)?;
             match program.exec().at(Stage::Exec)? {}
         }

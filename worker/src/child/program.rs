@@ -3,86 +3,56 @@
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
-use std::fs::File;
-use std::io::{Read, Write};
 
 use ipc::message::Stage;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sched::CloneFlags;
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::SigSet;
-use nix::unistd::{AccessFlags, access, execve, pipe2, setsid};
+use nix::unistd::{execve, setsid};
 
 use super::EXIT_FAILED;
-use crate::birth::{AtStage, Failure, Program};
+use super::task::Program;
+use crate::birth::{AtStage, Failure};
 use crate::sandbox::seccomp::Filters;
-use crate::sys::{self, Cloned};
+use crate::sys;
 
 /// Where to look when the environment has no `PATH`: what execvp(3) takes.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 impl Program {
-    /// Replaces this process.
-    pub(super) fn exec(&self) -> nix::Result<Infallible> {
-        self.look_up(|path| execve(path, &self.argv, &self.env))
-    }
-
     /// Starts a child that leads a session of its own and blocks no signal. It has begun to execute the
-    /// program when this returns.
-    pub(super) fn spawn(&self) -> nix::Result<i32> {
-        let mut attributes = PosixSpawnAttr::init()?;
-        let new_session = PosixSpawnFlags::from_bits_retain(i32::from(libc::POSIX_SPAWN_SETSID));
-        attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | new_session)?;
-        attributes.set_sigmask(&SigSet::empty())?;
-        let actions = PosixSpawnFileActions::init()?;
-        self.look_up(|path| posix_spawn(path, &actions, &attributes, &self.argv, &self.env))
-            .map(nix::unistd::Pid::as_raw)
-    }
-
-    /// The same of a child that can start no other: what forbids that cannot be asked of posix_spawn(3), so that
-    /// it takes a fork of this small process.
-    pub(super) fn spawn_alone(&self, filters: &Filters) -> Result<i32, Failure> {
-        let (news, told) = pipe2(OFlag::O_CLOEXEC).at(Stage::Fork)?;
-        let leader = match sys::clone_in_place(CloneFlags::empty()).at(Stage::Fork)? {
-            Cloned::Parent(leader) => leader,
-            Cloned::Child => {
-                let errno = match self.become_alone(filters) {
-                    Ok(never) => match never {},
-                    Err(errno) => errno,
-                };
-                let _unheard = File::from(told).write_all(&(errno as i32).to_ne_bytes());
-                sys::exit_now(EXIT_FAILED)
-            }
+    /// program when this returns. With `no_fork` it can start no other.
+    pub(super) fn spawn(&self, no_fork: Option<&Filters>) -> Result<i32, Failure> {
+        let mut refusal = None;
+        let child = || {
+            let Err(errno) = self.become_leader(no_fork);
+            refusal = Some(errno);
+            EXIT_FAILED
         };
-        drop(told);
-        let mut errno = [0; 4];
-        // The pipe closes with the exec: then nothing comes.
-        match File::from(news).read(&mut errno).at(Stage::Fork)? {
-            0 => Ok(leader.pid),
-            _ => Err(Failure { stage: Stage::Exec, errno: Errno::from_raw(i32::from_ne_bytes(errno)) }),
+        let leader = sys::spawn(child).at(Stage::Fork)?;
+        match refusal {
+            None => Ok(leader),
+            Some(errno) => Err(Failure { stage: Stage::Exec, errno }),
         }
     }
 
-    fn become_alone(&self, filters: &Filters) -> nix::Result<Infallible> {
+    fn become_leader(&self, no_fork: Option<&Filters>) -> nix::Result<Infallible> {
         setsid()?;
         SigSet::empty().thread_set_mask()?;
-        filters.forbid_processes()?;
+        no_fork.map_or(Ok(()), Filters::forbid_processes)?;
         self.exec()
     }
 
-    /// Tries the program's name, or each place of `PATH`, until one does not fail for lack of a file.
-    fn look_up<T>(&self, start: impl Fn(&CStr) -> nix::Result<T>) -> nix::Result<T> {
+    /// Replaces this process: by the program of that name, or by the first of `PATH` that does not fail for lack of
+    /// a file.
+    pub(super) fn exec(&self) -> nix::Result<Infallible> {
         let name = &self.argv[0];
+        let execute = |path: &CStr| execve(path, &self.argv, &self.env);
         if name.to_bytes().contains(&b'/') {
-            return start(name);
+            return execute(name);
         }
         let mut refusal = Errno::ENOENT;
         for directory in self.path.as_deref().unwrap_or(DEFAULT_PATH).split(':') {
-            let candidate = join(directory, name)?;
-            let started = access(candidate.as_c_str(), AccessFlags::X_OK).and_then(|()| start(&candidate));
-            match started {
-                Ok(started) => return Ok(started),
+            match execute(join(directory, name)?.as_c_str()) {
                 Err(Errno::EACCES) => refusal = Errno::EACCES,
                 Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT) => {}
                 Err(errno) => return Err(errno),

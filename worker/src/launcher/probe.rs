@@ -170,7 +170,7 @@ fn try_sandbox(trial: Trial, launcher: &Launcher) -> Result<(), Failure> {
             }
             nix::sys::prctl::set_no_new_privs().at(Stage::Privileges)?;
             let root = Root { read: Vec::new(), write: Vec::new(), hidden: Vec::new(), empty: Vec::new() };
-            landlock::restrict(&root, &Network::None).at(Stage::Landlock)?;
+            landlock::restrict(&root, None, &Network::None).at(Stage::Landlock)?;
             let filters = launcher.filters.as_ref().ok_or(Errno::ENOSYS).at(Stage::Seccomp)?;
             filters.confine(Seccomp::Default).at(Stage::Seccomp)
         }

@@ -1,6 +1,8 @@
 //! The file system of the profile `strict` held a second time: landlock(7), by paths of the view that stands
 //! already. What it allows is what [`super::mounts`] shows; neither depends on the other.
 
+use std::path::Path;
+
 use ipc::message::{Network, Root};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
@@ -18,13 +20,13 @@ const LEAST: ABI = ABI::V1;
 const OWN: [&str; 2] = ["/dev", "/tmp"];
 
 /// Shuts this process and all that it starts into what `root` shows.
-pub(crate) fn restrict(root: &Root, network: &Network) -> nix::Result<()> {
-    let status = rules(root, network).map_err(|error| refusal(&error))?;
+pub(crate) fn restrict(root: &Root, work_dir: Option<&Path>, network: &Network) -> nix::Result<()> {
+    let status = rules(root, work_dir, network).map_err(|error| refusal(&error))?;
     // A kernel without it would hold nothing, in silence.
     if status == RulesetStatus::NotEnforced { Err(Errno::EOPNOTSUPP) } else { Ok(()) }
 }
 
-fn rules(root: &Root, network: &Network) -> Result<RulesetStatus, RulesetError> {
+fn rules(root: &Root, work_dir: Option<&Path>, network: &Network) -> Result<RulesetStatus, RulesetError> {
     let all = AccessFs::from_all(NEWEST);
     let read = AccessFs::from_read(NEWEST);
     let mut rules = Ruleset::default()
@@ -36,12 +38,12 @@ fn rules(root: &Root, network: &Network) -> Result<RulesetStatus, RulesetError> 
         rules = rules.handle_access(AccessNet::from_all(NEWEST))?;
     }
     let mut rules = rules.scope(Scope::from_all(NEWEST))?.create()?;
-    let readable = root.read.iter().map(|path| (path.as_str(), read));
-    let writable = root.write.iter().map(|path| (path.as_str(), all));
-    let own = OWN.into_iter().map(|path| (path, all));
-    let system = super::mounts::SYSTEM.into_iter().chain(["/proc"]).map(|path| (path, read));
+    let readable = root.read.iter().map(|path| (Path::new(path), read));
+    let writable = root.write.iter().map(Path::new).chain(work_dir).map(|path| (path, all));
+    let own = OWN.into_iter().map(|path| (Path::new(path), all));
+    let system = super::mounts::SYSTEM.into_iter().chain(["/proc"]).map(|path| (Path::new(path), read));
     // Names may be listed everywhere: there are only those that the mounts show.
-    let names = [("/", AccessFs::ReadDir.into())];
+    let names = [(Path::new("/"), AccessFs::ReadDir.into())];
     for (path, access) in names.into_iter().chain(readable).chain(writable).chain(own).chain(system) {
         // What is not there needs no rule.
         if let Ok(descriptor) = PathFd::new(path) {

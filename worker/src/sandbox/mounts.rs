@@ -13,11 +13,12 @@ use ipc::message::{Root, Sandbox, Stage};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, SFlag, fstat, umask};
 use nix::unistd::{chdir, pivot_root};
 
 use super::devices;
-use super::view::{Background, Kind, Wish, acts, takes_original, wish};
+use super::view::{Background, Kind, Wish, acts, is_seen, takes_original, wish};
 use crate::birth::{AtStage, Failure, Launcher};
 use crate::sys::{self, MountFlags};
 
@@ -31,18 +32,65 @@ pub(crate) const SYSTEM: [&str; 8] = ["/usr", "/bin", "/sbin", "/lib", "/lib32",
 /// asks for the user alone.
 const MACHINE: [&str; 5] = ["sys", "sysrq-trigger", "irq", "bus", "fs"];
 
+/// A view that stands but for the attempt's own directory.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// The folder in which that lies, held open from before it was covered, and its path; absent where it is seen
+    /// anyway.
+    work: Option<(OwnedFd, PathBuf)>,
+    /// What covers it, still writable: mount points must be made in it.
+    cover: Option<PathBuf>,
+    /// Whether it is a root of its own, made at [`STAGE`].
+    own_root: bool,
+    /// The mask that the step itself will have.
+    mask: Mode,
+}
+
+/// Where a root of its own is made.
+const STAGE: &str = "/tmp";
+
 /// Makes the view of a sandbox.
-pub(crate) fn isolate(sandbox: &Sandbox, launcher: &Launcher) -> Result<(), Failure> {
+pub(crate) fn isolate(sandbox: &Sandbox, launcher: &Launcher) -> Result<View, Failure> {
     make_private().at(Stage::Mounts)?;
+    let shares_devices = launcher.shares_devices && !names_devices(sandbox, launcher);
+    if launcher.shares_devices && !shares_devices {
+        devices::unshare().at(Stage::Mounts)?;
+    }
     // Mount points are made for everybody to pass, whatever mask the step itself will have.
     let mask = umask(Mode::empty());
-    let made = match &sandbox.root {
-        None => host_view(sandbox, launcher),
-        Some(root) => own_root(sandbox, root, launcher),
+    let own_root = sandbox.root.is_some();
+    let (work, cover) = match &sandbox.root {
+        None => host_view(sandbox, launcher, shares_devices)?,
+        Some(root) => make_root(sandbox, root, launcher, shares_devices)?,
     };
-    umask(mask);
-    made
+    Ok(View { work, cover, own_root, mask })
 }
+
+impl View {
+    /// Shows the attempt's own directory, and lets nothing of the view be changed any more.
+    pub(crate) fn finish(self, work_dir: Option<&Path>) -> io::Result<()> {
+        if let (Some((folder, path)), Some(work_dir)) = (&self.work, work_dir) {
+            let below_it = work_dir.strip_prefix(path).map_err(|_| Errno::EINVAL)?;
+            let original = openat2(folder, below_it, how().resolve(BENEATH))?;
+            let place = below(Path::new(if self.own_root { STAGE } else { "/" }), work_dir);
+            show(&original, &place)?;
+            if self.own_root {
+                sys::set_mount_flags(&place, MountFlags::TREE.without_devices(true))?;
+            }
+        }
+        if let Some(cover) = &self.cover {
+            sys::set_mount_flags(cover, MountFlags::READ_ONLY)?;
+        }
+        if self.own_root {
+            enter(Path::new(STAGE))?;
+        }
+        umask(self.mask);
+        Ok(())
+    }
+}
+
+/// The folder of work directories, and what covers it.
+type Work = (Option<(OwnedFd, PathBuf)>, Option<PathBuf>);
 
 /// Cuts this namespace off from the one it was copied from: mounts no longer go from one to the other.
 pub(crate) fn make_private() -> nix::Result<()> {
@@ -50,15 +98,24 @@ pub(crate) fn make_private() -> nix::Result<()> {
 }
 
 /// The file system of the host, but for what is covered.
-fn host_view(sandbox: &Sandbox, launcher: &Launcher) -> Result<(), Failure> {
+fn host_view(sandbox: &Sandbox, launcher: &Launcher, shares_devices: bool) -> Result<Work, Failure> {
     let wishes = wishes(sandbox, launcher).at(Stage::Mounts)?;
-    perform(acts(Background::Host, wishes), Path::new("/"), sandbox).at(Stage::Mounts)?;
+    let acts = acts(Background::Host, wishes);
+    let originals = originals(&acts).at(Stage::Mounts)?;
+    let work = work(Background::Host, &acts, sandbox).at(Stage::Mounts)?;
+    let cover = perform(acts, originals, Path::new("/"), sandbox, shares_devices).at(Stage::Mounts)?;
+    if let Some((_, path)) = &work {
+        make_directory(path).at(Stage::Mounts)?;
+    }
     protect_sys().at(Stage::Mounts)?;
     if sandbox.delegate {
         own_cgroup(Path::new("/sys/fs/cgroup")).at(Stage::Mounts)?;
     }
     fresh_proc(Path::new("/proc")).at(Stage::Proc)?;
-    if launcher.uid.is_root() { protect_proc(Path::new("/proc")).at(Stage::Proc) } else { Ok(()) }
+    if launcher.uid.is_root() {
+        protect_proc(Path::new("/proc")).at(Stage::Proc)?;
+    }
+    Ok((work, cover))
 }
 
 /// What writes to `/sys` changes the machine, and its cgroups.
@@ -95,9 +152,27 @@ fn own_cgroup(place: &Path) -> nix::Result<()> {
     mount(Some("cgroup2"), place, Some("cgroup2"), flags, None::<&str>)
 }
 
+/// Whether something below the host's `/dev` is to be shown: it must be seen to be shown.
+fn names_devices(sandbox: &Sandbox, launcher: &Launcher) -> bool {
+    let root = sandbox.root.iter().flat_map(|root| root.read.iter().chain(&root.write));
+    let shown = sandbox.keep_visible.iter().chain(&sandbox.work).chain(root).map(Path::new);
+    shown.chain(launcher.guarded.iter().map(PathBuf::as_path)).any(|path| path.starts_with(devices::HOST))
+}
+
+/// A namespace of mounts of the launcher's own, in which all children share a minimal `/dev`. What the host mounts
+/// still comes into it; nothing goes out.
+pub(crate) fn share_devices() -> io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)?;
+    let mask = umask(Mode::empty());
+    let shared = devices::share();
+    umask(mask);
+    shared
+}
+
 /// What every view covers and shows.
 fn wishes(sandbox: &Sandbox, launcher: &Launcher) -> io::Result<Vec<Wish>> {
-    let mut wishes = vec![wish("/dev", Kind::Devices)];
+    let mut wishes = vec![wish(devices::HOST, Kind::Devices)];
     match fs::canonicalize("/tmp") {
         Ok(tmp) => wishes.push(wish(tmp, Kind::Private)),
         // What is not there hides nothing and needs no hiding.
@@ -110,19 +185,36 @@ fn wishes(sandbox: &Sandbox, launcher: &Launcher) -> io::Result<Vec<Wish>> {
     Ok(wishes)
 }
 
-/// Does what is to be done, below `root`.
-fn perform(acts: Vec<Wish>, root: &Path, sandbox: &Sandbox) -> io::Result<()> {
-    let originals = acts.iter().map(original).collect::<io::Result<Vec<_>>>()?;
-    perform_with(acts, originals, root, sandbox)
+/// Opens the folder of work directories, where it will not be seen as it is.
+fn work(background: Background, acts: &[Wish], sandbox: &Sandbox) -> io::Result<Option<(OwnedFd, PathBuf)>> {
+    let Some(folder) = sandbox.work.as_deref().map(Path::new) else { return Ok(None) };
+    if is_seen(background, acts, folder) {
+        return Ok(None);
+    }
+    Ok(Some((openat2(AT_FDCWD, folder, how())?, folder.to_owned())))
 }
+
+/// Opens what the acts are about.
+fn originals(acts: &[Wish]) -> io::Result<Vec<Option<OwnedFd>>> {
+    acts.iter().map(original).collect()
+}
+
+/// How a path is opened only to know what is there.
+fn how() -> OpenHow {
+    OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS)
+}
+
+/// The same, and never out of the folder where it begins.
+const BENEATH: ResolveFlag = ResolveFlag::RESOLVE_NO_SYMLINKS
+    .union(ResolveFlag::RESOLVE_NO_MAGICLINKS)
+    .union(ResolveFlag::RESOLVE_BENEATH);
 
 /// What is shown is held open from before anything is covered. A hidden path is looked at too: what is gone
 /// needs no hiding.
 fn original(act: &Wish) -> io::Result<Option<OwnedFd>> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    match openat2(AT_FDCWD, &act.path, how) {
+    match openat2(AT_FDCWD, &act.path, how()) {
         Ok(descriptor) => Ok(Some(descriptor)),
         Err(Errno::ENOENT) if !takes_original(act.kind) || act.kind == Kind::Guarded => Ok(None),
         Err(_) if !takes_original(act.kind) => Ok(None),
@@ -130,13 +222,17 @@ fn original(act: &Wish) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-fn perform_with(
+/// Does what is to be done, below `root`. Gives the cover over the folder of work directories, which is still
+/// writable.
+fn perform(
     acts: Vec<Wish>,
     originals: Vec<Option<OwnedFd>>,
     root: &Path,
     sandbox: &Sandbox,
-) -> io::Result<()> {
+    shares_devices: bool,
+) -> io::Result<Option<PathBuf>> {
     let own_root = sandbox.root.is_some();
+    let work = sandbox.work.as_deref().map(|folder| below(root, Path::new(folder)));
     let mut covers = Vec::new();
     for (act, original) in acts.into_iter().zip(originals) {
         let place = below(root, &act.path);
@@ -147,7 +243,7 @@ fn perform_with(
             }
             (Kind::Devices, _) => {
                 make_directory(&place)?;
-                devices::isolate(&place, sandbox.tmp_size)?;
+                devices::isolate(&place, sandbox.tmp_size, shares_devices)?;
             }
             (Kind::Hidden, Some(original)) => {
                 if cover(&place, &original)? {
@@ -167,12 +263,21 @@ fn perform_with(
             (Kind::Hidden | Kind::ReadOnly | Kind::Guarded | Kind::Shown, None) => {}
         }
     }
+    let over_work =
+        covers.iter().rposition(|cover| work.as_ref().is_some_and(|work| work.starts_with(cover)));
+    let over_work = over_work.map(|index| covers.remove(index));
     // Only now: mount points had to be made in them.
-    Ok(covers.iter().try_for_each(|cover| sys::set_mount_flags(cover, MountFlags::READ_ONLY))?)
+    covers.iter().try_for_each(|cover| sys::set_mount_flags(cover, MountFlags::READ_ONLY))?;
+    Ok(over_work)
 }
 
-/// A root in which only what is named is. The old one is let go of.
-fn own_root(sandbox: &Sandbox, root: &Root, launcher: &Launcher) -> Result<(), Failure> {
+/// A root in which only what is named is. It is entered when it is whole.
+fn make_root(
+    sandbox: &Sandbox,
+    root: &Root,
+    launcher: &Launcher,
+    shares_devices: bool,
+) -> Result<Work, Failure> {
     let mut wishes = wishes(sandbox, launcher).at(Stage::Mounts)?;
     let mut links = Vec::new();
     for path in SYSTEM {
@@ -186,9 +291,10 @@ fn own_root(sandbox: &Sandbox, root: &Root, launcher: &Launcher) -> Result<(), F
     wishes.extend(root.hidden.iter().map(|path| wish(path, Kind::Hidden)));
     wishes.extend(root.write.iter().map(|path| wish(path, Kind::Shown)));
     let acts = acts(Background::Empty, wishes);
-    let originals = acts.iter().map(original).collect::<io::Result<Vec<_>>>().at(Stage::Mounts)?;
-    let new = Path::new("/tmp");
-    let stage = || -> io::Result<()> {
+    let originals = originals(&acts).at(Stage::Mounts)?;
+    let work = work(Background::Empty, &acts, sandbox).at(Stage::Mounts)?;
+    let new = Path::new(STAGE);
+    let stage = || -> io::Result<Option<PathBuf>> {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         mount(Some("tmpfs"), new, Some("tmpfs"), flags, Some("mode=755,size=1m,nr_inodes=4096"))?;
         for (path, target) in links {
@@ -198,9 +304,13 @@ fn own_root(sandbox: &Sandbox, root: &Root, launcher: &Launcher) -> Result<(), F
             make_directory(&below(new, Path::new(path)))?;
         }
         symlink("/run", new.join("var/run"))?;
-        perform_with(acts, originals, new, sandbox)
+        let cover = perform(acts, originals, new, sandbox, shares_devices)?;
+        if let Some((_, path)) = &work {
+            make_directory(&below(new, path))?;
+        }
+        Ok(cover)
     };
-    stage().at(Stage::Mounts)?;
+    let cover = stage().at(Stage::Mounts)?;
     if sandbox.delegate {
         let place = new.join("sys/fs/cgroup");
         make_directory(&place).at(Stage::Mounts)?;
@@ -212,7 +322,7 @@ fn own_root(sandbox: &Sandbox, root: &Root, launcher: &Launcher) -> Result<(), F
     if launcher.uid.is_root() {
         protect_proc(&proc).at(Stage::Proc)?;
     }
-    enter(new).at(Stage::Mounts)
+    Ok((work, cover))
 }
 
 /// Makes `new` the root: pivot_root(2), "pivot_root(".", ".")".

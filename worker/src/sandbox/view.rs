@@ -50,10 +50,7 @@ enum Seen {
 pub(crate) fn acts(background: Background, mut wishes: Vec<Wish>) -> Vec<Wish> {
     wishes.sort_by(|a, b| a.path.cmp(&b.path).then(b.kind.cmp(&a.kind)));
     wishes.dedup_by(|later, first| later.path == first.path);
-    let all = match background {
-        Background::Host => Seen::AsItIs,
-        Background::Empty => Seen::Nothing,
-    };
+    let all = seen_by_default(background);
     let mut around: Vec<(PathBuf, Seen)> = Vec::new();
     let mut acts = Vec::with_capacity(wishes.len());
     for wish in wishes {
@@ -68,6 +65,19 @@ pub(crate) fn acts(background: Background, mut wishes: Vec<Wish>) -> Vec<Wish> {
         }
     }
     acts
+}
+
+/// Whether a path is seen as it is, once these acts were done.
+pub(crate) fn is_seen(background: Background, acts: &[Wish], path: &Path) -> bool {
+    let around = acts.iter().rfind(|act| path.starts_with(&act.path));
+    around.map_or(seen_by_default(background), |act| effect(act.kind, Seen::AsItIs).1) == Seen::AsItIs
+}
+
+fn seen_by_default(background: Background) -> Seen {
+    match background {
+        Background::Host => Seen::AsItIs,
+        Background::Empty => Seen::Nothing,
+    }
 }
 
 /// Whether a wish takes an act where this is seen, and what is seen then.
@@ -131,6 +141,25 @@ mod tests {
         check(Background::Host, &[("/tmp", Private), ("/tmp/home", Hidden)], &[("/tmp", Private)]);
         let nested = [("/h/.aws", Hidden), ("/h/.aws/q", Hidden), ("/h/.aws/q/work", Shown)];
         check(Background::Host, &nested, &[nested[0], nested[2]]);
+    }
+
+    #[track_caller]
+    fn check_seen(background: Background, acts: &[(&str, Kind)], expected: &[(&str, bool)]) {
+        let acts: Vec<_> = acts.iter().map(|(path, kind)| wish(path, *kind)).collect();
+        for (path, seen) in expected {
+            assert_eq!(is_seen(background, &acts, Path::new(path)), *seen, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_deepest_act_around_a_path_tells_whether_it_is_seen() {
+        use Kind::{Hidden, Private, ReadOnly, Shown};
+        let acts = [("/tmp", Private), ("/tmp/base", Shown), ("/tmp/base/home", Hidden)];
+        let expected =
+            [("/a", true), ("/tmp/a", false), ("/tmp/base/a", true), ("/tmp/base/home/work", false)];
+        check_seen(Background::Host, &acts, &expected);
+        let acts = [("/base", ReadOnly), ("/base/out", Shown)];
+        check_seen(Background::Empty, &acts, &[("/a", false), ("/base/a", false), ("/base/out/a", true)]);
     }
 
     #[test]

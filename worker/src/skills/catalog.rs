@@ -84,6 +84,11 @@ pub fn find(name: &str) -> Option<&'static Builtin> {
     catalog().iter().find(|builtin| builtin.name == name)
 }
 
+/// Whether a skill writes to stderr: what the step says to people.
+pub fn writes(name: &str) -> bool {
+    [log_error::BUILTIN.name, notify::BUILTIN.name].contains(&name)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::Value as Tree;

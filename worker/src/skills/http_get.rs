@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use ureq::{Proxy, http};
+use ureq::http;
 
 use super::{
     catalog::{Builtin, Needs},
@@ -50,10 +50,10 @@ struct Inputs {
     max_bytes: Option<std::num::NonZeroU64>,
 }
 
-fn execute(inputs: &str, _: &Context) -> Result<Value, Failure> {
+fn execute(inputs: &str, context: &Context) -> Result<Value, Failure> {
     let request = request(inputs)?;
     // The sandbox lets proxy variables through only where the step declares them.
-    send(&request, Proxy::try_from_env())
+    send(&request, context.proxy())
 }
 
 fn request(inputs: &str) -> Result<Request, BadInput> {

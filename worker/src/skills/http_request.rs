@@ -4,10 +4,7 @@ use std::{collections::BTreeMap, num::NonZeroU64};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use ureq::{
-    Proxy,
-    http::{self, HeaderValue, Method, header::CONTENT_TYPE},
-};
+use ureq::http::{self, HeaderValue, Method, header::CONTENT_TYPE};
 
 use super::{
     catalog::{Builtin, Needs},
@@ -64,9 +61,9 @@ struct Inputs<'a> {
     max_bytes: Option<NonZeroU64>,
 }
 
-fn execute(inputs: &str, _: &Context) -> Result<Value, Failure> {
+fn execute(inputs: &str, context: &Context) -> Result<Value, Failure> {
     // The sandbox lets proxy variables through only where the step declares them.
-    send(&request(inputs)?, Proxy::try_from_env())
+    send(&request(inputs)?, context.proxy())
 }
 
 fn request(inputs: &str) -> Result<Request, BadInput> {

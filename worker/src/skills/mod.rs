@@ -46,6 +46,6 @@ mod wait_for;
 
 pub mod program;
 
-pub use catalog::{Builtin, Needs, catalog, find};
+pub use catalog::{Builtin, Needs, catalog, find, writes};
 pub use input::BadInput;
 pub use run::{Context, run};

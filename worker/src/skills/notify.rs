@@ -65,12 +65,12 @@ struct Notified {
     status: i32,
 }
 
-fn execute(inputs: &str, _: &Context) -> Result<Value, Failure> {
+fn execute(inputs: &str, context: &Context) -> Result<Value, Failure> {
     let inputs: Inputs = input::parse(inputs)?;
     let message = inputs.message.as_deref().unwrap_or(DEFAULT_MESSAGE);
     match (&inputs.url, &inputs.argv) {
         (Some(_), Some(_)) => Err(BadInput::new("/argv", "`url` and `argv` exclude each other").into()),
-        (Some(url), None) => post(url, message, inputs.timeout),
+        (Some(url), None) => post(url, message, inputs.timeout, context.proxy()),
         (None, Some(argv)) => run(argv, message),
         (None, None) => {
             io::stderr().write_all(format!("{message}\n").as_bytes()).map_err(|error| {
@@ -93,7 +93,7 @@ struct Answer {
     status: i32,
 }
 
-fn post(url: &str, message: &str, timeout: Option<Span>) -> Result<Value, Failure> {
+fn post(url: &str, message: &str, timeout: Option<Span>, proxy: Option<Proxy>) -> Result<Value, Failure> {
     let body = serde_json::to_vec(&Hook { text: message, message })
         .map_err(|error| Failure::permanent("INTERNAL", error.to_string()))?;
     let mut head = http::Request::new(());
@@ -108,7 +108,7 @@ fn post(url: &str, message: &str, timeout: Option<Span>) -> Result<Value, Failur
         accept: None,
         max_bytes: ANSWER_MAX,
     };
-    let answer = send(&request, Proxy::try_from_env())?;
+    let answer = send(&request, proxy)?;
     let answer: Answer = serde_json::from_str(answer.as_str())
         .map_err(|error| Failure::permanent("INTERNAL", error.to_string()))?;
     value(&Notified { status: answer.status })

@@ -3,6 +3,7 @@
 use ipc::message::{SkillError, SkillResult};
 use schemas::json::Json;
 use serde::Serialize;
+use ureq::Proxy;
 
 use super::{catalog::find, input::BadInput};
 
@@ -11,6 +12,20 @@ use super::{catalog::find, input::BadInput};
 pub struct Context {
     /// The private directory of the attempt, absolute.
     pub work_dir: String,
+    /// The environment of the step: this process has none.
+    pub env: Vec<(String, String)>,
+}
+
+/// Variables that name a proxy, the first that is set counts.
+const PROXIES: [&str; 6] =
+    ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+
+impl Context {
+    /// The proxy of the step, if it has one: with `network.allow` the only way out.
+    pub(super) fn proxy(&self) -> Option<Proxy> {
+        let value = |name: &&str| self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        PROXIES.iter().filter_map(value).find_map(|value| Proxy::new(value).ok())
+    }
 }
 
 /// What a skill gives: the JSON text of its result.
@@ -86,7 +101,23 @@ pub fn run(name: &str, inputs: &str, context: &Context) -> SkillResult {
 
 #[cfg(test)]
 mod tests {
+    use super::Context;
     use crate::skills::testing::error;
+
+    #[track_caller]
+    fn check_proxy(env: &[(&str, &str)], expected: Option<(&str, u16)>) {
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let proxy = Context { work_dir: String::new(), env }.proxy();
+        assert_eq!(proxy.as_ref().map(|proxy| (proxy.host(), proxy.port())), expected);
+    }
+
+    #[test]
+    fn the_proxy_is_that_of_the_step() {
+        check_proxy(&[], None);
+        check_proxy(&[("http_proxy", "http://127.0.0.1:3128")], Some(("127.0.0.1", 3128)));
+        check_proxy(&[("http_proxy", "http://a:1"), ("HTTPS_PROXY", "http://b:2")], Some(("b", 2)));
+        check_proxy(&[("HTTP_PROXY", "")], None);
+    }
 
     #[test]
     fn what_does_not_run_here_is_not_found() {

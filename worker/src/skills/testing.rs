@@ -82,7 +82,7 @@ pub(super) fn misfits(schema: &str, value: &str) -> Vec<String> {
 }
 
 fn outcome(name: &str, inputs: &str) -> SkillResult {
-    run(name, inputs, &Context { work_dir: "/nonexistent".to_owned() })
+    run(name, inputs, &Context { work_dir: "/nonexistent".to_owned(), env: Vec::new() })
 }
 
 /// A directory of one test, removed at its end.

@@ -79,12 +79,12 @@ fn hidden_paths_are_empty(engine: &mut Engine) {
 
 fn devices_are_few(engine: &mut Engine) {
     let line = "cd /dev; echo *; for d in null zero full random urandom; do head -c 1 $d | wc -c; done; \
-                echo x > null; find / -xdev -type b 2>/dev/null | wc -l; mknod /dev/shm/d b 8 0 2>/dev/null || echo no";
+                echo x > null; find . -type b | wc -l; mknod /dev/shm/d b 8 0 2>/dev/null || echo no";
     let outcome = engine.run(engine.shell(line));
     let lines: Vec<&str> = outcome.output().lines().collect();
     assert_eq!(lines[0], "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero");
     assert_eq!(lines[1..6], ["0", "1", "1", "1", "1"]);
-    assert_eq!(lines[7], "no");
+    assert_eq!(lines[6..], ["0", "no"]);
 }
 
 fn machine_settings_cannot_be_written(engine: &mut Engine) {

@@ -5,11 +5,11 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use ipc::message::{BirthKind, Stage, WaitStatus, Work};
+use ipc::message::{BirthKind, Seccomp, Stage, WaitStatus, Work};
 use libtest_mimic::Trial;
 use nix::libc;
 
-use crate::harness::{Engine, Order, kill, trial, until};
+use crate::harness::{Engine, Order, Wanted, kill, trial, until};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -20,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("bad_mounts", bad_mounts),
         trial("bad_leaf", bad_leaf),
         trial("bad_requests", bad_requests),
+        trial("bad_tasks", bad_tasks),
         trial("gated_birth", gated_birth),
         trial("a_killed_leaf_is_found_out", a_killed_leaf_is_found_out),
         trial("without_a_leaf", without_a_leaf),
@@ -121,22 +122,33 @@ fn bad_leaf(engine: &mut Engine) {
 
 fn bad_requests(engine: &mut Engine) {
     let descriptors = engine.descriptors_of_launcher();
-    let changes: [fn(&mut ipc::message::Birth); 10] = [
-        |birth| birth.work = Work::Program { argv: vec![] },
-        |birth| birth.work = Work::Program { argv: vec![String::new()] },
-        |birth| birth.work = Work::Program { argv: vec!["a\0b".into()] },
-        |birth| birth.env.push(("A=B".into(), "c".into())),
-        |birth| birth.env.push(("A".into(), "c\0".into())),
-        |birth| birth.cwd = "relative".into(),
-        |birth| birth.cwd = "/a/../b".into(),
-        |birth| birth.leaf = Some("relative".into()),
-        |birth| birth.sandbox.mounts = false,
-        |birth| birth.sandbox.namespaces = false,
+    let changes: [fn(&mut Wanted); 3] = [
+        |wanted| wanted.leaf = Some("relative".into()),
+        |wanted| wanted.sandbox.namespaces = false,
+        |wanted| wanted.sandbox.seccomp = Seccomp::Memory,
     ];
     for change in changes {
         check_unborn(engine, engine.program(&["true"]).with(change), (Stage::Request, libc::EINVAL));
     }
     assert!(until(|| engine.descriptors_of_launcher() == descriptors));
+}
+
+fn bad_tasks(engine: &mut Engine) {
+    let changes: [fn(&mut Wanted); 9] = [
+        |wanted| wanted.work = Work::Program { argv: vec![] },
+        |wanted| wanted.work = Work::Program { argv: vec![String::new()] },
+        |wanted| wanted.work = Work::Program { argv: vec!["a\0b".into()] },
+        |wanted| wanted.env.push(("A=B".into(), "c".into())),
+        |wanted| wanted.env.push(("A".into(), "c\0".into())),
+        |wanted| wanted.cwd = "relative".into(),
+        |wanted| wanted.cwd = "/a/../b".into(),
+        |wanted| wanted.work_dir = Some("/var/tmp".into()),
+        // Its init could not count what it leaves.
+        |wanted| wanted.sandbox.mounts = false,
+    ];
+    for change in changes {
+        check(engine, engine.program(&["true"]).with(change), (Stage::Request, libc::EINVAL));
+    }
 }
 
 /// A birth inside a leaf never follows a link, the gate does: so a link to a leaf is one that only the gate

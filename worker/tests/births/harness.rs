@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use ipc::limits::{Bytes, ProcessLimits};
 use ipc::message::{
     Birth, BirthKind, Capabilities, FromLauncher, FromWorker, Network, ProcessUsage, Sandbox, Seccomp, Stage,
-    ToLauncher, UserNamespace, VERSION, WaitStatus, Work,
+    Streams, Task, ToLauncher, ToWorker, UserNamespace, VERSION, WaitStatus, Work,
 };
 use ipc::socket::{self, Receiver};
 use libtest_mimic::{Failed, Trial};
@@ -226,42 +226,36 @@ impl Engine {
         self.try_birth(order).expect("it is born")
     }
 
-    /// Orders a birth.
+    /// Orders a birth, with its task.
     pub(crate) fn try_birth(&mut self, order: Order) -> Result<Attempt, (Stage, i32)> {
+        let (wanted, stdin) = (order.0, order.1);
+        let mut idle = self.idle(wanted.leaf.clone(), wanted.sandbox.clone())?;
+        idle.begin(wanted, stdin);
+        Ok(idle)
+    }
+
+    /// Orders a process that has no task yet.
+    pub(crate) fn idle(&mut self, leaf: Option<String>, sandbox: Sandbox) -> Result<Attempt, (Stage, i32)> {
         self.tickets += 1;
         let ticket = self.tickets;
-        let (stdin, our_stdin) = std::io::pipe().expect("a pipe");
-        let (our_stdout, stdout) = std::io::pipe().expect("a pipe");
-        let (our_stderr, stderr) = std::io::pipe().expect("a pipe");
         let (our_control, control) = UnixStream::pair().expect("a socket");
         our_control.set_read_timeout(Some(PATIENCE)).expect("a deadline");
-        let mut descriptors: Vec<OwnedFd> = vec![stdin.into(), stdout.into(), stderr.into(), control.into()];
-        let mut our_events = None;
-        if order.0.events {
-            let (ours, theirs) = std::io::pipe().expect("a pipe");
-            descriptors.push(theirs.into());
-            our_events = Some(file(ours));
-        }
-        if let Some(mut file) = order.1 {
-            std::io::Seek::rewind(&mut file).expect("a file");
-            descriptors[0] = file.into();
-        }
-        let leaf = order.0.leaf.clone().map(PathBuf::from);
-        self.send(&ToLauncher::Birth(Box::new(Birth { ticket, ..order.0 })), descriptors);
+        let birth = Birth { ticket, leaf: leaf.clone(), sandbox };
+        self.send(&ToLauncher::Birth(Box::new(birth)), vec![control.into()]);
         loop {
             match self.receive() {
                 (FromLauncher::Born { ticket: its, pid }, mut pidfd) if its == ticket => {
                     return Ok(Attempt {
                         ticket,
                         pid,
-                        leaf,
+                        leaf: leaf.map(PathBuf::from),
                         pidfd: pidfd.pop().expect("one"),
                         control: our_control,
                         frames: Receiver::new(),
-                        stdin: Some(file(our_stdin)),
-                        stdout: file(our_stdout),
-                        stderr: file(our_stderr),
-                        events: our_events,
+                        stdin: None,
+                        stdout: nowhere(),
+                        stderr: nowhere(),
+                        events: None,
                     });
                 }
                 (FromLauncher::NotBorn { ticket: its, stage, errno }, _) if its == ticket => {
@@ -272,13 +266,11 @@ impl Engine {
         }
     }
 
-    /// Orders a birth, gives its ticket and reads no answer. Its streams lead nowhere.
+    /// Orders a birth, gives its ticket and reads no answer. It gets no task.
     pub(crate) fn order_only(&mut self, order: Order) -> u64 {
         self.tickets += 1;
-        let null =
-            || OwnedFd::from(File::options().read(true).write(true).open("/dev/null").expect("/dev/null"));
-        let descriptors = (0..order.0.descriptors()).map(|_| null()).collect();
-        self.send(&ToLauncher::Birth(Box::new(Birth { ticket: self.tickets, ..order.0 })), descriptors);
+        let birth = Birth { ticket: self.tickets, leaf: order.0.leaf, sandbox: order.0.sandbox };
+        self.send(&ToLauncher::Birth(Box::new(birth)), vec![nowhere().into()]);
         self.tickets
     }
 
@@ -354,10 +346,10 @@ impl Engine {
     fn order(&self, work: Work, sandbox: Sandbox) -> Order {
         let leaf = self.tree.leaf().to_str().expect("text").to_owned();
         Order(
-            Birth {
-                ticket: 0,
+            Wanted {
                 leaf: Some(leaf),
                 sandbox,
+                work_dir: None,
                 limits: ProcessLimits::default(),
                 env: vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin".to_owned())],
                 cwd: "/".to_owned(),
@@ -388,13 +380,26 @@ impl Drop for Engine {
     }
 }
 
+/// A birth and its task.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) leaf: Option<String>,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) work_dir: Option<String>,
+    pub(crate) limits: ProcessLimits,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) cwd: String,
+    pub(crate) events: bool,
+    pub(crate) work: Work,
+}
+
 /// A birth to be ordered, and what stdin is if not a pipe.
 #[derive(Debug)]
-pub(crate) struct Order(pub(crate) Birth, pub(crate) Option<File>);
+pub(crate) struct Order(pub(crate) Wanted, pub(crate) Option<File>);
 
 impl Order {
     /// The same with a change.
-    pub(crate) fn with(mut self, change: impl FnOnce(&mut Birth)) -> Self {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Wanted)) -> Self {
         change(&mut self.0);
         self
     }
@@ -407,11 +412,12 @@ impl Order {
             birth.sandbox.user_namespace = UserNamespace::None;
             birth.sandbox.capabilities = Capabilities::Kept;
             birth.sandbox.seccomp = Seccomp::None;
+            birth.sandbox.work = None;
         })
     }
 }
 
-fn standard() -> Sandbox {
+pub(crate) fn standard() -> Sandbox {
     Sandbox {
         namespaces: true,
         mounts: true,
@@ -424,6 +430,7 @@ fn standard() -> Sandbox {
         capabilities: Capabilities::Standard,
         tmp_size: Bytes(16 << 20),
         keep_visible: Vec::new(),
+        work: None,
         root: None,
         seccomp: Seccomp::Default,
         no_fork: false,
@@ -448,6 +455,42 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
+    /// Gives it its task.
+    pub(crate) fn begin(&mut self, wanted: Wanted, stdin: Option<File>) {
+        let (mut pipe, our_stdin) =
+            std::io::pipe().map(|(theirs, ours)| (file(theirs), ours)).expect("a pipe");
+        let (our_stdout, stdout) = std::io::pipe().expect("a pipe");
+        let (our_stderr, stderr) = std::io::pipe().expect("a pipe");
+        if let Some(mut file) = stdin {
+            std::io::Seek::rewind(&mut file).expect("a file");
+            pipe = file;
+        }
+        let mut descriptors: Vec<OwnedFd> = vec![pipe.into(), stdout.into(), stderr.into()];
+        if wanted.events {
+            let (ours, theirs) = std::io::pipe().expect("a pipe");
+            descriptors.push(theirs.into());
+            self.events = Some(file(ours));
+        }
+        let task = Task {
+            work_dir: wanted.work_dir,
+            limits: wanted.limits,
+            env: wanted.env,
+            cwd: (wanted.sandbox.seccomp != Seccomp::Memory).then_some(wanted.cwd),
+            streams: Streams { input: true, outputs: true, events: wanted.events },
+            work: wanted.work,
+        };
+        // One that failed already says so itself.
+        let _gone = socket::send(&self.control, &ToWorker::Task(Box::new(task)), descriptors);
+        self.stdin = Some(file(our_stdin));
+        self.stdout = file(our_stdout);
+        self.stderr = file(our_stderr);
+    }
+
+    /// Has no use for it.
+    pub(crate) fn dismiss(&self) {
+        self.control.shutdown(std::net::Shutdown::Both).expect("a socket");
+    }
+
     /// The next frame of its control socket; `None` at the end.
     pub(crate) fn next_frame(&mut self) -> Option<FromWorker> {
         let (frame, _) = self.next_frame_with_descriptors()?;
@@ -456,7 +499,11 @@ impl Attempt {
 
     /// The same, with the descriptors of the frame.
     pub(crate) fn next_frame_with_descriptors(&mut self) -> Option<(FromWorker, Vec<OwnedFd>)> {
-        self.frames.wait(&self.control).expect("a frame")
+        match self.frames.wait(&self.control) {
+            // It died before it had read its task.
+            Err(socket::Error::Io(error)) if error.kind() == std::io::ErrorKind::ConnectionReset => None,
+            frame => frame.expect("a frame"),
+        }
     }
 
     /// Waits until it says `line` on stdout.
@@ -518,6 +565,10 @@ impl Outcome {
             other => panic!("{other:?}"),
         }
     }
+}
+
+fn nowhere() -> File {
+    File::options().read(true).write(true).open("/dev/null").expect("/dev/null")
 }
 
 fn file(end: impl Into<OwnedFd>) -> File {

@@ -1,6 +1,7 @@
 //! Real births in real cgroups. This executable is its own launcher, as `q` is: a hidden first argument
 //! makes it one, before any thread is started.
 
+mod ahead;
 mod confinement;
 mod deaths;
 mod faults;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
                 lives::trials(),
                 faults::trials(),
                 deaths::trials(),
+                ahead::trials(),
             ];
             libtest_mimic::run(&Arguments::from_args(), areas.into_iter().flatten().collect()).exit_code()
         }

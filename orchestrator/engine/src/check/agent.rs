@@ -1,6 +1,7 @@
 //! `agent` steps: the agent that each names, and the guardrails that hold for it there.
 
 mod guardrails;
+mod prompt;
 mod read;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::{
     },
     load::{Node, nearest, shortened},
     plan::{AgentTarget, Endpoint, Limits, Network, Profile, SandboxChoice, Seccomp, SkillCall, SkillTarget},
-    value::Template,
+    value::{Reference, Root, Template},
 };
 
 impl<'a> Check<'a, '_> {
@@ -104,10 +105,12 @@ impl<'a> Check<'a, '_> {
         let own = limits::tightest(&own, &self.trust_limits(node, spot));
         let limits = Limits { max_concurrent_steps: None, ..limits::tightest(&own, &whole) };
         let nothing = || Template::Literal(schemas::json::Json::null());
-        let members = [
-            ("prompt".to_owned(), prompt.unwrap_or_else(nothing)),
-            ("inputs".to_owned(), inputs.unwrap_or_else(|| Template::Object(Vec::new()))),
-        ];
+        let parts = prompt.as_ref().and_then(|prompt| prompt::parts(prompt, |found| self.is_of_agent(found)));
+        let prompt = match parts {
+            Some(parts) => ("parts".to_owned(), parts),
+            None => ("prompt".to_owned(), prompt.unwrap_or_else(nothing)),
+        };
+        let members = [prompt, ("inputs".to_owned(), inputs.unwrap_or_else(|| Template::Object(Vec::new())))];
         Some(SkillCall {
             skill: node.get("agent")?.as_text()?.to_owned(),
             target: Arc::new(SkillTarget::Agent(Box::new(AgentTarget {
@@ -123,6 +126,14 @@ impl<'a> Check<'a, '_> {
             limits: self.shared(limits),
             sandbox: self.sandbox((root, node), spot, &choice),
         })
+    }
+
+    /// Whether a reference leads to what an agent gave.
+    fn is_of_agent(&self, reference: &Reference) -> bool {
+        match reference.root {
+            Root::Step(step) | Root::StepRecord(step) => self.outline.kind(step) == "agent",
+            Root::Context | Root::Inputs | Root::Run | Root::Item(_) | Root::Index(_) => false,
+        }
     }
 
     fn output_schema(&mut self, node: &Node) {

@@ -213,6 +213,9 @@ impl<'a> Check<'a, '_> {
         }
         if let (Some(entry), Some(name)) = (entry, step.get("skill").and_then(Node::as_text)) {
             self.schemas.judge(name, entry, step, &template, self.problems);
+            if let Some(node) = node {
+                self.judge_types(name, node, &template, reader);
+            }
         }
         template
     }

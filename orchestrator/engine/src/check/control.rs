@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     diagnostic::codes::{BAD_VALUE, HIDDEN_OUTPUT, MISPLACED_KEY},
+    expr::Kinds,
     load::{Node, NodeKind},
     plan::{Conditional, Loop, Parallel, StepId, StepKind, Turns, WaitFor},
     value::{Root, Template},
@@ -145,13 +146,19 @@ impl<'a> Check<'a, '_> {
         let (start, inner) = unwrapped(text);
         let reader = Reader::Step(step);
         // A plain path needs no parser.
-        match reference::expression(inner, |id| self.outline.by_id(id).is_some()) {
-            Some(path) => {
-                let at = Use { node, text: inner, start, from: reader, guarded: false };
-                self.expression_reference(&at, &path).map(Template::Reference)
-            }
-            None => self.program(node, inner, start, reader).map(Template::Expression),
-        }
+        let path = reference::expression(inner, |id| self.outline.by_id(id).is_some());
+        let (items, place) = if let Some(path) = path {
+            let at = Use { node, text: inner, start, from: reader, guarded: false };
+            (Template::Reference(self.expression_reference(&at, &path)?), 0..inner.len())
+        } else {
+            let program = self.program(node, inner, start, reader)?;
+            let place = program.place();
+            (Template::Expression(program), place)
+        };
+        let place = self.place_in(node, start + place.start..start + place.end);
+        let types = self.template_types(&items, reader);
+        self.needs(place, types, Kinds::LIST, "`for_each` goes over an array");
+        Some(items)
     }
 
     /// The names that the loops around give to their item and its number.

@@ -5,15 +5,20 @@ use std::ops::Range;
 use super::{Check, order::Reader, reference, resolve::Use};
 use crate::{
     diagnostic::codes::BAD_EXPRESSION,
-    expr::{self, Bound, Names, Program},
+    expr::{self, Bound, Kinds, Names, Program, Types},
     load::Node,
+    value::Reference,
 };
 
 impl<'a> Check<'a, '_> {
     /// A condition: an expression as a whole string; a surrounding `${}` is tolerated.
     pub(super) fn condition(&mut self, node: &'a Node, from: Reader) -> Option<Program> {
         let (start, inner) = unwrapped(node.as_text()?);
-        self.program(node, inner, start, from)
+        let program = self.program(node, inner, start, from)?;
+        let place = program.place();
+        let place = self.place_in(node, start + place.start..start + place.end);
+        self.needs(place, program.types(), Kinds::BOOL, "a condition gives a bool");
+        Some(program)
     }
 
     /// An expression that begins at `start` in the content of a string; `None`: it is wrong, which was reported.
@@ -30,6 +35,7 @@ impl<'a> Check<'a, '_> {
                 for problem in program.problems() {
                     self.bad_expression(node, start, &problem.place, problem.message.clone());
                 }
+                self.report_types(node, start, &program);
                 return Some(program).filter(|_| self.problems.errors() == before);
             }
         }
@@ -82,5 +88,9 @@ impl Names for ExpressionNames<'_, '_, '_> {
             Some(reference) => Bound::To(reference),
             None => Bound::Reported,
         }
+    }
+
+    fn types(&self, reference: &Reference) -> Types {
+        self.check.types_of(reference, self.from)
     }
 }

@@ -1,6 +1,6 @@
 //! What references may name: outputs of steps, keys of the context, declared inputs, fields of records.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -9,8 +9,13 @@ use super::{
     near::NearIds,
     outline::{Outline, StepPlace},
     subworkflow::Calls,
+    types::{Declared, of_schema},
 };
-use crate::load::Node;
+use crate::{
+    expr::{Kinds, Types},
+    load::Node,
+    plan::SkillTarget,
+};
 
 /// Fields of `run`.
 pub(super) const RUN_FIELDS: [&str; 3] = ["id", "attempt", "scheduled_at"];
@@ -33,6 +38,8 @@ pub(super) struct Names<'a> {
     declared: HashMap<&'a str, BTreeSet<&'a str>>,
     /// Steps whose result a handler may give.
     handled: BTreeSet<&'a str>,
+    /// The types of what is declared.
+    pub(super) types: Declared<'a>,
     /// Keys of results, by skill.
     results: HashMap<&'a str, Results>,
     /// Outputs of workflows, by the name that a step gives.
@@ -40,11 +47,19 @@ pub(super) struct Names<'a> {
 }
 
 /// The keys that the result of a skill has.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Results {
     keys: BTreeSet<String>,
     /// Whether there can be others.
     open: bool,
+    /// Those that are always there.
+    required: BTreeSet<String>,
+    /// The types of the values, where the schema says them.
+    types: BTreeMap<String, Types>,
+    /// Those of the whole.
+    whole: Types,
+    /// Whether the schema always holds.
+    is_kept: bool,
 }
 
 impl<'a> Names<'a> {
@@ -64,7 +79,12 @@ impl<'a> Names<'a> {
         let results = catalog
             .skills
             .iter()
-            .filter_map(|(name, entry)| Some((name.as_str(), results(entry.outputs.as_ref()?.as_str())?)))
+            .filter_map(|(name, entry)| {
+                let results = results(entry.outputs.as_ref()?.as_str())?;
+                // Large results of other programs are not looked at.
+                let is_kept = matches!(*entry.target, SkillTarget::Builtin { .. });
+                Some((name.as_str(), Results { is_kept, ..results }))
+            })
             .collect();
         let called = outline.all().filter_map(|step| step.node.get("workflow")?.as_text());
         let workflows = called.filter_map(|name| Some((name, calls.file(name)?.outputs()))).collect();
@@ -83,6 +103,7 @@ impl<'a> Names<'a> {
         });
         Self {
             handled: named.chain(own).collect(),
+            types: Declared::new(root, outline),
             context,
             mutable,
             inputs,
@@ -113,9 +134,28 @@ impl<'a> Names<'a> {
                 && self.called_by(step.node).is_none()
                 && self.result_of(step.node).is_none_or(|results| results.open)
         };
-        // A handler's result takes the place of the step's, and may have any keys.
-        let is_handled = || step.id.is_some_and(|id| self.handled.contains(id));
-        self.declared_by(step).is_none() && (is_open() || is_handled())
+        self.declared_by(step).is_none() && (is_open() || self.is_handled(step))
+    }
+
+    /// Whether a handler's result may take the place of the step's, with any keys.
+    pub(super) fn is_handled(&self, step: &StepPlace<'_>) -> bool {
+        step.id.is_some_and(|id| self.handled.contains(id))
+    }
+
+    /// The types of an output of a step that calls a skill.
+    pub(super) fn output_types(&self, step: &StepPlace<'_>, name: &str) -> Types {
+        let Some(results) = self.result_of(step.node) else { return Types::JSON };
+        let whole = results.whole;
+        let types = if name == "data" {
+            whole
+        } else {
+            // A single name stands for the whole result if the result has no such key.
+            let stands_for_all = self.declared_by(step).is_some_and(|declared| declared.len() == 1)
+                && !results.required.contains(name);
+            let known = results.types.get(name).filter(|_| !stands_for_all && whole.surely == Kinds::MAP);
+            known.copied().unwrap_or(Types::JSON)
+        };
+        if results.is_kept { types } else { Types { surely: Kinds::JSON, ..types } }
     }
 
     /// The outputs that are known of a step.
@@ -208,13 +248,21 @@ fn parts(step: &Node) -> impl Iterator<Item = &str> {
     own.iter().copied().chain(ids)
 }
 
-/// The keys that a schema of results names.
+/// What a schema of results says.
 fn results(schema: &str) -> Option<Results> {
     let schema: Value = serde_json::from_str(schema).ok()?;
     let object = schema.as_object()?;
-    let keys = object.get("properties")?.as_object()?.keys().cloned().collect();
+    let properties = object.get("properties")?.as_object()?;
     let closed = object.get("additionalProperties") == Some(&Value::Bool(false))
         && !object.contains_key("patternProperties")
         && object.get("type").and_then(Value::as_str) == Some("object");
-    Some(Results { keys, open: !closed })
+    let required = object.get("required").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    Some(Results {
+        keys: properties.keys().cloned().collect(),
+        open: !closed,
+        required: required.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        types: properties.iter().map(|(name, schema)| (name.clone(), of_schema(schema))).collect(),
+        whole: of_schema(&schema),
+        is_kept: false,
+    })
 }

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::{Map, Value};
 
-use super::SkillEntry;
+use super::{SkillEntry, types::of_schema};
 use crate::{
     diagnostic::{
         Problems,
         codes::{BAD_SKILL_INPUT, MISSING_SKILL_INPUT},
     },
+    expr::Kinds,
     load::{Node, in_words, nearest, node_at, shortened},
     value::Template,
 };
@@ -26,6 +27,8 @@ pub(super) struct Schemas<'a> {
 struct InputSchema {
     required: Vec<String>,
     properties: BTreeMap<String, Option<Validator>>,
+    /// The types of those that the schema says.
+    types: BTreeMap<String, Kinds>,
     /// Whether other keys are refused.
     closed: bool,
     whole: Option<Validator>,
@@ -66,6 +69,13 @@ impl<'a> Schemas<'a> {
     }
 }
 
+impl Schemas<'_> {
+    /// The types that an input of a skill may have; the skill was looked at before.
+    pub(super) fn types(&self, skill: &str, name: &str) -> Option<Kinds> {
+        self.by_skill.get(skill)?.as_ref()?.types.get(name).copied()
+    }
+}
+
 impl InputSchema {
     fn new(text: &str) -> Option<Self> {
         let schema: Value = serde_json::from_str(text).ok()?;
@@ -73,10 +83,13 @@ impl InputSchema {
         let names = |key: &str| object.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let required = names("required").iter().filter_map(Value::as_str).map(str::to_owned).collect();
         let members = object.get("properties").and_then(Value::as_object);
+        let types = members.into_iter().flatten();
+        let types = types.map(|(name, member)| (name.clone(), of_schema(member).surely)).collect();
         let properties =
             members.into_iter().flatten().map(|(name, member)| (name.clone(), compile(member, object)));
         Some(Self {
             required,
+            types,
             properties: properties.collect(),
             closed: object.get("additionalProperties") == Some(&Value::Bool(false))
                 && !object.contains_key("patternProperties"),

@@ -11,13 +11,14 @@ use super::{
     order::Reader,
     outline::Spot,
     sandbox::{Trust, chosen},
+    types::{misses, of_input},
 };
 use crate::{
     diagnostic::{
         Diagnostic, Severity,
         codes::{BAD_WORKFLOW_INPUT, BROKEN_WORKFLOW, DEEP_WORKFLOW, RECURSIVE_WORKFLOW, UNKNOWN_WORKFLOW},
     },
-    load::{Node, in_words, nearest},
+    load::{Member, Node, in_words, nearest},
     plan::{InputDeclaration, Limits, SandboxChoice, Step, StepId, StepKind, Subworkflow},
     value::Template,
 };
@@ -122,7 +123,7 @@ impl<'a> Check<'a, '_> {
             self.no_workflow(place, name, library.named(of, name));
             return None;
         };
-        self.given(node, file, &inputs);
+        self.given(node, file, &inputs, Reader::Step(spot.step));
         if self.calls.way.contains(&index) {
             self.recursive(place, &file.name);
             return None;
@@ -230,7 +231,7 @@ impl<'a> Check<'a, '_> {
     }
 
     /// The inputs of a step against those that the workflow declares.
-    fn given(&mut self, step: &'a Node, file: &'a LibraryFile, inputs: &Template) {
+    fn given(&mut self, step: &'a Node, file: &'a LibraryFile, inputs: &Template, from: Reader) {
         let Ok(definition) = &file.definition else { return };
         let declared = declared_inputs(&definition.root);
         // Under `$literal` the inputs are what it holds.
@@ -249,7 +250,7 @@ impl<'a> Check<'a, '_> {
                         None => report.hint(format!("its inputs: {}", in_words(known().take(20)))),
                     };
                 }
-                Some(declaration) => self.misfit(member, declaration, inputs),
+                Some(declaration) => self.misfit(member, declaration, inputs, from),
             }
         }
         for (name, declaration) in &declared {
@@ -263,19 +264,29 @@ impl<'a> Check<'a, '_> {
         }
     }
 
-    /// A value that is known now and has the wrong type.
-    fn misfit(&mut self, member: &crate::load::Member, declaration: &InputDeclaration, inputs: &Template) {
-        let is_literal = match inputs {
-            Template::Literal(_) => true,
-            Template::Object(members) => members
-                .iter()
-                .any(|(name, value)| **name == *member.key && matches!(value, Template::Literal(_))),
-            Template::Reference(_) | Template::Expression(_) | Template::Text(_) | Template::Array(_) => {
-                false
+    /// A value that is known now and has the wrong type, or one that can only have a wrong one.
+    fn misfit(&mut self, member: &Member, declaration: &InputDeclaration, inputs: &Template, from: Reader) {
+        let Some(kind) = declaration.kind else { return };
+        let value = match inputs {
+            Template::Object(members) => members.iter().find(|(name, _)| **name == *member.key),
+            Template::Literal(_)
+            | Template::Reference(_)
+            | Template::Expression(_)
+            | Template::Text(_)
+            | Template::Array(_) => None,
+        };
+        let is_wrong = match value {
+            Some((_, value)) if !matches!(value, Template::Literal(_)) => {
+                misses(self.template_types(value, from).surely, of_input(kind).surely)
+            }
+            Some(_) => !kind.takes(&member.value.get("$literal").unwrap_or(&member.value).to_json()),
+            None => {
+                let is_literal = matches!(inputs, Template::Literal(_));
+                let value = member.value.get("$literal").unwrap_or(&member.value);
+                is_literal && !kind.takes(&value.to_json())
             }
         };
-        let value = member.value.get("$literal").unwrap_or(&member.value).to_json();
-        if let Some(kind) = declaration.kind.filter(|kind| is_literal && !kind.takes(&value)) {
+        if is_wrong {
             let message = format!("the input `{}` must be of type {}", member.key, kind.name());
             self.problems.report(BAD_WORKFLOW_INPUT, member.value.span.range(), message);
         }

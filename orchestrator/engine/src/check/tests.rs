@@ -5,6 +5,7 @@ mod agreement;
 mod assign;
 mod broken;
 mod control;
+mod corpus;
 mod generated;
 mod hostile;
 mod pages;
@@ -15,6 +16,7 @@ mod skills;
 mod spec;
 mod strategies;
 mod trust;
+mod types;
 mod workflows;
 mod yaml;
 
@@ -39,11 +41,14 @@ fn catalog() -> Catalog {
         "data":{},"pointer":{"type":"string"}}}"#;
     let parsed = r#"{"type":"object","properties":{"parsed":{}}}"#;
     let path = r#"{"type":"object","properties":{"path":{"type":"string"}}}"#;
+    let typed = r#"{"type":"object","required":["status","name"],"properties":{"status":{"type":"integer"},
+        "name":{"type":"string"},"maybe":{"type":["boolean","null"]},"any":{}}}"#;
     let skills = [
         ("echo", None, None),
         ("set-context", None, None),
         ("http-get", Some(http), Some(closed)),
         ("json-parse", Some(parse), Some(parsed)),
+        ("typed", None, Some(typed)),
         ("file-exists", Some(path), None),
         ("process-file", Some(path), None),
         ("process-a", None, None),

@@ -76,6 +76,7 @@ codes! {
     BAD_EXPRESSION = "E050", "an expression is not valid";
     BAD_ENDPOINT = "E051", "a host that may be reached is not valid";
     UNHELD_SANDBOX = "E052", "a profile cannot hold a part of the sandbox";
+    TYPE_ERROR = "E053", "an expression can only fail";
     BAD_SECRET = "E056", "a secret cannot have this name";
     SECRET_INPUT = "E057", "a secret input is not only handed on";
     READONLY_CONTEXT = "E060", "a step writes to a readonly key of the context";
@@ -99,6 +100,8 @@ codes! {
     SINGLE_CHILD = "W003", "a parallel group has one step";
     HIDDEN_SKILL = "W004", "a skill stands in two places";
     HIDDEN_OUTPUT = "W005", "an output of a group hides those of a child";
+    DOUBTFUL_PART = "W006", "a part of an expression can only fail";
+    ALWAYS_UNEQUAL = "W007", "a comparison is always the same";
     FOREIGN_KEY = "W020", "a key belongs to another strategy";
     HIDDEN_AGENT = "W035", "an agent stands in two places";
     LOOSER_GUARDRAIL = "W036", "a step would loosen a guardrail of its agent";

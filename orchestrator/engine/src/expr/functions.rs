@@ -123,7 +123,7 @@ pub(super) fn find(name: &str, receiver: Option<()>, arguments: usize) -> Result
 
 impl Function {
     /// The name.
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         TABLE.iter().find(|row| row.4 == self).map_or("", |row| row.0)
     }
 

@@ -5,7 +5,7 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{
-    Bound, CompileError, Names, Path, Problem,
+    Bound, CompileError, Names, Path, Problem, Types,
     functions::{self, Function},
     guard,
     syntax::{self, Expression, Field, Name, Shape},
@@ -27,6 +27,8 @@ const MESSAGE_TYPES: [&str; 2] = ["google.protobuf.Timestamp", "google.protobuf.
 pub(super) struct Lowering<'t, 'n, N> {
     names: &'n mut N,
     pub(super) paths: Vec<Reference>,
+    /// The types of what they lead to.
+    pub(super) types: Vec<Types>,
     pub(super) problems: Vec<Problem>,
     /// Variables of the macros around, outermost first.
     locals: Vec<&'t str>,
@@ -42,6 +44,7 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
         Self {
             names,
             paths: Vec::new(),
+            types: Vec::new(),
             problems: Vec::new(),
             locals: Vec::new(),
             present: Vec::new(),
@@ -196,6 +199,7 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
                     .iter()
                     .position(|known| known.root == reference.root && known.path == reference.path);
                 let index = known.unwrap_or_else(|| {
+                    self.types.push(self.names.types(&reference));
                     self.paths.push(Reference { text, ..reference });
                     self.paths.len() - 1
                 });

@@ -3,6 +3,7 @@
 mod hostile;
 mod language;
 mod oracle;
+mod types;
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,10 @@
 //! `schedule add`: a definition, checked, with a cron expression of the command line or those of its triggers.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Zoned;
@@ -9,13 +13,16 @@ use schemas::{
     json::Json,
     schedule::{CatchUp, Overlap, Schedule, Schedules},
 };
-use workflow_engine::plan::{self, Plan};
+use workflow_engine::{
+    load::Syntax,
+    plan::{self, Plan},
+};
 
 use super::timetable_of;
 use crate::{
     cli::output::{self, shown},
     clock,
-    definition::{self, Source},
+    definition::{self, Checked, Source},
     errors::{CommandError, Result},
     inputs::{self, Given},
     store::{
@@ -85,6 +92,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     let source = definition::read(&arguments.definition, home)?;
     let checked = definition::check_source(&source, home, None);
     output::problems(&source, &checked);
+    let found = found_by(&checked);
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
     // What is stored is JSON, whatever the file is.
     let text = checked.json.map_or_else(|| source.text.clone(), |json| json.as_str().as_bytes().to_vec());
@@ -93,7 +101,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         timetable_of(schedule)?;
     }
     let added = schedules::change(home, |all| {
-        let path = place(arguments, home, &source, &text, &plan)?;
+        let path = place(arguments, home, &source, &text, &plan, &found)?;
         let mut ids = Vec::new();
         for mut schedule in added {
             schedule.id = free_id(all, &plan.name);
@@ -182,6 +190,48 @@ fn inputs_of(
     Ok(given)
 }
 
+/// Something outside of a definition that it names, and what stands for it.
+type Found = (String, Vec<u8>);
+
+/// What a definition finds from where it stands: the files that it calls, manifests and agents.
+fn found_by(checked: &Checked) -> BTreeSet<Found> {
+    let called = checked.called.sources.iter().filter_map(|source| source.path.as_ref());
+    let manifests = checked.skills.values().map(PathBuf::from);
+    let real = |path: PathBuf| path.canonicalize().unwrap_or(path).to_string_lossy().into_owned();
+    let files = called.cloned().chain(manifests).map(|path| (real(path), Vec::new()));
+    let agents = checked.agents.iter().map(|(name, copy)| (format!("the agent `{name}`"), copy.clone()));
+    files.chain(agents).collect()
+}
+
+/// Refuses a copy that would not find what the file finds where it lies.
+fn refuse_if_lost(
+    home: &Home,
+    source: &Source,
+    stored: &Path,
+    text: &[u8],
+    found: &BTreeSet<Found>,
+) -> Result<()> {
+    let copy = Source {
+        name: source.name.clone(),
+        path: Some(stored.to_owned()),
+        syntax: Syntax::Json,
+        text: text.to_vec(),
+    };
+    let again = found_by(&definition::check_source(&copy, home, None));
+    let lost: Vec<_> = found.difference(&again).map(|(what, _)| shown(Path::new(what))).collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "a copy of {} in the home would not find what the file finds: {}",
+        source.name,
+        lost.join(", ")
+    );
+    Err(CommandError::new(ExitCode::Failed, message).hint(
+        "--in-place runs the file where it lies; or put what it names into the home: definitions/, skills/, agents/",
+    ))
+}
+
 /// Where the definition lies from now on: stored under its name (`None`), or in place.
 fn place(
     arguments: &Arguments,
@@ -189,6 +239,7 @@ fn place(
     source: &Source,
     text: &[u8],
     plan: &Plan,
+    found: &BTreeSet<Found>,
 ) -> Result<Option<String>> {
     let name: SafeName =
         plan.name.parse().map_err(|error| CommandError::from_error(ExitCode::Invalid, &error))?;
@@ -200,6 +251,7 @@ fn place(
     if *path == stored {
         return Ok(None);
     }
+    refuse_if_lost(home, source, &stored, text, found)?;
     let existing = if arguments.force { Existing::Replace } else { Existing::Keep };
     if definitions::read(home, &name).is_ok_and(|stored| stored == text) {
         return Ok(None);

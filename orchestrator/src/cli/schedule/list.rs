@@ -64,11 +64,20 @@ fn listing(home: &Home) -> Result<ScheduleListing> {
     Ok(ScheduleListing { schema_version: SCHEMA_VERSION, schedules: listed })
 }
 
+/// From this width on there is room for the zone and for the last fire.
+const WHOLE: usize = 60;
+
 fn table(listing: &ScheduleListing, columns: usize) -> String {
     if listing.schedules.is_empty() {
         return "no schedules\n".to_owned();
     }
-    let mut table = Table::new(vec!["SCHEDULE", "CRON", "ZONE", "NEXT", "LAST"], 0);
+    let whole = columns >= WHOLE;
+    let head = if whole {
+        vec!["SCHEDULE", "CRON", "ZONE", "NEXT", "LAST"]
+    } else {
+        vec!["SCHEDULE", "CRON", "NEXT"]
+    };
+    let mut table = Table::new(head, 0);
     for schedule in &listing.schedules {
         let zone = workflow_engine::zone::by_name(&schedule.timezone);
         let local = |moment: Option<jiff::Timestamp>| {
@@ -80,13 +89,13 @@ fn table(listing: &ScheduleListing, columns: usize) -> String {
         } else {
             Cell::painted("disabled", Paint::Dim)
         };
-        table.row(vec![
-            Cell::from(&schedule.id),
-            Cell::from(&schedule.cron),
-            Cell::from(&schedule.timezone),
-            next,
-            Cell::from(local(schedule.last)),
-        ]);
+        let mut cells = vec![Cell::from(&schedule.id), Cell::from(&schedule.cron)];
+        if whole {
+            cells.extend([Cell::from(&schedule.timezone), next, Cell::from(local(schedule.last))]);
+        } else {
+            cells.push(next);
+        }
+        table.row(cells);
     }
     table.render(columns)
 }

@@ -57,17 +57,24 @@ pub(super) fn merged(file: &AgentFile, theirs: &GuardrailsFile, own: &Guardrails
 }
 
 fn tools(file: &AgentFile, theirs: &GuardrailsFile, own: &GuardrailsFile) -> ToolRules {
+    let named = |list: &Vec<String>| list.iter().map(|tool| by_alias(file, tool)).collect::<Vec<_>>();
     let chosen = own.allowed_tools.as_ref().or(theirs.allowed_tools.as_ref()).or(file.allowed_tools.as_ref());
     let bounds = [("guardrails.allowed_tools", &theirs.allowed_tools), ("tools", &file.tools)];
     let denied = theirs.denied_tools.iter().chain(&own.denied_tools).flatten();
     ToolRules {
-        allowed: chosen.cloned().unwrap_or_default(),
+        allowed: chosen.map(named).unwrap_or_default(),
         within: bounds
             .into_iter()
-            .filter_map(|(rule, list)| Some((rule.to_owned(), list.clone()?)))
+            .filter_map(|(rule, list)| Some((rule.to_owned(), named(list.as_ref()?))))
             .collect(),
-        denied: denied.cloned().collect(),
+        denied: denied.map(|tool| by_alias(file, tool)).collect(),
     }
+}
+
+/// The tool that a name is another name of, or the name.
+fn by_alias(file: &AgentFile, name: &str) -> String {
+    let aliases = file.tool_aliases.iter().flatten();
+    aliases.into_iter().find(|(_, alias)| *alias == name).map_or(name, |(tool, _)| tool).to_owned()
 }
 
 fn millis(quantity: Option<&Quantity>) -> Option<u64> {

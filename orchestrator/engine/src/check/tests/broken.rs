@@ -452,6 +452,8 @@ fn skills() {
       hint: its inputs: `headers`, `timeout`, `url`
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"http-get","inputs":{"url":"first.data","timeout":{},"headers":{"a":"${first.text}"}}}"#), @r#"
+    E042 4:61-4:73 "/steps/1/inputs/url" does not fit the skill: `url` is string, this gives map
+      hint: `q workflow skills show http-get` shows the schema of its inputs
     E042 4:84-4:86 "/steps/1/inputs/timeout" does not fit the skill: the value is not of types "integer", "string"
       hint: `q workflow skills show http-get` shows the schema of its inputs
     "#);

@@ -70,6 +70,6 @@ fn and_are_nowhere_else() {
     check(
         r#""steps":[{"id":"l","type":"loop","for_each":"${inputs.token}",
                      "steps":[{"id":"a","type":"skill","skill":"echo"}]}]"#,
-        &["E057 /steps/0/for_each"],
+        &["E053 /steps/0/for_each", "E057 /steps/0/for_each"],
     );
 }

@@ -289,7 +289,7 @@ fn both_refuse_the_same_of_expressions_with_something_wrong() {
 
 /// The public suite, where it is.
 #[expect(clippy::disallowed_methods, reason = "tests read files; the engine does not")]
-fn suite() -> Option<serde_json::Value> {
+pub(super) fn suite() -> Option<serde_json::Value> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance");
     let data = std::env::var_os("Q_CONFORMANCE").map_or_else(beside, PathBuf::from);
     serde_json::from_str(&std::fs::read_to_string(data.join("cel.json")).ok()?).unwrap()

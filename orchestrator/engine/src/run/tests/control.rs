@@ -402,8 +402,10 @@ fn a_loop_counts_with_the_turn_before() {
     (b[1]#1 completed 10ms); (l#1 completed 20ms); (run ended completed 20ms); finish completed
     completed [l#1 completed, b[0]#1 completed {"n":1}, b[1]#1 completed {"n":2}]
     "#);
-    let mut driven =
-        run(&format!(r#"{{"id":"l","type":"loop","condition":"index + 1","steps":[{}]}}"#, echo("b", "")));
+    let mut driven = run(&format!(
+        r#"{{"id":"l","type":"loop","condition":"dyn(index + 1)","steps":[{}]}}"#,
+        echo("b", "")
+    ));
     assert_snapshot!(told(&mut driven, [started()]), @r"
     (run started); (l#1 started); (l#1 failed expression_error 0ms); (run ended failed expression_error 0ms); finish failed
     failed error:expression_error [l#1 failed:expression_error]
@@ -487,7 +489,7 @@ fn skipped_steps_neither_win_nor_have_outputs() {
     (z#1 completed 10ms); (run ended completed 10ms); finish completed
     completed [q#1 skipped `when` was false, z#1 completed 1]
     ");
-    let whole = format!(r#"{{"id":"q","type":"sequence","when":"1","steps":[{}]}}"#, echo("a", ""));
+    let whole = format!(r#"{{"id":"q","type":"sequence","when":"dyn(1)","steps":[{}]}}"#, echo("a", ""));
     assert_snapshot!(told(&mut run(&whole), [started()]), @r"
     (run started); (q#1 started); (q#1 failed expression_error 0ms); (run ended failed expression_error 0ms); finish failed
     failed error:expression_error [q#1 failed:expression_error]

@@ -369,7 +369,7 @@ fn a_crash_repeats_nothing_of_its_end_that_completed() {
 #[test]
 fn one_that_never_began_has_no_end_of_its_own() {
     let inner = format!(r#""inputs":{{"n":{{"type":"integer"}}}},{}"#, called("rollback"));
-    let mut driven = run(r#","inputs":{"n":"${'x'}"}"#, "", &inner);
+    let mut driven = run(r#","inputs":{"n":"${dyn('x')}"}"#, "", &inner);
     assert_snapshot!(told(&mut driven, [started(), done("a")]), @r#"
     (run started); (a#1 started); spawn a#1
     (a#1 completed 10ms); (c#1 started); (c#1 failed bad_input 0ms); (run ended failed bad_input 10ms); finish failed

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
+use jiff::Timestamp;
 use schemas::{
     failure::{Code, Details, Failure},
-    journal::{AttemptId, Event, Outcome},
+    journal::{AttemptId, Event, Now, Outcome},
     view::StopReason,
 };
 
@@ -13,7 +14,10 @@ use super::{
     Driven, completed, created, definition, echo, ended, failed, id, plan, started, state, stop, stopping,
     told_all,
 };
-use crate::plan::{Backoff, Jitter, Retry, seed};
+use crate::{
+    plan::{Backoff, Jitter, Retry, seed},
+    run::{Action, Timer},
+};
 
 #[track_caller]
 fn run(members: &str) -> Driven {
@@ -358,6 +362,34 @@ fn no_try_begins_after_the_longest_time() {
     (a#1 failed exit_code 60ms); (run ended failed exit_code 60ms); finish failed
     failed error:exit_code [a#1 failed:exit_code]
     ");
+}
+
+/// How long a new owner waits with a backoff of 10 s, of which 4 s were over, when its wall clock has moved so far.
+#[track_caller]
+fn check_rest(moved_ms: i64, expected_ms: u64) {
+    let mut run = one(r#"{"strategy":"retry","backoff":"fixed","delay":"10s"}"#).run;
+    let wall =
+        |ms: i64| Now { wall: Timestamp::from_millisecond(1_700_000_000_000 + ms).unwrap(), up_us: 1000 };
+    run.apply(&started(), wall(0));
+    run.apply(&fails("a", 1), wall(0));
+    let actions = run.apply(&Event::RunResumed, wall(4_000 + moved_ms));
+    let wait = |action: &Action| {
+        let Action::ArmTimer { timer: Timer::Retry(_), after } = action else { return None };
+        Some(after.as_millis())
+    };
+    let waits: Vec<_> = actions.iter().filter_map(wait).collect();
+    assert_eq!(waits, [u128::from(expected_ms)], "moved by {moved_ms} ms");
+}
+
+#[test]
+fn a_clock_that_jumped_makes_no_wait_longer_than_the_whole() {
+    const DAY: i64 = 86_400_000;
+    check_rest(0, 6_000);
+    check_rest(1_000, 5_000);
+    check_rest(DAY, 0);
+    check_rest(-1_000, 7_000);
+    check_rest(-4_000, 10_000);
+    check_rest(-DAY, 10_000);
 }
 
 #[test]

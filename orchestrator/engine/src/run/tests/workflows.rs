@@ -95,7 +95,7 @@ fn inputs_context_and_outputs_are_its_own() {
 #[test]
 fn what_it_is_given_must_fit() {
     check(
-        &top(r#""inputs":{"who":"${1 + 1}"}"#),
+        &top(r#""inputs":{"who":"${dyn(1 + 1)}"}"#),
         CALLED,
         "c bad_input the input `who` must be of type string",
     );

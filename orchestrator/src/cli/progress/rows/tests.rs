@@ -49,6 +49,7 @@ fn event(second: i64, kind: EventType, step: Option<&str>) -> RunEvent {
         level: None,
         text: None,
         progress: None,
+        artifact: None,
         agent: None,
         tool: None,
         guardrail: None,

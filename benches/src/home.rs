@@ -1,0 +1,127 @@
+//! A home with many runs: what listing, filtering, making the index anew and pruning cost there, beside what the
+//! program costs to start.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::measure::{self, Cost};
+
+/// Rounds of what changes nothing.
+const ROUNDS: usize = 15;
+/// Runs that stay when the home is pruned.
+const KEPT: u32 = 1000;
+
+/// Makes the home, measures, and prints the table.
+pub(crate) fn measure(q: &Path, runs: u32) -> Result<()> {
+    let dir = tempfile::Builder::new().prefix("q-home").tempdir_in("/var/tmp")?;
+    let home = Home { q: q.to_owned(), path: dir.path().join("home") };
+    home.fill(dir.path(), runs)?;
+    begin(runs);
+    home.list(&[]).map(|cost| Row::once("index made anew from the runs", cost).print())?;
+    Row::often("`q --version`", || measure::command(&[&home.q.to_string_lossy(), "--version"]))?.print();
+    let all = runs.to_string();
+    for (name, arguments) in [
+        ("`list` of the newest 20", &[][..]),
+        ("`list --name`, 1 in 1,000 fits, all are looked at", &["--name", "seldom", "--limit", &all]),
+        ("`list --status failed`, 1 in 10 fits, 20 are shown", &["--status", "failed"]),
+        ("`list --since`, none fits", &["--since", "1s", "--limit", &all]),
+    ] {
+        Row::often(name, || home.list(arguments))?.print();
+    }
+    let keep = KEPT.to_string();
+    let prune = ["prune", "--older-than", "1d", "--keep", &keep];
+    Row::once("`prune --dry-run`", home.run(&[&prune[..], &["--dry-run"]].concat())?).print();
+    Row::once("`prune` of all but 1,000", home.run(&prune)?).print();
+    let left = fs::read_dir(home.path.join("runs"))?.count();
+    ensure!(left == KEPT as usize, "{left} runs are left");
+    Ok(())
+}
+
+struct Home {
+    q: PathBuf,
+    path: PathBuf,
+}
+
+impl Home {
+    /// One real run, and copies of what is derived from it, each with an id, a moment, a name and an end of its own.
+    fn fill(&self, folder: &Path, runs: u32) -> Result<()> {
+        let step = json!({"id": "a", "type": "skill", "skill": "echo", "inputs": {"v": 1}});
+        let definition = folder.join("workflow.json");
+        let text = json!({"name": "often", "version": "1.0.0", "steps": [step]}).to_string();
+        File::create(&definition)?.write_all(text.as_bytes())?;
+        self.run(&["run", &definition.to_string_lossy()])?;
+        let all = self.path.join("runs");
+        let real = fs::read_dir(&all)?.next().context("no run")??.path();
+        let view: Value = serde_json::from_slice(&fs::read(real.join("state.json"))?)?;
+        let journal = fs::read(real.join("journal.jsonl"))?;
+        for number in 0..runs {
+            let id = format!("01900000-0000-7000-8000-{number:012x}");
+            let mut view = view.clone();
+            view["run_id"] = json!(id);
+            for key in ["created_at", "started_at", "finished_at"] {
+                view[key] = json!(format!("2025-01-{:02}T00:00:{:02}Z", 1 + number % 28, number % 60));
+            }
+            if number % 1000 == 0 {
+                view["workflow"] = json!("seldom");
+            }
+            if number % 10 == 0 {
+                view["status"] = json!("failed");
+            }
+            let run = all.join(id);
+            fs::create_dir(&run)?;
+            File::create(run.join("state.json"))?.write_all(view.to_string().as_bytes())?;
+            // Nobody reads that of a run that has ended and has a view.
+            File::create(run.join("journal.jsonl"))?.write_all(&journal)?;
+        }
+        fs::remove_dir_all(real)?;
+        Ok(fs::remove_file(self.path.join("index.jsonl"))?)
+    }
+
+    fn list(&self, arguments: &[&str]) -> Result<Cost> {
+        self.run(&[&["list", "--runs"], arguments].concat())
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<Cost> {
+        let (q, home) = (self.q.to_string_lossy(), self.path.to_string_lossy());
+        measure::command(&[&[&*q, "workflow"], arguments, &["--home", &*home]].concat())
+    }
+}
+
+struct Row {
+    name: &'static str,
+    costs: Vec<Cost>,
+}
+
+impl Row {
+    fn once(name: &'static str, cost: Cost) -> Self {
+        Self { name, costs: vec![cost] }
+    }
+
+    fn often(name: &'static str, measured: impl Fn() -> Result<Cost>) -> Result<Self> {
+        let costs = (0..ROUNDS).map(|_| measured()).collect::<Result<_>>()?;
+        Ok(Self { name, costs })
+    }
+
+    /// Prints what it takes when nothing disturbs it: the tenth percentile.
+    #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
+    fn print(&self) {
+        let p10 = |of: fn(&Cost) -> f64| {
+            let mut figures: Vec<f64> = self.costs.iter().map(of).collect();
+            figures.sort_by(f64::total_cmp);
+            figures[figures.len() / 10] / 1e3
+        };
+        println!("| {} | {:.1} | {:.1} |", self.name, p10(|cost| cost.wall_us), p10(|cost| cost.cpu_us));
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what this program is for")]
+fn begin(runs: u32) {
+    println!("| a home with {runs} runs | wall ms | CPU ms |");
+    println!("|---|---:|---:|");
+}

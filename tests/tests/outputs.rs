@@ -1,0 +1,228 @@
+//! Whole outputs, as people see them: what a command says when something is wrong and how it ends, and tables on a
+//! narrow and on a wide terminal.
+
+use insta::assert_snapshot;
+use integration_tests::{
+    Fixture,
+    definition::{echo, shell, with, workflow},
+};
+use serde_json::{Value, json};
+
+/// A workflow with an input, stored and run once; a broken file; a schedule.
+fn fixture() -> (Fixture, String) {
+    let fixture = Fixture::new();
+    let definition = with(
+        workflow(&[echo("collect", json!({"n": "inputs.n"})), shell("report", "echo a; exit 3")]),
+        json!({"name": "nightly", "inputs": {"n": {"type": "integer", "default": 1}},
+            "context": {"readonly": {"place": "here"}}}),
+    );
+    fixture.define(&definition);
+    fixture.write(
+        "broken.json",
+        r#"{"name": "broken", "version": "1.0.0", "steps": [{"id": "a", "type": "skill", "skil": "echo"}]}"#,
+    );
+    fixture.workflow(["schedule", "add", "workflow.json", "--cron", "@daily"]).exits(0);
+    fixture.workflow(["run", "nightly"]).exits(1);
+    let run = fixture.only_run();
+    (fixture, run)
+}
+
+/// The exit code and all that is said, without what differs from run to run.
+fn said(fixture: &Fixture, run: &str, args: &[&str], columns: &str) -> String {
+    let mut command = fixture.q(args);
+    command.env("COLUMNS", columns).env("TZ", "UTC");
+    let finished = fixture.start(command).finish();
+    let home = fixture.home().to_string_lossy().into_owned();
+    let text = format!("{}{}", finished.stdout, finished.stderr)
+        .replace(run, "RUN")
+        .replace(&run[..18], "RUN-PREFIX");
+    format!("{text}exit {}", finished.code).replace(&home, "HOME")
+}
+
+#[test]
+fn what_is_wrong_is_said_with_a_way_out() {
+    let (fixture, run) = fixture();
+    let say = |args: &[&str]| said(&fixture, &run, args, "100");
+    assert_snapshot!(say(&["status", "nightly"]), @r#"
+    error: there is no run whose id begins with "nightly"
+    hint: the newest run of nightly is RUN
+    exit 4
+    "#);
+    let slip = format!("{}x", &run[..35]);
+    assert_snapshot!(say(&["status", &slip]).replace(&slip[18..], ""), @r#"
+    error: there is no run whose id begins with "RUN-PREFIX"
+    hint: did you mean RUN?
+    exit 4
+    "#);
+    assert_snapshot!(say(&["run", "nightli"]), @r"
+    error: nightli: no such file, and no stored definition of that name in HOME/definitions
+    hint: did you mean `nightly`?
+    exit 4
+    ");
+    assert_snapshot!(say(&["run", "nightly", "--input", "m=1"]), @r"
+    error: the definition declares no input `m`
+    hint: give inputs by --input name=value or --inputs file.json; declared: n
+    exit 3
+    ");
+    assert_snapshot!(say(&["run", "nightly", "--input", "n=x"]), @r"
+    error: the input `n` must be of type integer, and `x` is not JSON
+    exit 3
+    ");
+    assert_snapshot!(say(&["run", "nightly", "--context", "plac=x"]), @r"
+    error: the definition has no readonly context key `plac`
+    hint: it has: place
+    exit 3
+    ");
+    assert_snapshot!(say(&["run", "nightly", "--input", "n"]), @r"
+    error: `--input n` is not of the form name=value
+    exit 2
+    ");
+    assert_snapshot!(say(&["logs", &run, "--step", "colect"]), @r#"
+    error: run RUN has no step "colect"
+    hint: did you mean `collect`?
+    exit 4
+    "#);
+    assert_snapshot!(say(&["resume", &run]), @r"
+    error: nothing to resume: run RUN is failed
+    hint: `q workflow retry RUN` starts a new run from what failed
+    exit 1
+    ");
+    assert_snapshot!(say(&["delete", "nightly", "--yes"]), @r"
+    error: the definition nightly is used by a schedule: nightly
+    hint: `q workflow schedule remove nightly` first, or say --force
+    exit 1
+    ");
+    assert_snapshot!(say(&["schedule", "enable", "nightl"]), @r#"
+    error: there is no schedule "nightl"
+    hint: did you mean `nightly`?
+    exit 4
+    "#);
+    assert_snapshot!(say(&["schedule", "next", "--cron", "* *"]), @r#"
+    error: the cron expression "* *" is not valid: an expression has 5 fields (6 with seconds, 7 with years), not 2
+    hint: minute, hour, day of month, month, day of week: '0 9 * * 1-5' is at nine on workdays
+    exit 3
+    "#);
+    assert_snapshot!(say(&["statsu"]), @r"
+    error: unrecognized subcommand 'statsu'
+
+      tip: a similar subcommand exists: 'status'
+
+    Usage: q workflow [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    exit 2
+    ");
+    assert_snapshot!(say(&["run", "broken.json"]), @r#"
+    error[E012]: the key `skil` is not known here
+     --> broken.json:1:84
+      |
+    1 | {"name": "broken", "version": "1.0.0", "steps": [{"id": "a", "type": "skill", "skil": "echo"}]}
+      |                                                                               ^^^^^^
+      |
+      = hint: did you mean `skill`?
+
+    exit 3
+    "#);
+}
+
+#[test]
+fn a_home_without_runs_says_so() {
+    let fixture = Fixture::new();
+    let say = |args: &[&str]| said(&fixture, "00000000-0000-7000-8000-000000000000", args, "100");
+    assert_snapshot!(say(&["status"]), @r"
+    error: there is no run yet
+    hint: `q workflow run` starts one
+    exit 4
+    ");
+    assert_snapshot!(say(&["daemon", "status"]), @r"
+    not running
+    exit 4
+    ");
+    assert_snapshot!(say(&["daemon", "stop"]), @r"
+    error: no daemon runs for this home
+    hint: `q workflow daemon start` starts one
+    exit 4
+    ");
+}
+
+#[test]
+fn nothing_is_wider_than_the_terminal() {
+    let (fixture, run) = fixture();
+    for args in [
+        vec!["list"],
+        vec!["status", &run],
+        vec!["explain", &run],
+        vec!["history"],
+        vec!["schedule", "list"],
+        vec!["graph", "nightly"],
+        vec!["skills", "list"],
+        vec!["agents", "list"],
+        vec!["run", "nightly", "--dry-run"],
+    ] {
+        for columns in ["40", "60", "100"] {
+            let mut command = fixture.q(&args);
+            command.env("COLUMNS", columns);
+            let text = fixture.start(command).finish().exits(0).stdout;
+            let most: usize = columns.parse().expect("it is a number");
+            // A whole id is there to be copied: it is never cut.
+            let lines = text.lines().filter(|line| !line.contains(&run));
+            let wide: Vec<_> = lines.filter(|line| line.chars().count() > most).collect();
+            assert!(wide.is_empty(), "{args:?} at {columns} columns: {wide:#?}");
+        }
+    }
+}
+
+#[test]
+fn everything_that_is_read_as_json_fits_its_schema() {
+    let (fixture, run) = fixture();
+    fixture.write(
+        "skills/mine/skill.json",
+        json!({"name": "mine", "version": "1.0.0", "description": "", "command": ["true"]}).to_string(),
+    );
+    for (schema, args) in [
+        ("state", vec!["status", &run]),
+        ("list", vec!["list"]),
+        ("list", vec!["list", "--definitions"]),
+        ("history", vec!["history"]),
+        ("explain", vec!["explain", &run]),
+        ("explain", vec!["explain", &run, "collect"]),
+        ("graph", vec!["graph", &run]),
+        ("graph", vec!["graph", "nightly"]),
+        ("schedules", vec!["schedule", "list"]),
+        ("fires", vec!["schedule", "next", "nightly"]),
+        (
+            "fires",
+            vec![
+                "schedule",
+                "next",
+                "--cron",
+                "30 2 * * *",
+                "--timezone",
+                "Europe/Berlin",
+                "--from",
+                "2026-03-28T12:00:00Z",
+            ],
+        ),
+        ("skills", vec!["skills", "list"]),
+        ("skill-show", vec!["skills", "show", "echo"]),
+        ("skill-show", vec!["skills", "show", "mine"]),
+        ("agents", vec!["agents", "list"]),
+        ("doctor", vec!["doctor"]),
+        ("plan", vec!["run", "nightly", "--dry-run"]),
+        ("validate", vec!["validate", "nightly"]),
+    ] {
+        let printed = fixture.workflow(args.iter().copied().chain(["--json"])).exits(0).json();
+        assert_fits(&fixture, schema, &printed, &args);
+    }
+    for line in fixture.workflow(["logs", &run, "--json"]).exits(0).lines() {
+        assert_fits(&fixture, "logs", &line, &["logs"]);
+    }
+}
+
+#[track_caller]
+fn assert_fits(fixture: &Fixture, schema: &str, printed: &Value, args: &[&str]) {
+    let schema = fixture.workflow(["schema", schema]).exits(0).json();
+    let validator = jsonschema::validator_for(&schema).expect("it is a schema");
+    let wrong: Vec<_> = validator.iter_errors(printed).map(|error| error.to_string()).collect();
+    assert!(wrong.is_empty(), "{args:?}: {wrong:#?}\n{printed:#}");
+}
