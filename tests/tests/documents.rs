@@ -301,3 +301,51 @@ fn every_dependency_has_its_line_of_why() {
         assert_eq!(documented(section), direct, "{name}: ARCHITECTURE.md against its Cargo.toml");
     }
 }
+
+/// All Rust sources of the workspace's own folders.
+fn sources() -> String {
+    let mut text = String::new();
+    let mut folders: Vec<_> =
+        ["tests", "worker", "ipc", "orchestrator"].map(|name| workspace().join(name)).into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of sources is readable").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text += &fs::read_to_string(&path).expect("a source is text");
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn every_hostile_step_has_its_test() {
+    let page = fs::read_to_string(workspace().join("docs/developing/hostile-steps.md")).expect("it is there");
+    let sources = sources();
+    let mut broken = Vec::new();
+    let mut expected = 1..=63_u32;
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    for row in rows.map(|row| row.split(" | ").collect::<Vec<_>>()) {
+        let [number, _, place, tests] = row[..] else { continue };
+        if number != "all" && expected.next().map(|next| next.to_string()).as_deref() != Some(number) {
+            broken.push(format!("{number}: out of order"));
+        }
+        if place == "–" {
+            let says_why = tests.starts_with("not tried: ") || tests.starts_with("not possible: ");
+            broken.extend((!says_why).then(|| format!("{number}: neither a test nor a reason")));
+            continue;
+        }
+        let names: Vec<_> = tests.split('`').skip(1).step_by(2).filter(|name| !name.contains('.')).collect();
+        let exists = |name: &str| sources.contains(&format!("fn {name}("));
+        broken.extend(
+            names.iter().take(1).filter(|name| !exists(name)).map(|name| format!("{number}: {name}")),
+        );
+        broken.extend(names.is_empty().then(|| format!("{number}: no test")));
+        let others = names.iter().skip(1).filter(|name| name.contains('_') && !exists(name));
+        broken.extend(others.map(|name| format!("{number}: {name}")));
+    }
+    assert_eq!(expected.next(), None, "all rows are there");
+    assert_none("a test that is named exists", &broken);
+}

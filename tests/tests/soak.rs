@@ -1,5 +1,6 @@
 //! Many faulty steps at once, in an order that is drawn: each verdict is exact, and nothing is left. And an engine
-//! that is killed somewhere among them. `Q_SOAK=2000` runs so many steps instead of a few.
+//! that is killed somewhere among them. `Q_SOAK=2000` runs so many steps instead of a few, `Q_KILLS=50` kills so many
+//! engines.
 
 use std::{
     env,
@@ -21,6 +22,8 @@ use serde_json::{Value, json};
 const BATCH: usize = 12;
 /// Steps in all, where nobody asks for more.
 const STEPS: usize = 24;
+/// Engines that are killed, likewise.
+const KILLS: usize = 2;
 
 /// One kind of faulty step: its program, what the step has besides, and the code of its failure; `None`: it completes.
 struct Fault {
@@ -92,7 +95,8 @@ fn faulty_steps_in_any_order_get_their_verdicts() {
 fn an_engine_killed_among_five_deep_trees_leaves_nothing() {
     let fixture = Fixture::new();
     let mut draw = Draw(2);
-    for _ in 0..2 {
+    let asked = env::var("Q_KILLS").ok().and_then(|count| count.parse().ok());
+    for _ in 0..asked.unwrap_or(KILLS) {
         let trees: Vec<Value> =
             (0..5).map(|index| exec(&format!("t{index}"), &[program!("three-deep")])).collect();
         let group = json!({"id": "all", "type": "parallel", "steps": trees});

@@ -447,7 +447,7 @@ fn file_over_the_cap_is_refused_without_being_read_whole() {
 
 #[test]
 fn what_this_version_cannot_do_is_refused_and_not_ignored() {
-    refused(&workflow(&[echo("a", json!({"record": "${run}"}))]));
+    refused(&workflow(&[echo("a", json!({})), echo("b", json!({"record": "${a}"}))]));
 }
 
 #[track_caller]
