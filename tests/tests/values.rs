@@ -20,7 +20,10 @@ fn check(value: &Value, expected: &Value) {
         "readonly": {"environment": "dev", "list": [1, {"deep": true}]},
         "mutable": {"counter": 7},
     });
-    definition["inputs"] = json!({"who": {"type": "string", "default": "Ann"}});
+    definition["inputs"] = json!({
+        "who": {"type": "string", "default": "Ann"},
+        "step": {"type": "string", "default": "first"},
+    });
     let view = fixture.run(&definition).exits(0).json();
     assert_eq!(&outputs(&view, "second")["value"], expected);
 }
@@ -41,6 +44,16 @@ fn bare_references_keep_their_type() {
     check(&json!("context.list[1].deep"), &json!(true));
     check(&json!("context.counter"), &json!(7));
     check(&json!("inputs.who"), &json!("Ann"));
+}
+
+#[test]
+fn steps_and_their_records_are_values_as_a_whole() {
+    let all = json!({"n": 5, "list": [1, 2], "obj": {"k": "v"}, "text-1": "hi"});
+    check(&json!("${first}"), &all);
+    check(&json!("${has(first.n) ? size(first) : 0}"), &json!(4));
+    check(&json!("${steps[inputs.step].outputs.n}"), &json!(5));
+    check(&json!("${steps.map(k, [k, steps[k].status])}"), &json!([["first", "completed"]]));
+    check(&json!("${inputs.step in steps && !('second' in steps) && has(steps.first)}"), &json!(true));
 }
 
 #[test]

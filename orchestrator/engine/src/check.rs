@@ -112,6 +112,8 @@ fn judge<'a>(
             in_handler: false,
             present: HashMap::new(),
             hands_on: false,
+            in_condition: false,
+            own_steps: None,
         };
         check.plan(root)
     });
@@ -148,6 +150,10 @@ struct Check<'a, 'p> {
     present: HashMap<StepId, HashSet<String>>,
     /// Whether secret inputs may stand in what is looked at: where they are handed on as they are.
     hands_on: bool,
+    /// Whether what is looked at is a condition, which is an expression and nothing else.
+    in_condition: bool,
+    /// Its steps by their ids, once somebody has asked for all of them.
+    own_steps: Option<Arc<BTreeMap<String, StepId>>>,
 }
 
 impl<'a> Check<'a, '_> {

@@ -294,16 +294,8 @@ impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.head)?;
         for (segment, _) in &self.segments {
-            match segment {
-                Segment::Key(name) if is_plain(name) => write!(f, ".{name}")?,
-                Segment::Key(name) => write!(f, "[{name:?}]")?,
-                Segment::Index(index) => write!(f, "[{index}]")?,
-            }
+            segment.fmt(f)?;
         }
         Ok(())
     }
-}
-
-fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

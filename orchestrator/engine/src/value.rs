@@ -8,6 +8,8 @@ mod outputs;
 mod select;
 mod splice;
 
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
 use schemas::json::Json;
 
 pub use fill::{FillError, Scope};
@@ -59,10 +61,14 @@ pub struct Reference {
 /// Where a reference starts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Root {
-    /// `<step>.…`: an output of the step by name, `data` or `text`.
+    /// `<step>.…`: an output of the step by name, `data` or `text`; without a path all of them as one object.
     Step(StepId),
     /// `steps["<step>"].…`: the record of the step (`status`, `outputs`, `attempts`, `error`, …).
     StepRecord(StepId),
+    /// `steps`: the records of the steps that have ended before, of these by their ids; the path begins with an id.
+    Steps(Arc<BTreeMap<String, StepId>>),
+    /// The ids of those records.
+    StepIds(Arc<BTreeMap<String, StepId>>),
     /// `context.…`: mutable first, then readonly.
     Context,
     /// `inputs.…`: the run's inputs.
@@ -82,4 +88,18 @@ pub enum Segment {
     Key(String),
     /// `[0]`.
     Index(u64),
+}
+
+impl fmt::Display for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(name) if is_plain(name) => write!(f, ".{name}"),
+            Self::Key(name) => write!(f, "[{name:?}]"),
+            Self::Index(index) => write!(f, "[{index}]"),
+        }
+    }
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

@@ -164,6 +164,8 @@ impl Scope for OnlyInputs<'_> {
             Root::Inputs => value::select(self.0, path),
             Root::Step(_)
             | Root::StepRecord(_)
+            | Root::Steps(_)
+            | Root::StepIds(_)
             | Root::Context
             | Root::Run
             | Root::Item(_)

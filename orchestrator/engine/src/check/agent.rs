@@ -130,9 +130,12 @@ impl<'a> Check<'a, '_> {
 
     /// Whether a reference leads to what an agent gave.
     fn is_of_agent(&self, reference: &Reference) -> bool {
-        match reference.root {
-            Root::Step(step) | Root::StepRecord(step) => self.outline.kind(step) == "agent",
-            Root::Context | Root::Inputs | Root::Run | Root::Item(_) | Root::Index(_) => false,
+        match &reference.root {
+            Root::Step(step) | Root::StepRecord(step) => self.outline.kind(*step) == "agent",
+            Root::Steps(steps) => steps.values().any(|step| self.outline.kind(*step) == "agent"),
+            Root::StepIds(_) | Root::Context | Root::Inputs | Root::Run | Root::Item(_) | Root::Index(_) => {
+                false
+            }
         }
     }
 

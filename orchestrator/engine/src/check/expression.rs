@@ -14,7 +14,10 @@ impl<'a> Check<'a, '_> {
     /// A condition: an expression as a whole string; a surrounding `${}` is tolerated.
     pub(super) fn condition(&mut self, node: &'a Node, from: Reader) -> Option<Program> {
         let (start, inner) = unwrapped(node.as_text()?);
-        let program = self.program(node, inner, start, from)?;
+        self.in_condition = true;
+        let program = self.program(node, inner, start, from);
+        self.in_condition = false;
+        let program = program?;
         let place = program.place();
         let place = self.place_in(node, start + place.start..start + place.end);
         self.needs(place, program.types(), Kinds::BOOL, "a condition gives a bool");

@@ -24,14 +24,18 @@ pub(super) fn bare(text: &str) -> Option<Path<'_>> {
     path(text, head, true).filter(|path| !path.segments.is_empty())
 }
 
-/// An expression that is only a path. `is_step` tells hyphenated ids from subtractions.
+/// An expression that is only a path; not `steps` alone, which is put together within the bounds of an expression. `is_step` tells hyphenated ids from subtractions.
 pub(super) fn expression(text: &str, is_step: impl Fn(&str) -> bool) -> Option<Path<'_>> {
     let with_hyphens = run(text, 0, |c| is_name(c) || c == b'-');
     let head = if is_step(&text[..with_hyphens]) { with_hyphens } else { run(text, 0, is_name) };
     if text.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
         return None;
     }
-    path(text, head, false).filter(|path| !matches!(path.head, "true" | "false" | "null" | "in"))
+    path(text, head, false).filter(|path| match path.head {
+        "true" | "false" | "null" | "in" => false,
+        "steps" => !path.segments.is_empty(),
+        _ => true,
+    })
 }
 
 fn path(text: &str, head: usize, bare: bool) -> Option<Path<'_>> {

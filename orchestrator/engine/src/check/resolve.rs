@@ -1,6 +1,6 @@
 //! References to what they lead to: steps before, keys of the context, inputs, records.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
     Check,
@@ -12,9 +12,10 @@ use super::{
 use crate::{
     diagnostic::codes::{
         ALMOST_REFERENCE, Code, SECRET_INPUT, UNKNOWN_CONTEXT, UNKNOWN_FIELD, UNKNOWN_INPUT, UNKNOWN_OUTPUT,
-        UNKNOWN_STEP, UNSUPPORTED,
+        UNKNOWN_STEP,
     },
     load::{Node, in_words, nearest},
+    plan::StepId,
     value::{Reference, Root, Segment},
 };
 
@@ -85,6 +86,7 @@ impl<'a> Check<'a, '_> {
             "context" => (Root::Context, self.context(at, path).then(segments)?),
             "inputs" => (Root::Inputs, self.input(at, path).then(segments)?),
             "run" => (Root::Run, self.run_field(at, path).then(segments)?),
+            "steps" if path.segments.is_empty() => (Root::Steps(self.own_steps()), Vec::new()),
             "steps" => {
                 let step = self.record(at, path)?;
                 (Root::StepRecord(step), segments().split_off(1))
@@ -147,11 +149,8 @@ impl<'a> Check<'a, '_> {
     }
 
     /// `steps["<id>"]`, as a whole or one field of it.
-    fn record(&mut self, at: &Use<'_>, path: &Path<'_>) -> Option<crate::plan::StepId> {
-        let Some((segment, range)) = path.segments.first() else {
-            self.needs_field(at, &path.head_range, &["<id of a step>"]);
-            return None;
-        };
+    fn record(&mut self, at: &Use<'_>, path: &Path<'_>) -> Option<StepId> {
+        let (segment, range) = path.segments.first()?;
         let id = self.key(at, segment, range)?;
         let outline = self.outline;
         let Some(step) = outline.by_id(id) else {
@@ -173,10 +172,7 @@ impl<'a> Check<'a, '_> {
     }
 
     fn step_output(&mut self, at: &Use<'_>, step: &StepPlace<'a>, path: &Path<'_>) -> Option<()> {
-        let Some((segment, range)) = path.segments.first() else {
-            self.needs_field(at, &path.head_range, &["data"]);
-            return None;
-        };
+        let Some((segment, range)) = path.segments.first() else { return Some(()) };
         let name = self.key(at, segment, range)?;
         if matches!(name, "data" | "text") {
             return Some(());
@@ -230,11 +226,11 @@ impl<'a> Check<'a, '_> {
         }
     }
 
-    fn needs_field(&mut self, at: &Use<'_>, range: &Range<usize>, fields: &[&str]) {
-        let place = self.place(at, range);
-        self.problems
-            .report(UNSUPPORTED, place, "a whole record as a value is not supported by this version")
-            .hint(format!("name a part of it: {}", in_words(fields.iter().copied())));
+    /// The steps of the definition by their ids.
+    fn own_steps(&mut self) -> Arc<BTreeMap<String, StepId>> {
+        let outline = self.outline;
+        let named = || outline.running().filter_map(|(step, spot)| Some((step.id?.to_owned(), spot.step)));
+        Arc::clone(self.own_steps.get_or_insert_with(|| Arc::new(named().collect())))
     }
 
     /// Reports a name that is not known, with the one that it nearly is, or those that there are.
@@ -251,6 +247,7 @@ impl<'a> Check<'a, '_> {
             return;
         }
         let known = self.known(known, name);
+        let in_condition = self.in_condition;
         let place = self.place(at, range);
         let is_plain = self.definition.text().get(place.clone()) == Some(name);
         let report = self.problems.report(code, place.clone(), message);
@@ -262,12 +259,15 @@ impl<'a> Check<'a, '_> {
                     report.suggest(place, near);
                 }
             }
+            None if known.is_empty() && in_condition => {}
             None if known.is_empty() => {
                 report.hint("`{\"$literal\": \"…\"}` takes a text as it is");
             }
             None => {
                 let known = in_words(known.iter().map(String::as_str).take(20));
-                report.hint(format!("known: {known}; `{{\"$literal\": \"…\"}}` takes a text as it is"));
+                let way_out =
+                    if in_condition { "" } else { "; `{\"$literal\": \"…\"}` takes a text as it is" };
+                report.hint(format!("known: {known}{way_out}"));
             }
         }
     }

@@ -114,18 +114,26 @@ impl Check<'_, '_> {
             (Root::Context, [Segment::Key(name)]) => {
                 declared.context.get(&**name).copied().unwrap_or(Types::JSON)
             }
-            (Root::Inputs | Root::Context, []) => Types::surely(Kinds::MAP),
+            (Root::Inputs | Root::Context | Root::Steps(_) | Root::Step(_), []) => Types::surely(Kinds::MAP),
             (Root::Run, [Segment::Key(name)]) => Types::surely(match name.as_str() {
                 "id" => Kinds::TEXT,
                 "attempt" => Kinds::INT,
                 "scheduled_at" => Kinds::TEXT.or(Kinds::NULL),
                 _ => Kinds::JSON,
             }),
+            (Root::StepIds(_), []) => Types::surely(Kinds::LIST),
             (Root::Index(_), []) => Types::surely(Kinds::INT),
             (Root::Step(step), [Segment::Key(name)]) => self.output_types(*step, name),
             (Root::StepRecord(step), path) => self.record_types(*step, path),
             (
-                Root::Inputs | Root::Context | Root::Run | Root::Index(_) | Root::Step(_) | Root::Item(_),
+                Root::Inputs
+                | Root::Context
+                | Root::Run
+                | Root::Index(_)
+                | Root::Step(_)
+                | Root::Steps(_)
+                | Root::StepIds(_)
+                | Root::Item(_),
                 _,
             ) => Types::JSON,
         }

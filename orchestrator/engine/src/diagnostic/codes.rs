@@ -94,7 +94,6 @@ codes! {
     MISSING_PRICE = "E082", "a limit on cost needs a price";
     INCOMPLETE_AGENT = "E083", "an agent lacks what its kind needs";
     BAD_OUTPUT_SCHEMA = "E084", "an output schema is no JSON Schema";
-    UNSUPPORTED = "E090", "this version does not support it";
     WIDE_NUMBER = "W001", "a number has more than 64 bits";
     ALMOST_REFERENCE = "W002", "a text looks like a reference";
     SINGLE_CHILD = "W003", "a parallel group has one step";

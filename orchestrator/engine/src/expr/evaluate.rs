@@ -15,7 +15,7 @@ use super::{
     tree::{Kind, Macro, Node},
     value::{ELEMENT, Key, MEMBER, Value},
 };
-use crate::value::{Scope, Segment, select};
+use crate::value::{Root, Scope, Segment, select};
 
 /// One evaluation.
 pub(super) struct Evaluation<'e, S> {
@@ -46,6 +46,19 @@ impl<'e, S: Scope> Evaluation<'e, S> {
             Kind::Local(slot) => Ok(self.locals[*slot].clone()),
             Kind::Path(path) => self.path(*path),
             Kind::HasPath(path) => Ok(Value::Bool(self.lookup(*path)?.is_some())),
+            Kind::Way(path, keys) => {
+                let way = self.way(keys)?;
+                let found = self.at_end(*path, &way)?.ok_or_else(|| {
+                    let mut text = self.program.paths[*path].text.clone();
+                    text.extend(way.iter().map(Segment::to_string));
+                    Error::missing(format!("`{}` has no value", crate::load::shortened(&text)))
+                })?;
+                Value::from_json(&found, &mut self.budget)
+            }
+            Kind::HasWay(path, keys) => {
+                let way = self.way(keys)?;
+                Ok(Value::Bool(self.at_end(*path, &way)?.is_some()))
+            }
             Kind::Unknown(message) => Err(Error::wrong(&**message)),
             Kind::List(elements) => {
                 let elements =
@@ -113,11 +126,51 @@ impl<'e, S: Scope> Evaluation<'e, S> {
             return Ok(Some(found.clone()));
         }
         let reference = &self.program.paths[path];
-        self.budget.read(self.scope.weight(&reference.root, &reference.path))?;
+        let weight = self.scope.weight(&reference.root, &reference.path);
+        if matches!(reference.root, Root::Steps(_)) && reference.path.is_empty() {
+            // They are put together for this evaluation.
+            self.budget.bytes(weight)?;
+        } else {
+            self.budget.read(weight)?;
+        }
         let Some(json) = self.scope.resolve(&reference.root, &reference.path) else { return Ok(None) };
         let value = Value::from_json(&json, &mut self.budget)?;
         self.found[path] = Some(value.clone());
         Ok(Some(value))
+    }
+
+    /// The names and indices that some keys are.
+    fn way(&mut self, keys: &[Node]) -> Result<Vec<Segment>, Error> {
+        let mut way = Vec::with_capacity(keys.len());
+        for key in keys {
+            let value = self.value(key)?;
+            let index = match &value {
+                Value::Text(name) => {
+                    self.budget.bytes(name.len())?;
+                    way.push(Segment::Key(name.to_string()));
+                    continue;
+                }
+                Value::Int(at) => u64::try_from(*at).ok(),
+                Value::Uint(at) => Some(*at),
+                Value::Double(at) => exact_int(*at).and_then(|at| u64::try_from(at).ok()),
+                _ => None,
+            };
+            let wrong = || Error::wrong(format!("{} is no key and no index", value.type_name())).at(key.at);
+            way.push(Segment::Index(index.ok_or_else(wrong)?));
+        }
+        Ok(way)
+    }
+
+    /// What a way leads to from a path.
+    fn at_end(&mut self, path: usize, way: &[Segment]) -> Result<Option<Json>, Error> {
+        let root = &self.program.paths[path].root;
+        self.budget.read(self.scope.weight(root, way))?;
+        let found = self.scope.resolve(root, way);
+        if let (Some(record), [_]) = (&found, way) {
+            // It is put together for this evaluation.
+            self.budget.bytes(record.len())?;
+        }
+        Ok(found)
     }
 
     fn map(&mut self, members: &[(Node, Node)]) -> Result<Value, Error> {

@@ -55,6 +55,8 @@ impl Judge<'_> {
             Kind::Local(_) => Kinds::ANY,
             Kind::Path(path) => self.paths.get(*path).copied().unwrap_or(Kinds::ANY),
             Kind::HasPath(_) => Kinds::BOOL,
+            Kind::Way(_, keys) => self.all(keys.iter(), Kinds::ANY),
+            Kind::HasWay(_, keys) => self.all(keys.iter(), Kinds::BOOL),
             // It was reported with the names.
             Kind::Unknown(_) => Kinds::NONE,
             Kind::List(elements) => self.all(elements.iter(), Kinds::LIST),

@@ -8,11 +8,12 @@ use super::{
     Bound, CompileError, Names, Path, Problem, Types,
     functions::{self, Function},
     guard,
+    operators::Operator,
     syntax::{self, Expression, Field, Name, Shape},
     tree::{Kind, Macro, Node},
     value::Value,
 };
-use crate::value::{Reference, Segment};
+use crate::value::{Reference, Root, Segment};
 
 /// Macros within macros.
 const MAX_LOOPS: usize = 4;
@@ -63,11 +64,21 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
                 Some(slot) => Kind::Local(slot),
                 None => self.unknown(place.clone(), format!("`{}` is not known here", name.name)),
             },
-            Shape::Select(operand, field) => Kind::Select(self.boxed(operand)?, field.name.into()),
-            Shape::Has(operand, field) => Kind::Has(self.boxed(operand)?, field.name.into()),
+            Shape::Select(operand, field) => match self.way(operand)? {
+                Ok((path, keys)) => Kind::Way(path, with(keys, name_of(field))),
+                Err(operand) => Kind::Select(Box::new(operand), field.name.into()),
+            },
+            Shape::Has(operand, field) => match self.way(operand)? {
+                Ok((path, keys)) => Kind::HasWay(path, with(keys, name_of(field))),
+                Err(operand) => Kind::Has(Box::new(operand), field.name.into()),
+            },
             Shape::Index(parts) => {
                 let [of, key] = &**parts;
-                Kind::Index(Box::new([self.node(of)?, self.node(key)?]))
+                let (of, key) = (self.way(of)?, self.node(key)?);
+                match of {
+                    Ok((path, keys)) => Kind::Way(path, with(keys, key)),
+                    Err(of) => Kind::Index(Box::new([of, key])),
+                }
             }
             Shape::Call(call) => self.call(call, place)?,
             Shape::Macro(parts) => self.over_elements(parts, place)?,
@@ -83,7 +94,11 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
             Shape::Or(parts) => Kind::Or(self.where_present(parts, false, |this| this.nodes(parts))?),
             Shape::Binary(operator, parts) => {
                 let [left, right] = &**parts;
-                Kind::Binary(*operator, Box::new([self.node(left)?, self.node(right)?]))
+                let (left, mut right) = (self.node(left)?, self.node(right)?);
+                if *operator == Operator::In {
+                    right = self.only_keys(right);
+                }
+                Kind::Binary(*operator, Box::new([left, right]))
             }
             Shape::Choice(parts) => {
                 let [condition, then, otherwise] = &**parts;
@@ -142,6 +157,9 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
             Ok(function) => function,
             Err(message) => return Ok(self.unknown(place.clone(), message)),
         };
+        if function == Function::Size {
+            arguments = arguments.into_iter().map(|of| self.only_keys(of)).collect();
+        }
         if function == Function::Matches
             && let [_, Node { kind: Kind::Literal(Value::Text(pattern)), at }] = &arguments[..]
         {
@@ -165,11 +183,46 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
             return Err(CompileError::new(message, place.clone()));
         }
         let range = self.node(&parts.range)?;
+        let range = self.only_keys(range);
         self.locals.push(parts.variable);
         let test = parts.test.as_ref().map(|test| self.node(test)).transpose()?;
         let result = parts.result.as_ref().map(|result| self.node(result)).transpose()?;
         self.locals.truncate(slot);
         Ok(Kind::Macro(Box::new(Macro { kind: parts.kind, range, slot, test, result })))
+    }
+
+    /// What an expression leads to from the records of all steps; else the expression.
+    fn way(&mut self, expression: &Expression<'t>) -> Result<std::result::Result<(usize, Vec<Node>), Node>> {
+        let node = self.node(expression)?;
+        Ok(match node.kind {
+            Kind::Path(path) if self.all_steps(path).is_some() => Ok((path, Vec::new())),
+            Kind::Way(path, keys) => Ok((path, keys)),
+            _ => Err(node),
+        })
+    }
+
+    /// The ids of the steps whose records a path leads to.
+    fn all_steps(&self, path: usize) -> Option<Root> {
+        let Root::Steps(steps) = &self.paths[path].root else { return None };
+        Some(Root::StepIds(Arc::clone(steps)))
+    }
+
+    /// Where only the keys of a map matter, the records of all steps are their ids.
+    fn only_keys(&mut self, node: Node) -> Node {
+        let Kind::Path(path) = node.kind else { return node };
+        let Some(root) = self.all_steps(path) else { return node };
+        let reference = Reference { root, ..self.paths[path].clone() };
+        Node { kind: Kind::Path(self.known(reference)), ..node }
+    }
+
+    /// The index of a path.
+    fn known(&mut self, reference: Reference) -> usize {
+        let same = |known: &Reference| known.root == reference.root && known.path == reference.path;
+        self.paths.iter().position(same).unwrap_or_else(|| {
+            self.types.push(self.names.types(&reference));
+            self.paths.push(reference);
+            self.paths.len() - 1
+        })
     }
 
     /// The path that an expression is, unless it begins with a variable of a macro.
@@ -194,15 +247,7 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
         }
         let kind = match self.names.bind(&path) {
             Bound::To(reference) => {
-                let known = self
-                    .paths
-                    .iter()
-                    .position(|known| known.root == reference.root && known.path == reference.path);
-                let index = known.unwrap_or_else(|| {
-                    self.types.push(self.names.types(&reference));
-                    self.paths.push(Reference { text, ..reference });
-                    self.paths.len() - 1
-                });
+                let index = self.known(Reference { text, ..reference });
                 if tested { Kind::HasPath(index) } else { Kind::Path(index) }
             }
             Bound::Unknown(message) => self.unknown(path.head_range.clone(), message),
@@ -210,6 +255,15 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
         };
         placed(at, kind)
     }
+}
+
+fn with(mut keys: Vec<Node>, key: Node) -> Vec<Node> {
+    keys.push(key);
+    keys
+}
+
+fn name_of(field: &Field<'_>) -> Node {
+    placed(field.place.start, Kind::Literal(Value::Text(field.name.into())))
 }
 
 fn placed(at: usize, kind: Kind) -> Node {

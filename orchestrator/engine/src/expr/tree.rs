@@ -25,6 +25,11 @@ pub(super) enum Kind {
     Path(usize),
     /// Whether a path leads to a value.
     HasPath(usize),
+    /// `steps[a].b`: a path that ends with a value, and the keys of the way from there. Of all that it leads to only what
+    /// is at the end of the way is looked at.
+    Way(usize, Vec<Node>),
+    /// Whether such a way leads to a value.
+    HasWay(usize, Vec<Node>),
     /// A name or a function that there is not: an error when it is reached.
     Unknown(Arc<str>),
     /// `[a, b]`.

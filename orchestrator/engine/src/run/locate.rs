@@ -1,7 +1,12 @@
 //! Which turn of a step a reference means: the one that the reader's own place in the loops around it gives.
 
-use super::{Run, aside::Aside, group::Group, state::InstanceId};
-use crate::plan::{StepId, StepKind};
+use super::{
+    Run,
+    aside::Aside,
+    group::Group,
+    state::{InstanceId, StepState},
+};
+use crate::plan::{StepId, StepKind, Turns};
 
 /// Who reads.
 #[derive(Debug, Clone, Copy)]
@@ -118,6 +123,57 @@ impl Run {
                 return Some((at.owner, at.turn.checked_sub(1)?));
             }
             at = self.standpoint(Reader::Step(owner));
+        }
+    }
+
+    /// The turn of a step whose record a reader may look up by a name that is only known now: it has ended, and it is one
+    /// that the reader may name. In what runs at the same time nobody looks.
+    pub(super) fn ended_before(&self, reader: Reader, step: StepId) -> Option<InstanceId> {
+        let id = self.locate(reader, step)?;
+        let is_ended = matches!(self.instances[id.index()].state, StepState::Ended { .. });
+        (is_ended && !self.runs_beside(reader, step)).then_some(id)
+    }
+
+    /// Whether a step stands in another child of a parallel group around the reader, or in another of the turns of a loop
+    /// that run at once.
+    fn runs_beside(&self, mut reader: Reader, step: StepId) -> bool {
+        let mut is_later = false;
+        loop {
+            let at = self.standpoint(reader);
+            let Some(owner) = at.owner else { return false };
+            let child = self.child_towards(at.owner, step);
+            let position = child.map(|child| self.plan.steps[child.index()].position);
+            is_later |= position.is_some_and(|position| position >= at.position);
+            match &self.step_of(owner).kind {
+                StepKind::Parallel(_)
+                    if position.is_some()
+                        && position != self.own_position(reader)
+                        && !self.step_of(owner).is_row =>
+                {
+                    return true;
+                }
+                StepKind::Loop(turns) if is_later => {
+                    return matches!(turns.turns, Turns::ForEach { max_concurrent: 2.., .. });
+                }
+                StepKind::Parallel(_)
+                | StepKind::Loop(_)
+                | StepKind::Skill(_)
+                | StepKind::Sequence(_)
+                | StepKind::Conditional(_)
+                | StepKind::Workflow(_) => {}
+            }
+            if position.is_some() && !is_later {
+                return false;
+            }
+            reader = Reader::Step(owner);
+        }
+    }
+
+    /// The place of the reader's own step in its group.
+    fn own_position(&self, reader: Reader) -> Option<u32> {
+        match self.seen_from(reader) {
+            Reader::Step(id) | Reader::After(id) => Some(self.step_of(id).position),
+            Reader::Run | Reader::Workflow(_) | Reader::Condition(_) => None,
         }
     }
 

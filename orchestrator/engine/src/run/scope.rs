@@ -1,12 +1,14 @@
 //! What references of a run resolve to.
 
+use std::collections::BTreeMap;
+
 use schemas::{json::Json, view::StepStatus};
 
 use super::{
     Run,
     locate::Reader,
     rollback::Undone,
-    state::{StepResult, StepRun, StepState},
+    state::{InstanceId, StepResult, StepRun, StepState},
 };
 use crate::{
     plan::StepId,
@@ -18,6 +20,12 @@ const RECORD: [&str; 7] =
     ["status", "outputs", "attempts", "error", "started_at", "finished_at", "duration_ms"];
 /// What is known of the run.
 const RUN: [&str; 3] = ["id", "attempt", "scheduled_at"];
+
+/// Bytes of the record of a step besides its outputs.
+const BYTES_A_RECORD: usize = 256;
+
+/// Steps of a definition by their ids.
+type Steps = BTreeMap<String, StepId>;
 
 /// The names that a template may use, at this moment of the run.
 #[derive(Debug)]
@@ -74,7 +82,10 @@ impl RunScope<'_> {
     }
 
     fn step_record(&self, step: StepId, member: &str) -> Option<Json> {
-        let id = self.run.locate(self.reader, step)?;
+        self.record_of(self.run.locate(self.reader, step)?, member)
+    }
+
+    fn record_of(&self, id: InstanceId, member: &str) -> Option<Json> {
         let newest = &self.run.instances[id.index()];
         match member {
             "status" => Json::from_serialize(&Run::step_status(newest)).ok(),
@@ -107,10 +118,48 @@ impl RunScope<'_> {
 
     /// Everything that is known of a step; its outputs, if it has any.
     fn whole_record(&self, step: StepId) -> Option<Json> {
-        self.run.locate(self.reader, step)?;
-        let value =
-            |member: &'static str| (member, self.step_record(step, member).unwrap_or_else(Json::null));
-        Some(value::object(&RECORD.map(value)))
+        self.run.locate(self.reader, step).map(|id| self.whole_record_of(id))
+    }
+
+    fn whole_record_of(&self, id: InstanceId) -> Json {
+        let value = |member: &'static str| (member, self.record_of(id, member).unwrap_or_else(Json::null));
+        value::object(&RECORD.map(value))
+    }
+
+    /// Those of some steps that the reader may look up by their names.
+    fn ended<'s>(&self, steps: &'s Steps) -> impl Iterator<Item = (&'s str, InstanceId)> {
+        steps
+            .iter()
+            .filter_map(|(name, step)| Some((name.as_str(), self.run.ended_before(self.reader, *step)?)))
+    }
+
+    /// The records of steps, or what a path leads to in them.
+    fn records(&self, steps: &Steps, path: &[Segment]) -> Option<Json> {
+        let Some((first, rest)) = path.split_first() else {
+            let records: Vec<_> =
+                self.ended(steps).map(|(name, id)| (name, self.whole_record_of(id))).collect();
+            return Some(value::object(&records));
+        };
+        let Segment::Key(name) = first else { return None };
+        let id = self.run.ended_before(self.reader, *steps.get(name)?)?;
+        match rest.split_first() {
+            None => Some(self.whole_record_of(id)),
+            Some((Segment::Key(field), rest)) => value::select(&self.record_of(id, field)?, rest),
+            Some((Segment::Index(_), _)) => None,
+        }
+    }
+
+    /// Bytes that must be read for that; a step that is looked for counts as some.
+    fn weight_of_records(&self, steps: &Steps, path: &[Segment]) -> usize {
+        match path {
+            [] => self.ended(steps).map(|(_, id)| self.run.weight(id) + BYTES_A_RECORD).sum(),
+            [Segment::Key(_), Segment::Key(field), ..] if field != "outputs" => BYTES_A_RECORD,
+            [Segment::Key(name), ..] => {
+                let id = steps.get(name).and_then(|step| self.run.ended_before(self.reader, *step));
+                id.map_or(0, |id| self.run.weight(id)) + BYTES_A_RECORD
+            }
+            [Segment::Index(_), ..] => 0,
+        }
     }
 
     fn item(&self, of: StepId) -> Option<Json> {
@@ -158,16 +207,27 @@ impl Scope for RunScope<'_> {
         if path.is_empty() {
             match root {
                 Root::StepRecord(step) => return self.whole_record(*step),
+                Root::Step(step) => return self.run.outputs_of(self.run.locate(self.reader, *step)?),
                 Root::Run => {
                     let value = |member: &'static str| Some((member, self.run_value(member)?));
                     return Some(value::object(
                         &RUN.iter().filter_map(|member| value(member)).collect::<Vec<_>>(),
                     ));
                 }
-                Root::Step(_) | Root::Context | Root::Inputs | Root::Item(_) | Root::Index(_) => {}
+                Root::Steps(_)
+                | Root::StepIds(_)
+                | Root::Context
+                | Root::Inputs
+                | Root::Item(_)
+                | Root::Index(_) => {}
             }
         }
         match root {
+            Root::Steps(steps) => return self.records(steps, path),
+            Root::StepIds(steps) => {
+                let ids: Vec<_> = self.ended(steps).map(|(name, _)| name).collect();
+                return Json::from_serialize(&ids).ok().filter(|_| path.is_empty());
+            }
             Root::Item(of) => return value::select(&self.item(*of)?, path),
             Root::Index(of) => return self.turn_number(*of).filter(|_| path.is_empty()),
             Root::Step(_) | Root::StepRecord(_) | Root::Context | Root::Inputs | Root::Run => {}
@@ -183,21 +243,23 @@ impl Scope for RunScope<'_> {
             },
             Root::Run => self.run_value(first)?,
             // Above.
-            Root::Item(_) | Root::Index(_) => return None,
+            Root::Item(_) | Root::Index(_) | Root::Steps(_) | Root::StepIds(_) => return None,
         };
         value::select(&value, rest)
     }
 
     fn weight(&self, root: &Root, path: &[Segment]) -> usize {
-        let whole = match (root, path.first()) {
+        let whole = match (root, path) {
             (Root::Step(step) | Root::StepRecord(step), _) => {
                 self.run.locate(self.reader, *step).map(|id| self.run.weight(id))
             }
-            (Root::Context, Some(Segment::Key(name))) => self.context_value(name).map(|value| value.len()),
-            (Root::Inputs, Some(Segment::Key(name))) => {
+            (Root::Context, [Segment::Key(name), ..]) => self.context_value(name).map(|value| value.len()),
+            (Root::Inputs, [Segment::Key(name), ..]) => {
                 self.run.values(self.reader).inputs.get(name).map(Json::len)
             }
             (Root::Item(of), _) => self.item(*of).map(|item| item.len()),
+            (Root::Steps(steps), path) => Some(self.weight_of_records(steps, path)),
+            (Root::StepIds(steps), _) => Some(steps.len() * BYTES_A_RECORD),
             (Root::Context | Root::Inputs | Root::Run | Root::Index(_), _) => None,
         };
         whole.unwrap_or(0)

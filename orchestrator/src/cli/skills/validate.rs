@@ -131,7 +131,7 @@ fn folder_of(path: &Path) -> io::Result<PathBuf> {
     folder.unwrap_or(Path::new(".")).canonicalize()
 }
 
-/// What only the folder tells, or what this version cannot hold.
+/// What only the folder tells, or what no skill can be made of.
 fn beyond_the_text(manifest: &Manifest, text: &[u8], folder: &Path) -> Vec<Diagnostic> {
     let Ok(file) = load::load_skill(text) else { return Vec::new() };
     let mut found = Vec::new();
@@ -159,7 +159,7 @@ fn beyond_the_text(manifest: &Manifest, text: &[u8], folder: &Path) -> Vec<Diagn
         );
     }
     if let Err(why) = catalog::entry(manifest.clone(), folder) {
-        report(codes::UNSUPPORTED, "", why, "it is part of the language, and refused rather than ignored");
+        report(codes::BAD_VALUE, "", why, "a step that calls the skill is refused");
     }
     found.sort_by_key(|problem| problem.span.start);
     found

@@ -119,7 +119,6 @@ steps:
       hint: did you mean `echo`? searched: ./skills, built in
       suggestion: 10:13 ecko -> echo
     E030 13:7-13:13 "/steps/1/when" `nobody` is not known here
-      hint: `{"$literal": "…"}` takes a text as it is
     E050 15:39-15:40 "/steps/1/inputs/message" the expression ends too early
     "##);
 }

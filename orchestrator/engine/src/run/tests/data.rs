@@ -100,6 +100,112 @@ fn what_is_known_of_a_step_and_of_the_run_can_be_taken_as_a_whole() {
 }
 
 #[test]
+fn the_outputs_of_a_step_can_be_taken_as_a_whole() {
+    check("", r#"{"x":1,"y":2}"#, r#""${a}""#, r#"{"v":{"x":1,"y":2}}"#);
+    check(r#"["y"]"#, r#"{"x":1,"y":2}"#, r#""${a} and so on""#, r#"{"v":"{\"y\":2} and so on"}"#);
+    check("", "7", r#""${a}""#, r#"{"v":{"data":7}}"#);
+    check("", r#"{"x":1,"y":2}"#, r#""${size(a) + a['x'] + a['y' + '']}""#, r#"{"v":5}"#);
+    check(
+        "",
+        r#"{"x":1}"#,
+        r#""${has(a.x) && !has(a.y) && 'x' in a && a == steps.a.outputs}""#,
+        r#"{"v":true}"#,
+    );
+    check("", r#"{"x":1}"#, r#""a""#, r#"{"v":"a"}"#);
+}
+
+#[test]
+fn records_of_steps_are_found_by_names_that_are_known_late() {
+    let check = |value: &str, expected: &str| check("", r#"{"x":[5,6]}"#, value, expected);
+    let record = r#"{"status":"completed","outputs":{"x":[5,6]},"attempts":1,"error":null,"started_at":"2023-11-14T22:13:20.02Z","finished_at":"2023-11-14T22:13:20.04Z","duration_ms":10}"#;
+    check(r#""${steps}""#, &format!(r#"{{"v":{{"a":{record}}}}}"#));
+    check(r#""${steps['a' + '']}""#, &format!(r#"{{"v":{record}}}"#));
+    check(r#""${steps['a' + ''].outputs.x[0 + 1]}""#, r#"{"v":6}"#);
+    check(r#""${'a' in steps && !('b' in steps) && size(steps) == 1 && has(steps.a)}""#, r#"{"v":true}"#);
+    check(r#""${steps.exists(k, steps[k].status == 'failed')}""#, r#"{"v":false}"#);
+    check(r#""${steps.map(k, [k, steps[k].outputs.x[0], dyn(steps)[k].attempts])}""#, r#"{"v":[["a",5,1]]}"#);
+    check(
+        r#""${['a', 'b', 'c'].map(k, has(steps[k].outputs.x) ? 'x' : has(steps[k].y) ? 'y' : '-')}""#,
+        r#"{"v":["x","-","-"]}"#,
+    );
+    check(
+        r#""${steps['b' + ''].status}""#,
+        "missing_reference: `steps.b.status` has no value, in `steps['b' + ''].status`",
+    );
+    check(
+        r#""${steps[1 + 0].status}""#,
+        "missing_reference: `steps[1].status` has no value, in `steps[1 + 0].status`",
+    );
+    check(
+        r#""${steps[1 == 1].status}""#,
+        "expression_error: bool is no key and no index, in `steps[1 == 1].status`",
+    );
+}
+
+#[test]
+fn of_all_records_only_what_is_asked_for_is_read() {
+    let large = format!(r#"{{"x":"{}"}}"#, "x".repeat(9 << 20));
+    let check = |value: &str, expected: &str| check("", &large, value, expected);
+    check(r#""${steps.exists(k, steps[k].status == 'completed') && 'a' in steps}""#, r#"{"v":true}"#);
+    check(r#""${size(steps)} ${steps.all(k, has(steps[k].outputs.x))}""#, r#"{"v":"1 true"}"#);
+    check(r#""${steps}""#, "expression_error: the expression makes more than 8 MiB, in `steps`");
+}
+
+/// What the step `id` gets as its input `v`, in a flow of these steps whose every result is 1.
+#[track_caller]
+fn sees(steps: &str, results: usize, expected: &[&str]) {
+    let flow = flow(&format!(r#""steps":[{steps}]"#), given("{}", "{}"), &vec!["1"; results]);
+    let got: Vec<_> = flow.lines().filter(|line| line.contains(r#" {"v":"#)).collect();
+    assert_eq!(got, expected);
+}
+
+#[test]
+fn records_are_those_of_steps_that_ended_before_the_reader() {
+    let all = r#""inputs":{"v":"${steps.map(k, k + ' ' + steps[k].status)}"}"#;
+    let [a, z, x, y] = [echo("a", ""), echo("z", all), echo("x", all), echo("y", all)];
+    // What runs at the same time is not there, not even where it has ended.
+    let both = format!(r#"{{"id":"p","type":"parallel","max_concurrent":1,"steps":[{x},{y}]}}"#);
+    sees(
+        &format!("{a},{both},{z}"),
+        4,
+        &[
+            r#"x {"v":["a completed"]}"#,
+            r#"y {"v":["a completed"]}"#,
+            r#"z {"v":["a completed","p completed","x completed","y completed"]}"#,
+        ],
+    );
+    // The branch that was taken, and what was skipped.
+    let branch = format!(
+        r#"{{"id":"c","type":"conditional","condition":"false","then":[{x}],"else":[{}]}}"#,
+        echo("e", "")
+    );
+    let skipped = echo("s", r#""when":"false""#);
+    sees(&format!("{branch},{skipped},{z}"), 2, &[r#"z {"v":["c completed","e completed","s skipped"]}"#]);
+    // The turn before, where there is one.
+    let turns =
+        |more: &str| format!(r#"{{"id":"l","type":"loop","for_each":[1,2],"steps":[{x},{a}]{more}}}"#);
+    sees(&turns(""), 4, &[r#"x {"v":[]}"#, r#"x {"v":["a completed","x completed"]}"#]);
+    sees(&turns(r#","max_concurrent":2"#), 0, &[r#"x {"v":[]}"#, r#"x {"v":[]}"#]);
+    // What goes on in the background is not waited for.
+    let aside = echo("b", r#""async":true"#);
+    sees(&format!("{aside},{z}"), 0, &[r#"z {"v":[]}"#]);
+}
+
+#[test]
+fn a_final_step_sees_the_records_of_what_ran() {
+    let all = r#""inputs":{"v":"${steps.filter(k, steps[k].status == 'failed')}"}"#;
+    let members = format!(r#""steps":[{},{}],"finally":[{}]"#, echo("a", ""), echo("b", ""), echo("f", all));
+    let mut driven = Driven::new(plan(&definition(&members)), given("{}", "{}"));
+    driven.apply(started());
+    let actions = driven.apply(ended(id("a", 1), super::failed("a", schemas::failure::Code::ExitCode)));
+    let got: Vec<_> = actions
+        .iter()
+        .filter_map(|action| if let Action::Spawn(spawn) = action { Some(got(spawn)) } else { None })
+        .collect();
+    assert_eq!(got, [r#"f {"v":["a"]}"#]);
+}
+
+#[test]
 fn a_reference_keeps_the_type_and_the_text_of_the_value() {
     check("", r#"{"x":1.50}"#, r#""a.x""#, r#"{"v":1.50}"#);
     check("", r#"{"x":null}"#, r#""a.x""#, r#"{"v":null}"#);

@@ -93,6 +93,15 @@ fn inputs_context_and_outputs_are_its_own() {
 }
 
 #[test]
+fn records_of_steps_are_of_its_own_steps() {
+    let named = |id: &str| echo(id, r#""inputs":{"v":"${steps.map(k, k)}"}"#);
+    let called = format!(r#""steps":[{},{}],"outputs":{{"v":"b.v"}}"#, echo("a", ""), named("b"));
+    let calls = r#"{"id":"c","type":"workflow","workflow":"f"}"#;
+    let top = format!(r#""steps":[{calls}],"outputs":{{"c":"c.v","all":"${{steps.map(k, k)}}"}}"#);
+    check(&top, &called, r#"completed {"c":["a"],"all":["c"]}"#);
+}
+
+#[test]
 fn what_it_is_given_must_fit() {
     check(
         &top(r#""inputs":{"who":"${dyn(1 + 1)}"}"#),
