@@ -258,7 +258,9 @@ impl World {
         let mut places = Vec::new();
         wait::eventually("all stand in the line or run", Duration::from_secs(30), || {
             places = self.places();
-            places.retain(|(id, _, _)| !known.contains(id));
+            // A place is taken before the run is made.
+            let exists = |id: &str| self.fixture.run_dir(id).join("control").exists();
+            places.retain(|(id, _, _)| !known.contains(id) && exists(id));
             places.len() == count
         });
         for (id, priority, number) in places {
