@@ -445,19 +445,6 @@ fn file_over_the_cap_is_refused_without_being_read_whole() {
     assert!(run.took.as_secs() < 5, "{:?}", run.took);
 }
 
-#[test]
-fn what_this_version_cannot_do_is_refused_and_not_ignored() {
-    refused(&workflow(&[echo("a", json!({})), echo("b", json!({"record": "${a}"}))]));
-}
-
-#[track_caller]
-fn refused(definition: &Value) {
-    let fixture = Fixture::new();
-    fixture.define(definition);
-    fixture.workflow(["run", "workflow.json"]).exits(3).says(&["this version"]);
-    assert!(!fixture.home().exists(), "nothing is begun");
-}
-
 /// Blocks of JSON and YAML in the guide that are definitions: with a name, a version and steps. Other blocks are
 /// pieces, answers for `create` (with `save`), or what other programs read.
 #[test]
