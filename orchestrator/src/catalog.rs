@@ -272,7 +272,7 @@ pub fn check_file(text: &[u8]) -> (Option<Manifest>, Vec<Diagnostic>) {
     }
 }
 
-/// What the check needs to know of a skill in this folder; an error says what this version does not hold.
+/// What the check needs to know of a skill in this folder; an error says why there is none.
 pub fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
     let mut command = manifest.command;
     let program =

@@ -5,7 +5,7 @@
 //! what a reference, an expression or a strategy means; the exact words of durations and sizes, and those that are
 //! too large; shares of more than 1000 cores; an output or an item without a proper name; `1.0` where a whole number
 //! belongs (to the schema it is one); names of variables; defaults that do not fit their type; that a `$literal`
-//! stands alone; keys whose meaning depends on the kind of the step around them; and what this version cannot run.
+//! stands alone; and keys whose meaning depends on the kind of the step around them.
 
 use std::sync::OnceLock;
 
