@@ -28,7 +28,7 @@ fn limited(step: Value, limits: &Value) -> Value {
 
 /// A step that takes 200 MiB and keeps them.
 fn hungry() -> Value {
-    shell("hungry", "head -c 200m /dev/zero | tail; sleep 60")
+    shell("hungry", "data=$(head -c 200m /dev/zero | tr '\\0' x); sleep 60; :")
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn memory_of_a_tree_counts_together_and_shared_pages_once() {
     // Eight processes that are copies of one: together they have hardly more than that one.
     let shared = "data=$(head -c 20m /dev/zero | tr '\\0' x); for i in 1 2 3 4 5 6 7 8; do (sleep 0.5; :) & done; wait";
     // Four that have 40 MiB each.
-    let own = "for i in 1 2 3 4; do (head -c 40m /dev/zero | tail; sleep 60) & done; wait";
+    let own = "for i in 1 2 3 4; do (data=$(head -c 40m /dev/zero | tr '\\0' x); sleep 60; :) & done; wait";
     let limits = json!({"memory": "128MiB"});
     let fine = limited(shell("shared", shared), &limits);
     let view = fixture.run(&workflow(&[fine, limited(shell("own", own), &limits)])).exits(1).json();
