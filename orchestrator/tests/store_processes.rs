@@ -33,7 +33,7 @@ use schemas::{
     journal::{AttemptEnded, AttemptId, Event, FORMAT_VERSION, Now, Outcome, Output, RunCreated, StopSource},
     json::Json,
     output::log::Level,
-    view::{RunStatus, RunView, SCHEMA_VERSION},
+    view::{RunStatus, RunView, SCHEMA_VERSION, Usage},
 };
 
 const HOME: &str = "STORE_TEST_HOME";
@@ -149,6 +149,7 @@ fn view_of(run: RunId, status: RunStatus) -> RunView {
         outputs: Json::parse("{}").unwrap(),
         error: None,
         isolation: None,
+        usage: Usage::default(),
         steps: Vec::new(),
         rollback: Vec::new(),
     }

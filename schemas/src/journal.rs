@@ -206,6 +206,8 @@ pub struct AttemptEnded {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub core_dumped: Option<bool>,
     /// What it used.
+    #[serde(serialize_with = "RecordedUsage::serialize")]
+    #[schemars(with = "Usage")]
     pub usage: Usage,
     /// Its limits, as they were held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -237,6 +239,23 @@ impl AttemptEnded {
             agent: None,
         }
     }
+}
+
+/// How [`Usage`] is written: what the first journals did not have is left out where it is not known.
+#[derive(Serialize)]
+#[serde(remote = "Usage")]
+struct RecordedUsage {
+    wall_ms: Option<u64>,
+    cpu_user_us: Option<u64>,
+    cpu_system_us: Option<u64>,
+    memory_peak_bytes: Option<u64>,
+    pids_peak: Option<u64>,
+    oom_kills: Option<u64>,
+    throttled_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    io_read_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    io_write_bytes: Option<u64>,
 }
 
 /// The verdict on an attempt.

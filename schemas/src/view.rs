@@ -193,7 +193,7 @@ pub struct Limit {
     pub why: Option<Cow<'static, str>>,
 }
 
-/// What an attempt used, as the kernel counted; `null` where it does not say.
+/// What an attempt, or a run with all its attempts, used, as the kernel counted; `null` where it does not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// Wall time by the monotonic clock, in milliseconds.
@@ -210,6 +210,10 @@ pub struct Usage {
     pub oom_kills: Option<u64>,
     /// Time in which the tree was held back by its CPU limit, in microseconds.
     pub throttled_us: Option<u64>,
+    /// Bytes read from disks.
+    pub io_read_bytes: Option<u64>,
+    /// Bytes written to disks.
+    pub io_write_bytes: Option<u64>,
 }
 
 /// US dollars, to the millionth.
@@ -448,6 +452,9 @@ pub struct RunView<Steps = Vec<StepView>> {
     pub error: Option<Failure>,
     /// Who enforced what; `null` before the first attempt.
     pub isolation: Option<Isolation>,
+    /// What all its attempts used together, those of undo steps, handlers and `finally` too: sums, and the highest peak
+    /// of one attempt; `wall_ms` is its duration.
+    pub usage: Usage,
     /// The steps in start order.
     // A writer may give something that makes them one by one.
     pub steps: Steps,

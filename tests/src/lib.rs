@@ -3,6 +3,7 @@
 
 pub mod cgroups;
 pub mod definition;
+pub mod draw;
 pub mod fixture;
 pub mod hostile;
 pub mod model;
@@ -16,6 +17,7 @@ pub mod terminal;
 pub mod view;
 pub mod wait;
 
+pub use draw::Draw;
 pub use fixture::Fixture;
 pub use running::{Finished, Running};
 

@@ -63,7 +63,8 @@ fn placeholder(key: &str, value: &Value) -> Option<&'static str> {
         ("duration_ms" | "wall_ms", Value::Number(_)) => Some("[ms]"),
         (
             "cpu_user_us" | "cpu_system_us" | "memory_peak_bytes" | "pids_peak" | "oom_kills"
-            | "throttled_us" | "pids_denied" | "leftovers_killed" | "core_dumped",
+            | "throttled_us" | "io_read_bytes" | "io_write_bytes" | "pids_denied" | "leftovers_killed"
+            | "core_dumped",
             Value::Number(_) | Value::Bool(_) | Value::Null,
         ) => Some("[known or null]"),
         ("isolation", Value::Object(_) | Value::Null) => Some("[isolation]"),

@@ -60,7 +60,7 @@ fn memory_of_a_tree_counts_together_and_shared_pages_once() {
     let fixture = Fixture::new();
     // Eight processes that are copies of one: together they have hardly more than that one.
     let shared = "data=$(head -c 20m /dev/zero | tr '\\0' x); for i in 1 2 3 4 5 6 7 8; do (sleep 0.5; :) & done; wait";
-    // Four that have 40 MiB each.
+    // Four that have 40 MiB each, and keep them.
     let own = "for i in 1 2 3 4; do (data=$(head -c 40m /dev/zero | tr '\\0' x); sleep 60; :) & done; wait";
     let limits = json!({"memory": "128MiB"});
     let fine = limited(shell("shared", shared), &limits);

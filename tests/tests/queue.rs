@@ -1,14 +1,15 @@
 //! Many q processes at one home: slots, the line of those that wait, priorities, deaths in the line, and what all
 //! may use together.
 
-use std::{fs, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, fs, io::Write as _, time::Duration};
 
 use integration_tests::{
-    Fixture, Running,
+    Draw, Fixture, Running,
     definition::{echo, gate, shell, with, workflow},
     fixture::write_file,
     wait,
 };
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 /// A world with this `config.json`.
@@ -194,4 +195,231 @@ fn never_more_run_than_there_are_slots() {
         fixture.read("counts").lines().map(|line| line.parse().expect("it is a number")).collect();
     assert_eq!(counts.len(), 14);
     assert!(counts.iter().all(|count| (1..=3).contains(count)), "{counts:?}");
+}
+
+/// A run of [`World`].
+struct Member {
+    name: String,
+    id: String,
+    priority: i64,
+    /// Its number in the line.
+    number: u64,
+    engine: Running,
+}
+
+/// Many engines at one home, and a model of which of them should run. Each has one step, which writes into `ledger`
+/// when it starts and when it ends, and ends when it is let.
+struct World {
+    fixture: Fixture,
+    draw: Draw,
+    waiting: Vec<Member>,
+    running: Vec<Member>,
+    /// The names of those that started, as the model has it.
+    started: Vec<String>,
+    /// What is to become of each run, by id.
+    ends: BTreeMap<String, &'static str>,
+}
+
+/// One at a time cannot show that two slots are not three.
+const SLOTS: usize = 2;
+/// Runs in one world.
+const MEMBERS: usize = 18;
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let fixture = configured(&json!({"max_concurrent_runs": SLOTS}));
+        let ends = BTreeMap::new();
+        Self {
+            fixture,
+            draw: Draw(seed),
+            waiting: Vec::new(),
+            running: Vec::new(),
+            started: Vec::new(),
+            ends,
+        }
+    }
+
+    /// So many more engines start at once, and come as they come.
+    #[track_caller]
+    fn join(&mut self, count: usize) {
+        let known = self.fixture.run_ids();
+        let mut engines = BTreeMap::new();
+        for index in known.len()..known.len() + count {
+            let name = format!("m{index}");
+            let step = format!(
+                "echo start {name} >> ledger; until [ -e {name}.go ]; do sleep 0.01; done; echo end {name} >> ledger"
+            );
+            let file = format!("{name}.json");
+            let definition = with(workflow(&[shell("a", &step)]), json!({"name": name}));
+            self.fixture.write(&file, definition.to_string());
+            let priority = self.draw.below(3).to_string();
+            engines.insert(name, self.fixture.spawn(["run", &file, "--priority", &priority]));
+        }
+        let mut places = Vec::new();
+        wait::eventually("all stand in the line or run", Duration::from_secs(30), || {
+            places = self.places();
+            // A place is taken before the run is made.
+            let exists = |id: &str| self.fixture.run_dir(id).join("control").exists();
+            places.retain(|(id, _, _)| !known.contains(id) && exists(id));
+            places.len() == count
+        });
+        for (id, priority, number) in places {
+            let definition =
+                fs::read(self.fixture.run_dir(&id).join("definition.json")).expect("it is frozen");
+            let definition: Value = serde_json::from_slice(&definition).expect("it is JSON");
+            let name = definition["name"].as_str().expect("it has a name").to_owned();
+            let engine = engines.remove(&name).expect("it is one of these");
+            self.waiting.push(Member { name, id, priority, number, engine });
+        }
+        self.settle();
+    }
+
+    /// Id, priority and number of all that have a file in the queue, each once.
+    fn places(&self) -> Vec<(String, i64, u64)> {
+        let mut places = Vec::new();
+        for directory in ["queue/line", "queue/running"] {
+            let Ok(entries) = fs::read_dir(self.fixture.home().join(directory)) else { continue };
+            for entry in entries.flatten() {
+                let name = entry.file_name().into_string().expect("it is text");
+                let [number, priority, id] = name.split('_').collect::<Vec<_>>()[..] else {
+                    panic!("{name}")
+                };
+                let number = number.parse().expect("it is a number");
+                places.push((id.to_owned(), priority.parse().expect("it is a number"), number));
+            }
+        }
+        places.sort();
+        places.dedup();
+        places
+    }
+
+    /// What the line promises: free slots go to the highest priority, and then to who came first. And so it is.
+    #[track_caller]
+    fn settle(&mut self) {
+        self.waiting.sort_by_key(|member| (Reverse(member.priority), member.number));
+        while self.running.len() < SLOTS && !self.waiting.is_empty() {
+            let next = self.waiting.remove(0);
+            self.started.push(next.name.clone());
+            self.running.push(next);
+        }
+        let mut found = Vec::new();
+        let came = wait::holds_within(Duration::from_secs(30), || {
+            found = self
+                .ledger()
+                .into_iter()
+                .filter_map(|line| Some(line.strip_prefix("start ")?.to_owned()))
+                .collect();
+            found.len() >= self.started.len()
+        });
+        assert!(came && found == self.started, "started: {found:?}, expected: {:?}", self.started);
+    }
+
+    fn ledger(&self) -> Vec<String> {
+        if !self.fixture.has("ledger") {
+            return Vec::new();
+        }
+        self.fixture.read("ledger").lines().map(str::to_owned).collect()
+    }
+
+    /// One of those that run, or one of those that wait.
+    fn pick(draw: &mut Draw, from: &mut Vec<Member>) -> Member {
+        from.remove(draw.below(from.len()))
+    }
+
+    #[track_caller]
+    fn kill(&mut self, member: Member) {
+        self.ends.insert(member.id, "interrupted");
+        self.fixture.kill_engine(member.engine);
+    }
+
+    /// The owner of a slot dies.
+    #[track_caller]
+    fn kill_owner(&mut self) {
+        let owner = Self::pick(&mut self.draw, &mut self.running);
+        let ledger = fs::OpenOptions::new().append(true).open(self.fixture.work().join("ledger"));
+        let written = ledger.and_then(|mut ledger| writeln!(ledger, "killed {}", owner.name));
+        written.expect("the ledger takes a line");
+        self.kill(owner);
+    }
+
+    /// Somebody who has a slot is let go.
+    #[track_caller]
+    fn end_one(&mut self) {
+        let member = Self::pick(&mut self.draw, &mut self.running);
+        self.fixture.write(format!("{}.go", member.name), "");
+        member.engine.finish().exits(0);
+        self.ends.insert(member.id, "completed");
+    }
+
+    #[track_caller]
+    fn stop_one_that_waits(&mut self) {
+        let member = Self::pick(&mut self.draw, &mut self.waiting);
+        self.fixture.workflow(["stop", &member.id]).exits(0);
+        member.engine.finish().exits(8);
+        self.ends.insert(member.id, "cancelled");
+    }
+
+    /// Something happens.
+    #[track_caller]
+    fn act(&mut self) {
+        match self.draw.below(6) {
+            0 if !self.waiting.is_empty() => self.stop_one_that_waits(),
+            1 if !self.waiting.is_empty() => {
+                let member = Self::pick(&mut self.draw, &mut self.waiting);
+                self.kill(member);
+            }
+            // The first in the line dies, and at once the one for whom it waits.
+            2 if !self.waiting.is_empty() => {
+                let first = self.waiting.remove(0);
+                first.engine.signal(Signal::SIGKILL);
+                self.kill_owner();
+                self.kill(first);
+            }
+            3 => self.kill_owner(),
+            4 if self.fixture.run_ids().len() < MEMBERS => return self.join(1),
+            _ => self.end_one(),
+        }
+        self.settle();
+    }
+}
+
+/// Never more of them at once than there are slots.
+#[track_caller]
+fn check_ledger(ledger: &[String]) {
+    let mut inside = 0;
+    for line in ledger {
+        inside = if line.starts_with("start ") { inside + 1 } else { inside - 1 };
+        assert!((0..=SLOTS).contains(&inside), "{line}: {ledger:#?}");
+    }
+    assert_eq!(inside, 0, "{ledger:#?}");
+}
+
+/// Engines that come, end, are stopped and are killed in this order, until all have gone.
+#[track_caller]
+fn check_line(seed: u64) {
+    let mut world = World::new(seed);
+    world.join(1);
+    world.join(1);
+    world.join(10);
+    while !world.running.is_empty() {
+        world.act();
+    }
+    assert!(world.waiting.is_empty());
+    check_ledger(&world.ledger());
+    // Who comes next takes away what the last dead ones left.
+    world.fixture.run(&workflow(&[echo("a", json!({}))])).exits(0);
+    assert_eq!(world.places(), []);
+    let list = world.fixture.workflow(["list", "--json", "--limit", "100"]).exits(0).json();
+    for run in list["runs"].as_array().expect("it is a list") {
+        let id = run["run_id"].as_str().expect("an id is text");
+        assert_eq!(run["status"], world.ends.remove(id).unwrap_or("completed"), "{run:#}");
+    }
+    assert!(world.ends.is_empty(), "{:?}", world.ends);
+}
+
+#[test]
+fn line_is_as_its_model_whatever_happens() {
+    for seed in [1, 2] {
+        check_line(seed);
+    }
 }

@@ -54,6 +54,8 @@ fn simple_test_runs_as_written() {
               "usage": {
                 "cpu_system_us": "[known or null]",
                 "cpu_user_us": "[known or null]",
+                "io_read_bytes": "[known or null]",
+                "io_write_bytes": "[known or null]",
                 "memory_peak_bytes": "[known or null]",
                 "oom_kills": "[known or null]",
                 "pids_peak": "[known or null]",
@@ -94,6 +96,8 @@ fn simple_test_runs_as_written() {
               "usage": {
                 "cpu_system_us": "[known or null]",
                 "cpu_user_us": "[known or null]",
+                "io_read_bytes": "[known or null]",
+                "io_write_bytes": "[known or null]",
                 "memory_peak_bytes": "[known or null]",
                 "oom_kills": "[known or null]",
                 "pids_peak": "[known or null]",
@@ -118,6 +122,17 @@ fn simple_test_runs_as_written() {
         }
       ],
       "trigger": "manual",
+      "usage": {
+        "cpu_system_us": "[known or null]",
+        "cpu_user_us": "[known or null]",
+        "io_read_bytes": "[known or null]",
+        "io_write_bytes": "[known or null]",
+        "memory_peak_bytes": "[known or null]",
+        "oom_kills": "[known or null]",
+        "pids_peak": "[known or null]",
+        "throttled_us": "[known or null]",
+        "wall_ms": "[ms]"
+      },
       "version": "1.0.0",
       "workflow": "simple-test"
     }

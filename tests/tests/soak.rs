@@ -9,7 +9,7 @@ use std::{
 };
 
 use integration_tests::{
-    Fixture,
+    Draw, Fixture,
     definition::{echo, exec, with, workflow},
     program,
     running::LONG,
@@ -48,20 +48,6 @@ fn faults() -> Vec<Fault> {
         fault(program!("leak-fds"), json!({}), None),
         fault("/no/such/program", json!({}), Some("sandbox_error")),
     ]
-}
-
-/// Numbers that look drawn and are the same each time: splitmix64.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut number = self.0;
-        number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        let end = u64::try_from(end).expect("it is small");
-        usize::try_from((number ^ (number >> 31)) % end).expect("it is below")
-    }
 }
 
 #[test]

@@ -135,6 +135,8 @@ impl Attempt<'_> {
             pids_peak: stats.pids_peak,
             oom_kills: stats.oom_kills,
             throttled_us: stats.throttled_us,
+            io_read_bytes: stats.io_read,
+            io_write_bytes: stats.io_write,
         }
     }
 }

@@ -26,6 +26,13 @@ pub struct Bandwidth {
     pub write: Option<u64>,
 }
 
+/// What went to and from all disks, bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Moved {
+    pub(super) read: Option<u64>,
+    pub(super) written: Option<u64>,
+}
+
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.major, self.minor)
@@ -93,6 +100,17 @@ fn is_held(found: &str, device: Device, words: &[String]) -> bool {
     })
 }
 
+/// Reads what was moved. The file has a line for each disk that was used, and is empty where none was.
+pub(super) fn moved(files: Files<'_>) -> Moved {
+    let Ok(stat) = files.read("io.stat") else { return Moved::default() };
+    let sum = |name: &str| {
+        let words = stat.split_ascii_whitespace().filter_map(|word| word.split_once('='));
+        let mut bytes = words.filter(|(key, _)| *key == name).map(|(_, bytes)| bytes.parse::<u64>().ok());
+        bytes.try_fold(0, |sum: u64, bytes| sum.checked_add(bytes?))
+    };
+    Moved { read: sum("rbytes"), written: sum("wbytes") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +130,28 @@ mod tests {
         check("8:0 rbps=11 wbps=2 riops=max wiops=max", false);
         check("18:0 rbps=1 wbps=2", false);
         check("", false);
+    }
+
+    #[track_caller]
+    fn check_moved(stat: &str, read: Option<u64>, written: Option<u64>) {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files(dir.path());
+        files.write("io.stat", stat).unwrap();
+        assert_eq!(moved(files), Moved { read, written }, "{stat:?}");
+    }
+
+    #[test]
+    fn what_was_moved_is_the_sum_over_the_disks() {
+        let first = "8:0 rbytes=4096 wbytes=100 rios=1 wios=2 dbytes=7 dios=1\n";
+        check_moved(first, Some(4096), Some(100));
+        check_moved(&format!("{first}8:16 rbytes=4 wbytes=1 rios=1 wios=1\n"), Some(4100), Some(101));
+        check_moved("", Some(0), Some(0));
+        // A disk of which nothing is counted.
+        check_moved("254:0 \n8:0 rbytes=1 wbytes=2 rios=1 wios=1\n", Some(1), Some(2));
+        check_moved("8:0 rbytes=x wbytes=2\n", None, Some(2));
+        let most = u64::MAX;
+        check_moved(&format!("8:0 rbytes={most} wbytes=1\n8:16 rbytes=1 wbytes=1\n"), None, Some(2));
+        assert_eq!(moved(Files(Path::new("/no/such/leaf"))), Moved::default());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Controllers, cpu, files::Files, memory, pids};
+use super::{Controllers, cpu, files::Files, io, memory, pids};
 
 /// Counters of a leaf.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub struct Stats {
     pub pids_peak: Option<u64>,
     /// Refused forks.
     pub pids_denied: Option<u64>,
+    /// Bytes read from disks.
+    pub io_read: Option<u64>,
+    /// Bytes written to disks.
+    pub io_write: Option<u64>,
 }
 
 impl Stats {
@@ -31,6 +35,7 @@ impl Stats {
         let times = cpu::times(files);
         // Without its controller a file is not there.
         let events = if controllers.memory { memory::events(files) } else { memory::Events::default() };
+        let moved = if controllers.io { io::moved(files) } else { io::Moved::default() };
         Self {
             user_us: times.user,
             system_us: times.system,
@@ -40,6 +45,8 @@ impl Stats {
             own_ooms: events.ooms,
             pids_peak: controllers.pids.then(|| pids::peak(files)).flatten(),
             pids_denied: controllers.pids.then(|| pids::denied(files)).flatten(),
+            io_read: moved.read,
+            io_write: moved.written,
         }
     }
 }

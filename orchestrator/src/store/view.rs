@@ -57,7 +57,10 @@ pub(super) mod tests {
     use std::{os::unix::fs::PermissionsExt, sync::atomic::AtomicBool};
 
     use jiff::Timestamp;
-    use schemas::{json::Json, view::RunStatus};
+    use schemas::{
+        json::Json,
+        view::{RunStatus, Usage},
+    };
 
     use super::*;
     use crate::store::{home::Home, names::RunId};
@@ -79,6 +82,7 @@ pub(super) mod tests {
             outputs: Json::parse("{}").unwrap(),
             error: None,
             isolation: None,
+            usage: Usage::default(),
             steps: Vec::new(),
             rollback: Vec::new(),
         }

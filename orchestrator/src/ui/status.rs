@@ -4,6 +4,7 @@ mod branch;
 mod failure;
 mod limits;
 mod tree;
+mod usage;
 
 use std::fmt::Write as _;
 
@@ -41,6 +42,7 @@ pub fn render(view: &RunView, reader: &Reader) -> String {
     sections.push(tree::rollback(view, reader));
     sections.push(failure::why(view, reader.columns));
     sections.push(outputs(view, reader.columns));
+    sections.push(usage::usage(view, reader.columns));
     sections.push(limits::limits(view, reader.columns));
     sections.push(limits::isolation(view, reader.columns));
     sections.retain(|section| !section.is_empty());

@@ -10,7 +10,7 @@ use schemas::{
     json::Json,
     view::{
         AttemptView, Isolation, LargeOutputs, RollbackView, RunView, SCHEMA_VERSION, StepStatus, StepView,
-        StopReason,
+        StopReason, Usage,
     },
 };
 
@@ -67,6 +67,7 @@ impl Run {
             | Phase::Finalizing { since, .. } => (Some(since), None),
             Phase::Ended { since, at, .. } => (since, Some(at)),
         };
+        let duration_ms = started.zip(finished).map(|(start, end)| end.millis_since(&start));
         RunView {
             schema_version: SCHEMA_VERSION,
             run_id: self.created.run_id.clone(),
@@ -77,11 +78,12 @@ impl Run {
             created_at: self.created_at.wall,
             started_at: started.map(|now| now.wall),
             finished_at: finished.map(|now| now.wall),
-            duration_ms: started.zip(finished).map(|(start, end)| end.millis_since(&start)),
+            duration_ms,
             trigger: self.created.trigger.clone(),
             outputs: self.outputs.clone().unwrap_or_else(|| value::object(&[])),
             error: self.error.clone(),
             isolation: self.weakest_isolation(),
+            usage: self.usage(duration_ms),
             steps,
             rollback: self.undo_views(),
         }
@@ -255,9 +257,30 @@ impl Run {
             leftovers_killed: None,
             pids_denied: None,
             core_dumped: None,
-            usage: schemas::view::Usage::default(),
+            usage: Usage::default(),
             limits: Vec::new(),
             isolation: self.isolation.clone(),
+        }
+    }
+
+    /// What all attempts used together; what none of them knows is not known.
+    fn usage(&self, wall_ms: Option<u64>) -> Usage {
+        let known = |of: fn(&Usage) -> Option<u64>| {
+            self.instances.iter().flat_map(StepRun::attempts).filter_map(move |attempt| of(&attempt.usage))
+        };
+        // What a journal says may be anything.
+        let sum = |of: fn(&Usage) -> Option<u64>| known(of).reduce(u64::saturating_add);
+        let most = |of: fn(&Usage) -> Option<u64>| known(of).max();
+        Usage {
+            wall_ms,
+            cpu_user_us: sum(|usage| usage.cpu_user_us),
+            cpu_system_us: sum(|usage| usage.cpu_system_us),
+            memory_peak_bytes: most(|usage| usage.memory_peak_bytes),
+            pids_peak: most(|usage| usage.pids_peak),
+            oom_kills: sum(|usage| usage.oom_kills),
+            throttled_us: sum(|usage| usage.throttled_us),
+            io_read_bytes: sum(|usage| usage.io_read_bytes),
+            io_write_bytes: sum(|usage| usage.io_write_bytes),
         }
     }
 

@@ -46,6 +46,19 @@ fn the_newest_sample_is_what_is_written() {
 }
 
 #[test]
+fn what_attempts_moved_to_and_from_disks_is_written_where_it_is_known() {
+    let (now, mut event) = ended(1, "1");
+    if let Event::AttemptEnded(ended) = &mut event {
+        ended.usage.io_read_bytes = Some(4096);
+        ended.usage.io_write_bytes = Some(0);
+    }
+    let events = [&events()[..1], &[(now, event)]].concat();
+    let written = journal_of(&events);
+    assert_eq!(read(&written).unwrap(), records_of(&events));
+    assert!(String::from_utf8(written).unwrap().contains(r#""io_read_bytes":4096,"io_write_bytes":0}"#));
+}
+
+#[test]
 fn the_first_line_shows_the_format_and_every_line_ends_in_its_checksum() {
     for (number, line) in lines().iter().enumerate() {
         let value: serde_json::Value = serde_json::from_slice(line).unwrap();

@@ -97,6 +97,6 @@ pub(super) fn isolation(view: &RunView, columns: usize) -> String {
 }
 
 /// Text broken into lines, all but the first two columns in.
-fn hanging(text: &str, columns: usize) -> String {
+pub(super) fn hanging(text: &str, columns: usize) -> String {
     wrap(text, columns.saturating_sub(2)).join("\n  ") + "\n"
 }

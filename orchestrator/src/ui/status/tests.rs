@@ -55,6 +55,10 @@ fn a_failed_run_on_a_narrow_terminal() {
       | error: forged
     notify: skipped: `when` was false
 
+    usage: cpu 3.2ms, memory peak 64 MiB,
+      processes peak 3, oom kills 1, read
+      4.0 KiB
+
     limits of fetch, load
       memory         64 MiB
         held by cgroup-v2
@@ -101,6 +105,9 @@ fn a_failed_run_on_a_usual_terminal() {
       | error: forged
     notify: skipped: `when` was false
 
+    usage: cpu 3.2ms, memory peak 64 MiB, processes peak 3, oom kills 1, read 4.0
+      KiB
+
     limits of fetch, load
       memory         64 MiB       held by cgroup-v2
       cpu            0.5 cores
@@ -141,6 +148,8 @@ fn a_failed_run_on_a_wide_terminal() {
       |
       | error: forged
     notify: skipped: `when` was false
+
+    usage: cpu 3.2ms, memory peak 64 MiB, processes peak 3, oom kills 1, read 4.0 KiB
 
     limits of fetch, load
       memory         64 MiB       held by cgroup-v2

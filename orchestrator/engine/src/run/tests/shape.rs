@@ -25,6 +25,8 @@ fn full_end() -> Event {
         pids_peak: Some(1),
         oom_kills: Some(0),
         throttled_us: Some(0),
+        io_read_bytes: Some(4096),
+        io_write_bytes: None,
     };
     let limit = Limit {
         name: "memory".into(),
@@ -61,6 +63,17 @@ fn shape_of_a_run_that_waits() {
       "outputs": {},
       "error": null,
       "isolation": null,
+      "usage": {
+        "wall_ms": null,
+        "cpu_user_us": null,
+        "cpu_system_us": null,
+        "memory_peak_bytes": null,
+        "pids_peak": null,
+        "oom_kills": null,
+        "throttled_us": null,
+        "io_read_bytes": null,
+        "io_write_bytes": null
+      },
       "steps": [
         {
           "id": "a",
@@ -129,6 +142,17 @@ fn shape_of_a_run_that_completed() {
         "filesystem": "mount",
         "notes": []
       },
+      "usage": {
+        "wall_ms": 20,
+        "cpu_user_us": 900,
+        "cpu_system_us": 700,
+        "memory_peak_bytes": 1048576,
+        "pids_peak": 1,
+        "oom_kills": 0,
+        "throttled_us": 0,
+        "io_read_bytes": 4096,
+        "io_write_bytes": null
+      },
       "steps": [
         {
           "id": "a",
@@ -161,7 +185,9 @@ fn shape_of_a_run_that_completed() {
                 "memory_peak_bytes": 1048576,
                 "pids_peak": 1,
                 "oom_kills": 0,
-                "throttled_us": 0
+                "throttled_us": 0,
+                "io_read_bytes": 4096,
+                "io_write_bytes": null
               },
               "limits": [
                 {
@@ -216,7 +242,9 @@ fn shape_of_a_run_that_completed() {
                 "memory_peak_bytes": null,
                 "pids_peak": null,
                 "oom_kills": null,
-                "throttled_us": null
+                "throttled_us": null,
+                "io_read_bytes": null,
+                "io_write_bytes": null
               },
               "limits": [],
               "isolation": {
@@ -275,7 +303,9 @@ fn shape_of_a_run_that_is_being_stopped() {
             "memory_peak_bytes": null,
             "pids_peak": null,
             "oom_kills": null,
-            "throttled_us": null
+            "throttled_us": null,
+            "io_read_bytes": null,
+            "io_write_bytes": null
           },
           "limits": [],
           "isolation": {

@@ -1,12 +1,16 @@
 //! What people see of a run: the rules of its fields. The whole shape is in `shape.rs`.
 
 use schemas::{
+    failure::Code,
     journal::{AttemptEnded, Event, Now, Outcome, Output, RunCreated},
-    view::{Enforcer, FilesystemBy, Isolation, KillBy, LargeOutputs, NetworkBy, StepStatus},
+    view::{
+        Enforcer, FilesystemBy, Isolation, KillBy, LargeOutputs, NetworkBy, RunStatus, StepStatus, Usage,
+    },
 };
 
 use super::{
-    Driven, at, completed, created, definition, echo, ended, id, isolation, plan, report, started, stop,
+    Driven, at, completed, created, definition, echo, ended, failed, id, isolation, plan, report, started,
+    stop,
 };
 
 /// `a`, then `b`.
@@ -201,4 +205,68 @@ fn the_shorter_limit_of_the_run_counts() {
     armed(plan, Some(5000), &with("2s", 2000));
     armed("", Some(500), &with("500ms", 500));
     armed("", None, "(run started); (a#1 started); spawn a#1\nthe run took longer than its limit None");
+}
+
+/// What a run used whose six attempts used this: one fails and is tried again, the next fails for good, then come an
+/// undo, a step after it, and the last step.
+#[track_caller]
+fn check_usage(used: [Usage; 6], expected: &Usage) {
+    let more = r#""rollback":{"id":"ua","type":"skill","skill":"echo"},
+        "error_handling":{"strategy":"retry","max_attempts":2}"#;
+    let retried = echo("a", more);
+    let members = format!(
+        r#""steps":[{retried},{}],"finally":[{}],"error_handling":{{"default":"rollback","rollback":{{"steps":[{}]}}}}"#,
+        echo("b", ""),
+        echo("last", ""),
+        echo("tell", "")
+    );
+    let mut driven = Driven::new(plan(&definition(&members)), created());
+    driven.apply(started());
+    assert_eq!(driven.run.view().usage, Usage::default(), "nothing has ended yet");
+    let well = || completed("1");
+    let ends = [
+        (id("a", 1), failed("a", Code::ExitCode)),
+        (id("a", 2), well()),
+        (id("b", 1), failed("b", Code::ExitCode)),
+        (id("ua", 1), well()),
+        (id("tell", 1), well()),
+        (id("last", 1), well()),
+    ];
+    for ((id, outcome), usage) in ends.into_iter().zip(used) {
+        if id.attempt == 2 {
+            driven.apply(Event::RetryDue { id: id.clone() });
+        }
+        driven.apply(Event::AttemptEnded(Box::new(AttemptEnded { usage, ..report(id, outcome) })));
+    }
+    let view = driven.run.view();
+    assert_eq!(view.status, RunStatus::RolledBack);
+    assert_eq!(view.usage, Usage { wall_ms: view.duration_ms, ..expected.clone() });
+}
+
+#[test]
+fn a_run_used_what_all_its_attempts_used() {
+    let of = |number: u64| Usage {
+        wall_ms: Some(1000),
+        cpu_user_us: Some(10_u64.pow(u32::try_from(number).unwrap())),
+        cpu_system_us: (number == 3).then_some(7),
+        memory_peak_bytes: (number != 5).then_some(number << 20),
+        pids_peak: Some(9 - number),
+        oom_kills: Some(u64::from(number < 2)),
+        throttled_us: None,
+        io_read_bytes: (number > 3).then_some(4096),
+        io_write_bytes: Some(u64::MAX),
+    };
+    let expected = Usage {
+        wall_ms: None,
+        cpu_user_us: Some(111_111),
+        cpu_system_us: Some(7),
+        memory_peak_bytes: Some(4 << 20),
+        pids_peak: Some(9),
+        oom_kills: Some(2),
+        throttled_us: None,
+        io_read_bytes: Some(8192),
+        io_write_bytes: Some(u64::MAX),
+    };
+    check_usage([0, 1, 2, 3, 4, 5].map(of), &expected);
+    check_usage([0; 6].map(|_| Usage::default()), &Usage::default());
 }

@@ -7,7 +7,7 @@ use ratatui::{
 };
 use schemas::{
     json::Json,
-    view::{RunStatus, RunView, SCHEMA_VERSION, StepStatus, StepView},
+    view::{RunStatus, RunView, SCHEMA_VERSION, StepStatus, StepView, Usage},
 };
 
 use super::{
@@ -74,6 +74,7 @@ fn running() -> RunView {
         outputs: Json::parse("{}").expect("it is JSON"),
         error: None,
         isolation: None,
+        usage: Usage::default(),
         steps: vec![step("fetch", StepStatus::Completed, 0, Some(10)), group, inner],
         rollback: Vec::new(),
     }

@@ -32,6 +32,7 @@ pub(super) fn view(status: RunStatus) -> RunView {
         outputs: Json::parse("{}").expect("it is JSON"),
         error: None,
         isolation: None,
+        usage: Usage::default(),
         steps: Vec::new(),
         rollback: Vec::new(),
     }
@@ -163,5 +164,16 @@ pub(super) fn failed() -> RunView {
     ];
     view.error = Some(error);
     view.isolation = Some(isolation());
+    view.usage = Usage {
+        wall_ms: Some(62_000),
+        cpu_user_us: Some(1800),
+        cpu_system_us: Some(1400),
+        memory_peak_bytes: Some(64 << 20),
+        pids_peak: Some(3),
+        oom_kills: Some(1),
+        throttled_us: Some(0),
+        io_read_bytes: Some(4096),
+        io_write_bytes: None,
+    };
     view
 }
