@@ -28,7 +28,7 @@ fn limited(step: Value, limits: &Value) -> Value {
 
 /// A step that takes 200 MiB and keeps them.
 fn hungry() -> Value {
-    shell("hungry", "head -c 200m /dev/zero | tail; sleep 60")
+    shell("hungry", "data=$(head -c 200m /dev/zero | tr '\\0' x); sleep 60; :")
 }
 
 #[test]

@@ -151,6 +151,22 @@ fn view_is_the_same_everywhere() {
 }
 
 #[test]
+fn what_a_run_used_is_what_its_attempts_used() {
+    let fixture = Fixture::new();
+    let view = finished(&fixture);
+    let steps = view["steps"].as_array().expect("a view has steps");
+    let attempts = steps.iter().flat_map(|step| step["attempts"].as_array().expect("a step has attempts"));
+    let known = |what: &str| attempts.clone().filter_map(|attempt| attempt["usage"][what].as_u64()).collect();
+    let usage = &view["usage"];
+    let (user, peaks): (Vec<u64>, Vec<u64>) = (known("cpu_user_us"), known("memory_peak_bytes"));
+    assert!(!user.is_empty() && !peaks.is_empty(), "{view:#}");
+    assert_eq!(usage["cpu_user_us"].as_u64(), Some(user.iter().sum()), "{usage:#}");
+    assert_eq!(usage["memory_peak_bytes"].as_u64(), peaks.into_iter().max(), "{usage:#}");
+    assert_eq!(usage["wall_ms"], view["duration_ms"], "{usage:#}");
+    fixture.workflow(["status", &id(&view)]).exits(0).says(&["usage: cpu ", "memory peak "]);
+}
+
+#[test]
 fn journal_is_checked_lines_that_begin_with_the_version() {
     let fixture = Fixture::new();
     let view = finished(&fixture);

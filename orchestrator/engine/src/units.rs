@@ -103,11 +103,24 @@ pub fn size_from_number(number: &str) -> Result<Bytes, Error> {
 
 /// Text such as `512MiB` (1024s) or `2GB` (1000s).
 pub fn size_from_text(text: &str) -> Result<Bytes, Error> {
+    if !is_size(text) {
+        return Err(Error::NotSize);
+    }
     match parse_size::parse_size(text) {
         Ok(bytes) if Bytes(bytes) <= MAX_SIZE => Ok(Bytes(bytes)),
         Ok(_) | Err(parse_size::Error::PosOverflow) => Err(Error::TooLarge),
         Err(_) => Err(Error::NotSize),
     }
+}
+
+/// The form that the JSON Schema tells; the parser takes more (exponents, `1KIB`).
+fn is_size(text: &str) -> bool {
+    let is_number = |c: char| c.is_ascii_digit() || matches!(c, '_' | ' ' | '.');
+    let (number, unit) = text.split_at(text.find(|c| !is_number(c)).unwrap_or(text.len()));
+    let unit = unit.strip_suffix(['b', 'B']).unwrap_or(unit);
+    let is_unit = unit.is_empty()
+        || matches!(unit.strip_suffix('i').unwrap_or(unit), prefix if prefix.len() == 1 && "kKmMgGtTpPeE".contains(prefix));
+    number.starts_with(|c: char| c.is_ascii_digit()) && number.matches('.').count() < 2 && is_unit
 }
 
 /// `cpu`: 1.0 is one core. In thousandths of a core, at least one.
@@ -197,6 +210,10 @@ mod tests {
         assert_eq!(size_from_text("512MiB"), Ok(Bytes(512 << 20)));
         assert_eq!(size_from_text("2GB"), Ok(Bytes(2_000_000_000)));
         assert_eq!(size_from_text("100"), Ok(Bytes(100)));
+        assert_eq!(size_from_text("1.5KiB"), Ok(Bytes(1536)));
+        for text in ["1.2.3", "1e3", "1KIB", "1i", " 1", ".5", "", "1KB2"] {
+            assert_eq!(size_from_text(text), Err(Error::NotSize), "{text:?}");
+        }
         assert_eq!(size_from_text("-1"), Err(Error::NotSize));
         assert_eq!(size_from_text("much"), Err(Error::NotSize));
         assert_eq!(size_from_text("16EiB"), Err(Error::TooLarge));

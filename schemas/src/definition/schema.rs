@@ -62,7 +62,7 @@ fn schema(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
 }
 
 const DURATION: &str = "^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
-const SIZE: &str = "^[0-9][0-9_ ]*([.][0-9_ ]*)?([kKmMgGtTpPeE]i?)?[bB]?$";
+const SIZE: &str = r"^[0-9][0-9_ ]*(\.[0-9_ ]*)?([kKmMgGtTpPeE]i?)?[bB]?$";
 /// As semver.org has it.
 const SEMVER: &str = r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$";
 
