@@ -1,13 +1,15 @@
 //! Looking for agents: the folders in which their files may stand, first wins; built-in ones come last. Inline
 //! agents are part of the definition, and come before all of these.
 
+mod servers;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use schemas::agent::{AgentFile, EXTENSION};
+use schemas::agent::{AgentFile, EXTENSION, named_skill};
 use serde::{Deserialize, Serialize};
 use workflow_engine::{
     check::{AgentEntry, Agents, read_agent},
@@ -76,6 +78,15 @@ pub fn discover(names: &[&str], beside: Option<&Path>, home: &Home) -> Agents {
         }
     }
     agents
+}
+
+/// Names of the skills that are tools of these agents.
+pub fn skill_tools(agents: &Agents) -> impl Iterator<Item = String> + '_ {
+    let lists = agents.known.values().flat_map(|entry| {
+        let own = entry.file.guardrails.as_ref().and_then(|guardrails| guardrails.allowed_tools.as_ref());
+        own.into_iter().chain(&entry.file.allowed_tools)
+    });
+    lists.flatten().filter_map(|tool| named_skill(tool).map(str::to_owned))
 }
 
 /// What a run keeps of an agent.
@@ -243,14 +254,20 @@ fn take(name: &SafeName, places: &[PathBuf], agents: &mut Agents) {
     }
     let Some(found) = find(name, places) else { return };
     let error = found.error();
-    match (found.file, error) {
-        (Some(file), None) => {
+    let file = found.file.map(|mut file| {
+        let here = std::env::current_dir().unwrap_or_default();
+        let user = std::env::var_os("HOME").map(PathBuf::from);
+        servers::add(&mut file, &here, user.as_deref()).map(|()| file)
+    });
+    match (file, error) {
+        (Some(Ok(file)), None) => {
             let folder = found.path.as_deref().and_then(Path::parent);
             let folder = folder.map(|folder| folder.to_string_lossy().into_owned());
             agents.known.insert(name.to_string(), AgentEntry { file: Arc::new(file), folder });
         }
-        (_, error) => {
-            agents.broken.insert(name.to_string(), error.unwrap_or_default());
+        (file, error) => {
+            let why = error.or(file.and_then(Result::err)).unwrap_or_default();
+            agents.broken.insert(name.to_string(), why);
         }
     }
 }

@@ -9,6 +9,7 @@ use workflow_engine::scheduler::Event;
 
 use super::{serve::News, start};
 use crate::{
+    environment::Withheld,
     errors::Result,
     fold,
     signal::Process,
@@ -25,13 +26,14 @@ pub(super) fn start(
     schedule: Schedule,
     run: RunId,
     at: Timestamp,
-    news: &mpsc::UnboundedSender<News>,
+    (withheld, news): (&Withheld, &mpsc::UnboundedSender<News>),
 ) {
-    let (home, news) = (home.clone(), news.clone());
+    let (home, withheld, news) = (home.clone(), withheld.clone(), news.clone());
     tokio::task::spawn_local(async move {
         let tell = |event: Event| drop(news.send(News::Event(event)));
         let dir = home.run(run);
-        let starting = tokio::task::spawn_blocking(move || start::start(&home, &schedule, run, at)).await;
+        let start = move || start::start_with(&home, &schedule, run, at, &withheld);
+        let starting = tokio::task::spawn_blocking(start).await;
         let error = match starting {
             Ok(Ok(child)) => {
                 tell(Event::Started { run: run.to_string() });
@@ -53,13 +55,14 @@ pub(super) fn start(
 }
 
 /// Goes on with a run of the daemon before, and reports its end.
-pub(super) fn adopt(dir: RunDir, home: &Home, news: &mpsc::UnboundedSender<News>) {
-    let (home, news) = (home.clone(), news.clone());
+pub(super) fn adopt(dir: RunDir, home: &Home, (withheld, news): (&Withheld, &mpsc::UnboundedSender<News>)) {
+    let (home, withheld, news) = (home.clone(), withheld.clone(), news.clone());
     tokio::task::spawn_local(async move {
         let run = dir.id();
         let mut status = free(dir.clone()).await;
         if status == Some(RunStatus::Interrupted) {
-            status = match tokio::task::spawn_blocking(move || start::resume(&home, run)).await {
+            let resume = move || start::resume(&home, run, &withheld);
+            status = match tokio::task::spawn_blocking(resume).await {
                 Ok(Ok(child)) => child_ended(child).await,
                 Ok(Err(_)) | Err(_) => status,
             };

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     clock, control,
+    environment::{self, Withheld},
     errors::{CommandError, Result},
     store::{
         fires,
@@ -56,6 +57,7 @@ pub(super) enum News {
 
 /// Runs the daemon of a home until it is told to end. `ready` is called when it is at work.
 pub fn serve(home: &Home, drain: Duration, ready: impl FnOnce() -> Result<()>) -> Result {
+    let withheld = environment::withhold().map_err(|error| engine(&error))?;
     home.ensure().map_err(|fault| engine(&fault))?;
     let Some(_lock) = lock(home).map_err(|error| engine(&error))? else {
         return Err(CommandError::new(ExitCode::Failed, "a daemon runs for this home already")
@@ -65,7 +67,7 @@ pub fn serve(home: &Home, drain: Duration, ready: impl FnOnce() -> Result<()>) -
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(THREADS).build();
     let runtime = runtime.map_err(|error| engine(&error))?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let mut daemon = Daemon::open(home, drain)?;
+        let mut daemon = Daemon::open(home, drain, withheld)?;
         ready()?;
         notify::tell("READY=1");
         daemon.run().await
@@ -92,6 +94,8 @@ fn engine(error: &dyn std::error::Error) -> CommandError {
 /// A daemon at work.
 struct Daemon {
     home: Home,
+    /// What the engines of its runs have of the environment, and it itself has not.
+    withheld: Withheld,
     scheduler: Scheduler,
     records: fires::Writer,
     alarm: Alarm,
@@ -106,7 +110,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn open(home: &Home, drain: Duration) -> Result<Self> {
+    fn open(home: &Home, drain: Duration, withheld: Withheld) -> Result<Self> {
         let records = fires::read(home).map_err(|error| engine(&error))?;
         // Before the schedules are read: no change is overlooked.
         let watch = Watch::new(home).map_err(|error| engine(&error))?;
@@ -118,6 +122,7 @@ impl Daemon {
         })?;
         let mut daemon = Self {
             home: home.clone(),
+            withheld,
             scheduler: Scheduler::restore(&records),
             records: fires::Writer::start(home, &records).map_err(|error| engine(&error))?,
             alarm: Alarm::new().map_err(|error| engine(&error))?,
@@ -144,10 +149,11 @@ impl Daemon {
             match schedule {
                 _ if dir.journal().exists() => {
                     self.take(Event::Started { run: found.run })?;
-                    runs::adopt(dir, &self.home, &self.sender);
+                    runs::adopt(dir, &self.home, (&self.withheld, &self.sender));
                 }
                 Some(schedule) if !found.started => {
-                    runs::start(&self.home, schedule.clone(), run, found.at, &self.sender);
+                    let tell = (&self.withheld, &self.sender);
+                    runs::start(&self.home, schedule.clone(), run, found.at, tell);
                 }
                 Some(_) | None => self.take(Event::Ended { run: found.run, status: None })?,
             }
@@ -253,7 +259,7 @@ impl Daemon {
                 Action::Record { .. } => {}
                 Action::Start { schedule, run, at } => {
                     if let Ok(run) = run.parse() {
-                        runs::start(&self.home, *schedule, run, at, &self.sender);
+                        runs::start(&self.home, *schedule, run, at, (&self.withheld, &self.sender));
                     }
                 }
                 Action::Stop { run } => stop(&self.home, &run),

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use schemas::{exit_code::ExitCode, schedule::Schedule};
 
 use crate::{
+    environment::Withheld,
     errors::{CommandError, Result},
     store::{home::Home, names::RunId},
 };
@@ -21,10 +22,23 @@ const WORDS_MAX: u64 = 4096;
 
 /// Starts a run and returns when it exists durably. It goes on when the caller goes.
 pub fn start(home: &Home, schedule: &Schedule, run: RunId, at: Timestamp) -> Result<Child> {
+    start_with(home, schedule, run, at, &Withheld::default())
+}
+
+/// The same for a caller who has withheld variables from itself: the engine of the run has them, and takes out of its
+/// own environment what its steps are not to see.
+pub(super) fn start_with(
+    home: &Home,
+    schedule: &Schedule,
+    run: RunId,
+    at: Timestamp,
+    withheld: &Withheld,
+) -> Result<Child> {
     let failed = |error: io::Error| {
         CommandError::new(ExitCode::Engine, format!("a run of {} could not be started: {error}", schedule.id))
     };
-    let mut engine = command(home, schedule, run, at).spawn().map_err(failed)?;
+    let mut engine =
+        command(home, schedule, run, at).envs(withheld.iter().cloned()).spawn().map_err(failed)?;
     if let Some(mut stdin) = engine.stdin.take() {
         // An engine that refuses the definition never reads them, and says why by itself.
         let _refused = serde_json::to_writer(&mut stdin, &schedule.inputs).map(|()| stdin.flush());
@@ -51,14 +65,14 @@ pub fn start(home: &Home, schedule: &Schedule, run: RunId, at: Timestamp) -> Res
 }
 
 /// Goes on with an interrupted run, as an engine of its own.
-pub fn resume(home: &Home, run: RunId) -> Result<Child> {
+pub(super) fn resume(home: &Home, run: RunId, withheld: &Withheld) -> Result<Child> {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("q").args(["workflow", "--home"]).arg(home.path()).args([
         "resume",
         &run.to_string(),
         "--detached",
     ]);
-    command.env_remove("NOTIFY_SOCKET");
+    command.envs(withheld.iter().cloned()).env_remove("NOTIFY_SOCKET");
     let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().map_err(|error| CommandError::from_error(ExitCode::Engine, &error))
 }
