@@ -140,6 +140,16 @@ pub fn prompt_file(agent: &AgentTarget, usual: &Path) -> Option<PathBuf> {
     Some(agent.folder.as_deref().map_or(usual, Path::new).join(path))
 }
 
+/// The command of an agent that is a program. One that is named by a relative path starts at the folder of the agent's
+/// file; `usual` is where paths start in an agent of the definition itself.
+pub fn in_folder(mut command: Vec<String>, agent: &AgentTarget, usual: &Path) -> Vec<String> {
+    if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
+        let folder = agent.folder.as_deref().map_or(usual, Path::new);
+        *program = folder.join(&*program).to_string_lossy().into_owned();
+    }
+    command
+}
+
 /// The files of prompts that the agents of a plan name, as the run is frozen with them; `None`: there are none. One
 /// that cannot be read is not among them: the attempt says so.
 pub fn prompts(plan: &Plan, usual: &Path) -> Option<Vec<u8>> {
@@ -283,6 +293,26 @@ mod tests {
             assert!(found.diagnostics.is_empty(), "{name}: {:?}", found.diagnostics);
             assert_eq!(found.file.and_then(|file| file.name).as_deref(), Some(*name));
         }
+    }
+
+    #[test]
+    fn a_relative_program_starts_at_the_folder_of_its_agent() {
+        #[track_caller]
+        fn check(program: &str, folder: Option<&str>, expected: &str) {
+            let agent = AgentTarget {
+                file: Arc::default(),
+                folder: folder.map(str::to_owned),
+                guardrails: schemas::agent::Guardrails::default(),
+                skills: Vec::new(),
+                output_schema: None,
+            };
+            let command = vec![program.to_owned(), "./x".to_owned()];
+            assert_eq!(in_folder(command, &agent, Path::new("/work")), [expected, "./x"], "{program}");
+        }
+        check("codex", Some("/agents"), "codex");
+        check("/opt/codex", Some("/agents"), "/opt/codex");
+        check("./mine.py", Some("/agents"), "/agents/./mine.py");
+        check("bin/mine", None, "/work/bin/mine");
     }
 
     #[test]

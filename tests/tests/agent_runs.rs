@@ -1,5 +1,7 @@
 //! Agents at work, with a scripted model: what they do, what they use, and what they try in vain.
 
+#[path = "agent_runs/examples.rs"]
+mod examples;
 #[path = "agent_runs/tools.rs"]
 mod with_tools;
 
@@ -302,34 +304,6 @@ fn a_key_that_is_named_must_be_there() {
     assert_eq!(view["error"]["code"], "agent_error");
     assert!(view["error"]["message"].as_str().is_some_and(|message| message.contains("NOT_SET")));
     assert!(model.asked().is_empty());
-}
-
-/// Runs an example in place, with a scripted model where its environment says.
-#[track_caller]
-fn example(fixture: &Fixture, name: &str, model: &Model) -> Finished {
-    let path = integration_tests::program::workspace().join("examples").join(name);
-    let mut command = fixture.q(["run", "--json"]);
-    command.arg(path).env("OPENAI_BASE_URL", model.url()).env("OPENAI_API_KEY", "scripted-key");
-    fixture.start(command).finish()
-}
-
-#[test]
-fn the_examples_of_the_guide_run() {
-    let fixture = Fixture::new();
-    fixture.write("README.md", "# Fine\n");
-    let model = Model::start(vec![
-        Turn::Call("fs_read", json!({"path": "README.md"})),
-        finish(&json!({"verdict": "good"})),
-    ]);
-    let view = example(&fixture, "agent-review.json", &model).exits(0).json();
-    assert_eq!(view["outputs"], json!({"verdict": "good"}));
-    assert!(model.asked()[1].body.to_string().contains("# Fine"));
-
-    let model = Model::start(vec![Turn::Call("glob", json!({"pattern": "*"}))]);
-    let view = example(&fixture, "agent-guardrails.json", &model).exits(1).json();
-    assert_eq!(step(&view, "look")["agent"]["guardrail"], "max_iterations");
-    assert_eq!(model.asked().len(), 3);
-    assert!(model.asked()[0].head.contains("Bearer scripted-key"));
 }
 
 #[test]

@@ -228,7 +228,9 @@ pub(super) fn task(
         let whole = format!("{}\n\n{}{}", task.system, task.prompt, schema.unwrap_or_default());
         whole.trim().clone_into(&mut task.prompt);
         let preset = known.map(|known| known.command.iter().map(|&part| part.to_owned()).collect());
-        task.command = filled(file.command.clone().or(preset).unwrap_or_default(), &task);
+        let own =
+            file.command.clone().map(|command| agents::in_folder(command, agent, &host.definition_folder));
+        task.command = filled(own.or(preset).unwrap_or_default(), &task);
     }
     let dir = host.run.attempt(&spawn.id).map_err(|error| Refused::Agent(error.to_string()))?;
     let watch = AgentWatch {
@@ -265,7 +267,7 @@ pub(super) fn task(
         mounts: true,
         work_dir,
         events: false,
-        folder: None,
+        folder: (kind != Kind::Builtin).then(|| agent.folder.clone()).flatten(),
         env,
         outputs_schema: None,
         told: (kind == Kind::Acp).then_some(Told::Worker),

@@ -37,7 +37,7 @@ fn a_tool_that_is_not_allowed_is_not_offered_and_refused() {
 
 /// What the model is told of one call.
 #[track_caller]
-fn told(fixture: &Fixture, call: Turn, agent: Value, guardrails: Value) -> String {
+fn told(fixture: &Fixture, call: Turn, agent: Value, guardrails: &Value) -> String {
     let (finished, model) =
         run(fixture, vec![call, finish(&json!(1))], agent, json!({"guardrails": guardrails}));
     finished.exits(0);
@@ -66,7 +66,7 @@ for line in sys.stdin:
         ("@slow/wait", Turn::Call("slow__wait", json!({}))),
     ] {
         let guardrails = json!({"allowed_tools": [tool], "tool_timeout": "200ms"});
-        let told = told(&fixture, call, agent.clone(), guardrails);
+        let told = told(&fixture, call, agent.clone(), &guardrails);
         assert!(told.starts_with("error:") && told.contains("200 ms"), "{tool}: {told}");
         fixture.assert_nothing_left();
     }
@@ -86,7 +86,7 @@ fn skills_are_tools() {
     );
     let allowed = json!({"allowed_tools": ["skill:count-words", "skill:json-query", "skill:exec"]});
     let check = |call: Turn, expected: &str| {
-        let told = told(&fixture, call, json!({}), allowed.clone());
+        let told = told(&fixture, call, json!({}), &allowed);
         assert!(told.contains(expected), "{told}");
     };
     check(Turn::Call("skill__count-words", json!({"text": "one two three"})), r#""words":3"#);
