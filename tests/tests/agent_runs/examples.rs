@@ -1,5 +1,7 @@
 //! The examples of agents, each run in place with a scripted model where its environment says.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use integration_tests::{
     Finished, Fixture,
     model::{Model, Turn},
@@ -54,6 +56,9 @@ fn guardrails_end_an_agent_that_goes_on() {
 
 #[test]
 fn an_agent_of_the_protocol_writes_what_its_model_said() {
+    let program = workspace().join("examples/acp/agent.py");
+    let mode = program.metadata().expect("the program is there").permissions().mode();
+    assert_eq!(mode & 0o111, 0o111, "it can be executed");
     let fixture = Fixture::new();
     let model = Model::start(vec![Turn::Text("The sea is wide.")]);
     let view = example(&fixture, "agent-acp.json", &model).exits(0).json();
