@@ -179,27 +179,42 @@ fn without_a_right_to_write_the_file_system_is_read_only_and_the_network_empty()
     assert!(!integration_tests::fixture::read_file(&transcript).contains("hunter2-"));
 }
 
+/// A model that answers with these turns: the agent fails after so many requests, in both wire formats.
 #[track_caller]
-fn check_trouble(turn: &Turn, requests: usize, code: &str) {
+fn check_trouble(turns: &[Turn], requests: usize, says: &str) {
     for provider in PROVIDERS {
         let fixture = Fixture::new();
-        let (finished, model) = run(&fixture, vec![turn.clone()], json!({"provider": provider}), tools(&[]));
+        let (finished, model) = run(&fixture, turns.to_vec(), json!({"provider": provider}), tools(&[]));
         let view = finished.exits(1).json();
-        assert_eq!(view["error"]["code"], code, "{provider} {turn:?} {:#}", view["error"]);
-        assert_eq!(model.asked().len(), requests, "{provider} {turn:?}");
-        assert_eq!(step(&view, "a")["agent"]["requests"], requests, "{turn:?}: retries count");
+        let error = &view["error"];
+        assert_eq!(error["code"], "agent_error", "{provider} {turns:?} {error:#}");
+        assert!(error["message"].as_str().is_some_and(|message| message.contains(says)), "{error:#}");
+        assert_eq!(model.asked().len(), requests, "{provider} {turns:?}");
+        assert_eq!(step(&view, "a")["agent"]["requests"], requests, "{turns:?}: retries count");
         fixture.assert_nothing_left();
     }
 }
 
 #[test]
-fn a_model_in_trouble_is_an_agent_error_after_a_few_tries() {
-    check_trouble(&Turn::Status(500), 3, "agent_error");
-    check_trouble(&Turn::Status(401), 1, "agent_error");
-    check_trouble(&Turn::Reset, 3, "agent_error");
-    check_trouble(&Turn::Half, 3, "agent_error");
-    check_trouble(&Turn::Nonsense, 3, "agent_error");
-    check_trouble(&Turn::Flood(50 << 20), 3, "agent_error");
+fn a_model_that_refuses_is_asked_again_where_that_may_help() {
+    check_trouble(&[Turn::Status(500)], 3, "status 500");
+    check_trouble(&[Turn::Status(401)], 1, "status 401");
+}
+
+#[test]
+fn a_model_that_breaks_off_is_asked_again() {
+    check_trouble(&[Turn::Reset], 3, "cannot be reached");
+    check_trouble(&[Turn::Half], 3, "in the middle");
+}
+
+#[test]
+fn a_model_that_talks_nonsense_is_asked_again() {
+    check_trouble(&[Turn::Nonsense], 3, "cannot be understood");
+}
+
+#[test]
+fn a_model_that_floods_is_cut_off() {
+    check_trouble(&[Turn::Flood(50 << 20), Turn::Status(401)], 2, "status 401");
 }
 
 #[test]

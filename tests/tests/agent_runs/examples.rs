@@ -56,7 +56,7 @@ fn guardrails_end_an_agent_that_goes_on() {
 
 #[test]
 fn an_agent_of_the_protocol_writes_what_its_model_said() {
-    let program = workspace().join("examples/acp/agent.py");
+    let program = workspace().join("examples").join("acp/agent.py");
     let mode = program.metadata().expect("the program is there").permissions().mode();
     assert_eq!(mode & 0o111, 0o111, "it can be executed");
     let fixture = Fixture::new();
