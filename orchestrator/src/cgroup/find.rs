@@ -42,7 +42,9 @@ pub enum Miss {
     #[error("no cgroup v2 hierarchy is mounted: a step's tree is ended by its pid namespace")]
     NotMounted,
     /// What is mounted is another part of the hierarchy.
-    #[error("the engine's own cgroup is outside the mounted hierarchy: give it a cgroup namespace of its own")]
+    #[error(
+        "the engine's own cgroup is outside the mounted hierarchy: give it a cgroup namespace of its own"
+    )]
     Outside,
     /// Containers have it so.
     #[error(

@@ -197,8 +197,18 @@ mod tests {
         check(0, &["systemd/system", "user/0/systemd"], Some("user/0"), "system");
         check(1000, &["systemd/system", "user/1000/systemd"], None, "user/1000");
         check(1000, &["systemd/system", "own/systemd"], Some("own"), "own");
-        check(1000, &["systemd/system", "user/1001/systemd"], None, "no systemd runs for user 1000: `loginctl enable-linger` starts it");
-        check(1000, &["systemd/system", "user/1000"], Some("user/1000"), "no systemd runs for user 1000: `loginctl enable-linger` starts it");
+        check(
+            1000,
+            &["systemd/system", "user/1001/systemd"],
+            None,
+            "no systemd runs for user 1000: `loginctl enable-linger` starts it",
+        );
+        check(
+            1000,
+            &["systemd/system", "user/1000"],
+            Some("user/1000"),
+            "no systemd runs for user 1000: `loginctl enable-linger` starts it",
+        );
         // Directories that a program of another init made.
         let not_here = Error::NotBooted.to_string();
         check(0, &["systemd/machines"], None, &not_here);

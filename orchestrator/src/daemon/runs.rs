@@ -55,12 +55,7 @@ pub(super) fn start(
 }
 
 /// Goes on with a run of the daemon before, and reports its end.
-pub(super) fn adopt(
-    dir: RunDir,
-    home: &Home,
-    base: Option<PathBuf>,
-    news: &mpsc::UnboundedSender<News>,
-) {
+pub(super) fn adopt(dir: RunDir, home: &Home, base: Option<PathBuf>, news: &mpsc::UnboundedSender<News>) {
     let (home, news) = (home.clone(), news.clone());
     tokio::task::spawn_local(async move {
         let run = dir.id();

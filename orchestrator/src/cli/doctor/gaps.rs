@@ -68,10 +68,12 @@ fn fix(found: &Found, missing: &[&str], kernel: &Kernel) -> String {
             format!("echo '{}' | sudo tee {base}/cgroup.subtree_control", wanted.join(" "))
         }
         // systemd.resource-control(5): a user's manager hands on what it was given itself.
-        (CgroupMode::Unified, Place::Nowhere | Place::Own) => "sudo mkdir -p /etc/systemd/system/user@.service.d && \
+        (CgroupMode::Unified, Place::Nowhere | Place::Own) => {
+            "sudo mkdir -p /etc/systemd/system/user@.service.d && \
             printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | \
             sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload"
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 
@@ -216,7 +218,10 @@ mod tests {
 
     #[test]
     fn a_machine_that_has_everything_has_no_gaps() {
-        assert_eq!(gaps(&found(CgroupMode::Unified, Place::Own, ALL, Vec::new()), NAMESPACES, &kernel(1000)), []);
+        assert_eq!(
+            gaps(&found(CgroupMode::Unified, Place::Own, ALL, Vec::new()), NAMESPACES, &kernel(1000)),
+            []
+        );
     }
 
     #[test]
@@ -260,8 +265,7 @@ mod tests {
     #[test]
     fn the_rest_is_told_too() {
         let refused = Miss::Systemd(NoScope::Refused { said: "no".to_owned() });
-        let mut found =
-            found(CgroupMode::Unified, Place::Nowhere, Controllers::default(), vec![refused]);
+        let mut found = found(CgroupMode::Unified, Place::Nowhere, Controllers::default(), vec![refused]);
         found.births.push("children cannot be born inside their cgroup: EACCES".to_owned());
         found.cgroup.delegated = true;
         found.cgroup.kill = false;
