@@ -7,9 +7,11 @@ use schemas::{exit_code::ExitCode, schedule::Schedule, view::RunStatus};
 use tokio::sync::{mpsc, oneshot};
 use workflow_engine::scheduler::Event;
 
-use super::{serve::News, start};
+use super::{
+    serve::News,
+    start::{self, Surroundings},
+};
 use crate::{
-    environment::Withheld,
     errors::Result,
     fold,
     signal::Process,
@@ -26,13 +28,14 @@ pub(super) fn start(
     schedule: Schedule,
     run: RunId,
     at: Timestamp,
-    (withheld, news): (&Withheld, &mpsc::UnboundedSender<News>),
+    surroundings: Surroundings,
+    news: &mpsc::UnboundedSender<News>,
 ) {
-    let (home, withheld, news) = (home.clone(), withheld.clone(), news.clone());
+    let (home, news) = (home.clone(), news.clone());
     tokio::task::spawn_local(async move {
         let tell = |event: Event| drop(news.send(News::Event(event)));
         let dir = home.run(run);
-        let start = move || start::start_with(&home, &schedule, run, at, &withheld);
+        let start = move || start::start(&home, &schedule, run, at, &surroundings);
         let starting = tokio::task::spawn_blocking(start).await;
         let error = match starting {
             Ok(Ok(child)) => {
@@ -55,13 +58,18 @@ pub(super) fn start(
 }
 
 /// Goes on with a run of the daemon before, and reports its end.
-pub(super) fn adopt(dir: RunDir, home: &Home, (withheld, news): (&Withheld, &mpsc::UnboundedSender<News>)) {
-    let (home, withheld, news) = (home.clone(), withheld.clone(), news.clone());
+pub(super) fn adopt(
+    dir: RunDir,
+    home: &Home,
+    surroundings: Surroundings,
+    news: &mpsc::UnboundedSender<News>,
+) {
+    let (home, news) = (home.clone(), news.clone());
     tokio::task::spawn_local(async move {
         let run = dir.id();
         let mut status = free(dir.clone()).await;
         if status == Some(RunStatus::Interrupted) {
-            let resume = move || start::resume(&home, run, &withheld);
+            let resume = move || start::resume(&home, run, &surroundings);
             status = match tokio::task::spawn_blocking(resume).await {
                 Ok(Ok(child)) => child_ended(child).await,
                 Ok(Err(_)) | Err(_) => status,

@@ -19,12 +19,13 @@ use super::{
     alarm::Alarm,
     api::{self, Answer, Question},
     client, notify, runs,
+    start::Surroundings,
     watch::Watch,
 };
 use crate::{
-    clock, control,
+    cgroup, clock, control,
     environment::{self, Withheld},
-    errors::{CommandError, Result},
+    errors::{CommandError, Result, in_one_line},
     store::{
         fires,
         home::Home,
@@ -94,8 +95,8 @@ fn engine(error: &dyn std::error::Error) -> CommandError {
 /// A daemon at work.
 struct Daemon {
     home: Home,
-    /// What the engines of its runs have of the environment, and it itself has not.
-    withheld: Withheld,
+    /// What the engines of its runs have from it.
+    surroundings: Surroundings,
     scheduler: Scheduler,
     records: fires::Writer,
     alarm: Alarm,
@@ -115,6 +116,10 @@ impl Daemon {
         // Before the schedules are read: no change is overlooked.
         let watch = Watch::new(home).map_err(|error| engine(&error))?;
         let stored = schedules::read(home)?;
+        let base = cgroup::settle().unwrap_or_else(|error| {
+            say(&in_one_line(&error));
+            None
+        });
         let (sender, news) = mpsc::unbounded_channel();
         let (events, _) = broadcast::channel(EVENTS);
         api::listen(home, &sender, &events).map_err(|error| {
@@ -122,7 +127,7 @@ impl Daemon {
         })?;
         let mut daemon = Self {
             home: home.clone(),
-            withheld,
+            surroundings: Surroundings { base, withheld },
             scheduler: Scheduler::restore(&records),
             records: fires::Writer::start(home, &records).map_err(|error| engine(&error))?,
             alarm: Alarm::new().map_err(|error| engine(&error))?,
@@ -149,11 +154,11 @@ impl Daemon {
             match schedule {
                 _ if dir.journal().exists() => {
                     self.take(Event::Started { run: found.run })?;
-                    runs::adopt(dir, &self.home, (&self.withheld, &self.sender));
+                    runs::adopt(dir, &self.home, self.surroundings.clone(), &self.sender);
                 }
                 Some(schedule) if !found.started => {
-                    let tell = (&self.withheld, &self.sender);
-                    runs::start(&self.home, schedule.clone(), run, found.at, tell);
+                    let surroundings = self.surroundings.clone();
+                    runs::start(&self.home, schedule.clone(), run, found.at, surroundings, &self.sender);
                 }
                 Some(_) | None => self.take(Event::Ended { run: found.run, status: None })?,
             }
@@ -259,7 +264,7 @@ impl Daemon {
                 Action::Record { .. } => {}
                 Action::Start { schedule, run, at } => {
                     if let Ok(run) = run.parse() {
-                        runs::start(&self.home, *schedule, run, at, (&self.withheld, &self.sender));
+                        runs::start(&self.home, *schedule, run, at, self.surroundings.clone(), &self.sender);
                     }
                 }
                 Action::Stop { run } => stop(&self.home, &run),
