@@ -9,7 +9,7 @@ use super::{
     order::Reader,
     outline::Spot,
     reference,
-    resolve::Use,
+    resolve::{TextForm, Use},
 };
 use crate::{
     diagnostic::codes::{BAD_VALUE, HIDDEN_OUTPUT, MISPLACED_KEY},
@@ -92,7 +92,12 @@ impl<'a> Check<'a, '_> {
         }
         let items = node.get("for_each")?;
         let items = match &items.kind {
-            NodeKind::Text(text) => self.given_items(items, text, step)?,
+            NodeKind::Text(text) => {
+                self.text_form = TextForm::Expression;
+                let given = self.given_items(items, text, step);
+                self.text_form = TextForm::Whole;
+                given?
+            }
             NodeKind::Null
             | NodeKind::Bool(_)
             | NodeKind::Number(_)

@@ -2,9 +2,15 @@
 
 use std::ops::Range;
 
-use super::{Check, order::Reader, reference, resolve::Use};
+use super::{
+    Check,
+    order::Reader,
+    reference,
+    resolve::{TextForm, Use},
+    types::misses,
+};
 use crate::{
-    diagnostic::codes::BAD_EXPRESSION,
+    diagnostic::codes::{BAD_EXPRESSION, DOUBTFUL_PART},
     expr::{self, Bound, Kinds, Names, Program, Types},
     load::Node,
     value::Reference,
@@ -14,13 +20,20 @@ impl<'a> Check<'a, '_> {
     /// A condition: an expression as a whole string; a surrounding `${}` is tolerated.
     pub(super) fn condition(&mut self, node: &'a Node, from: Reader) -> Option<Program> {
         let (start, inner) = unwrapped(node.as_text()?);
-        self.in_condition = true;
+        self.text_form = TextForm::Expression;
         let program = self.program(node, inner, start, from);
-        self.in_condition = false;
+        self.text_form = TextForm::Whole;
         let program = program?;
         let place = program.place();
         let place = self.place_in(node, start + place.start..start + place.end);
-        self.needs(place, program.types(), Kinds::BOOL, "a condition gives a bool");
+        // The language has a failure for it: it is said, and not refused.
+        let Types { surely, likely } = program.types();
+        let given = if misses(surely, Kinds::BOOL) { surely } else { likely };
+        if misses(given, Kinds::BOOL) {
+            self.problems
+                .report(DOUBTFUL_PART, place, format!("a condition gives a bool, this gives {given}"))
+                .hint("the step fails with `expression_error`: compare it with something");
+        }
         Some(program)
     }
 
