@@ -8,7 +8,6 @@ use super::{
     limits::{self, least},
     order::Reader,
     outline::Spot,
-    reference,
     resolve::{TextForm, Use},
 };
 use crate::{
@@ -151,8 +150,7 @@ impl<'a> Check<'a, '_> {
         let (start, inner) = unwrapped(text);
         let reader = Reader::Step(step);
         // A plain path needs no parser.
-        let path = reference::expression(inner, |id| self.outline.by_id(id).is_some());
-        let (items, place) = if let Some(path) = path {
+        let (items, place) = if let Some(path) = self.plain_path(inner) {
             let at = Use { node, text: inner, start, from: reader, asked: &[] };
             (Template::Reference(self.expression_reference(&at, &path)?), 0..inner.len())
         } else {

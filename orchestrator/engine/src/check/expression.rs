@@ -37,6 +37,18 @@ impl<'a> Check<'a, '_> {
         Some(program)
     }
 
+    /// An expression that is only a path, and can be read in one way.
+    pub(super) fn plain_path<'t>(&self, text: &'t str) -> Option<reference::Path<'t>> {
+        let is_name = |name: &str| self.is_name(name);
+        reference::expression(text, |id| self.outline.by_id(id).is_some())
+            .filter(|path| !expr::is_ambiguous(path.head, &is_name))
+    }
+
+    /// Whether there is such a name, which may hold hyphens.
+    fn is_name(&self, name: &str) -> bool {
+        self.outline.by_id(name).is_some() || self.names.context.contains(name)
+    }
+
     /// An expression that begins at `start` in the content of a string; `None`: it is wrong, which was reported.
     pub(super) fn program(&mut self, node: &Node, text: &str, start: usize, from: Reader) -> Option<Program> {
         let before = self.problems.errors();
@@ -84,7 +96,7 @@ struct ExpressionNames<'c, 'a, 'p> {
 
 impl Names for ExpressionNames<'_, '_, '_> {
     fn has(&self, name: &str) -> bool {
-        self.check.outline.by_id(name).is_some() || self.check.names.context.contains(name)
+        self.check.is_name(name)
     }
 
     fn bind(&mut self, path_of_program: &expr::Path) -> Bound {

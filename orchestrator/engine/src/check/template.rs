@@ -131,7 +131,7 @@ impl<'a> Check<'a, '_> {
             return None;
         }
         // A plain path needs no parser.
-        match reference::expression(trimmed, |id| self.outline.by_id(id).is_some()) {
+        match self.plain_path(trimmed) {
             Some(path) => {
                 let at = Use { node, text: trimmed, start, from, asked: &[] };
                 self.expression_reference(&at, &path).map(Part::Value)

@@ -118,7 +118,7 @@ fn top_level() {
     E011 1:110-1:111 "/triggers/1" the key `cron` is missing
       hint: Cron expression of 5 fields (6 and 7 too).
     E012 1:129-1:135 "/triggers/1/time" the key `time` is not known here
-      hint: known keys: `catch_up`, `cron`, `enabled`, `inputs`, `jitter`, `max_lag`, `overlap`, `timezone`, `type`; keys that begin with `x-` are free
+      hint: did you mean `type`, which is given too? known keys: `catch_up`, `cron`, `enabled`, `inputs`, `jitter`, `max_lag`, `overlap`, `timezone`, `type`; keys that begin with `x-` are free
     E011 1:141-1:142 "/triggers/2" the key `type` is missing
       hint: `type` is one of `manual`, `schedule`
     "#);
@@ -386,6 +386,14 @@ fn references() {
 
 #[test]
 fn templates() {
+    assert_snapshot!(steps(r#"{"id":"a","type":"skill","skill":"echo"},{"id":"b","type":"skill","skill":"echo"},{"id":"a-b","type":"skill","skill":"echo"},
+{"id":"s","type":"skill","skill":"echo","inputs":{"a":"${a-b}","b":"${a-b.v}","c":"a-b.v","d":"${a-b.v + 1}"}},
+{"id":"l","type":"loop","for_each":"a-b.v","steps":[{"id":"t","type":"skill","skill":"echo"}]}"#), @r#"
+    E050 5:58-5:61 "/steps/4/inputs/a" `a-b` is a name and a subtraction: write `a - b` or `steps["a-b"]`
+    E050 5:71-5:74 "/steps/4/inputs/b" `a-b` is a name and a subtraction: write `a - b` or `steps["a-b"]`
+    E050 5:98-5:101 "/steps/4/inputs/d" `a-b` is a name and a subtraction: write `a - b` or `steps["a-b"]`
+    E050 6:37-6:40 "/steps/5/for_each" `a-b` is a name and a subtraction: write `a - b` or `steps["a-b"]`
+    "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","inputs":{"a":"x ${first.data","b":"${}","c":"${ frist.data }","d":"${1 + }"}}"#), @r#"
     E036 4:58-4:60 "/steps/1/inputs/a" `${` is never closed
       hint: close it with `}`, or write `$${` for the characters themselves
