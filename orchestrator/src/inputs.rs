@@ -1,7 +1,7 @@
 //! What a run is given on its command line: declared inputs and context, checked before anything exists.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
@@ -84,6 +84,7 @@ fn values(declared: &Declared, given: &Given) -> Result<BTreeMap<String, Json>> 
     let mut values = given.ready.clone();
     values.extend(given.inputs.as_deref().map(read_file).transpose()?.unwrap_or_default());
     let mut problems = Vec::new();
+    let mut unread = BTreeSet::new();
     for name in values.keys() {
         if !declared.contains_key(name) {
             problems.push(undeclared(declared, name));
@@ -93,15 +94,28 @@ fn values(declared: &Declared, given: &Given) -> Result<BTreeMap<String, Json>> 
         let (name, text) = split(pair, "--input")?;
         let text = &content(name, text)?;
         match declared.get(name) {
-            Some(declaration) => {
-                values.insert(name.to_owned(), from_text(declaration, name, text)?);
-            }
+            Some(declaration) => match from_text(declaration, name, text) {
+                Ok(value) => {
+                    unread.remove(name);
+                    values.insert(name.to_owned(), value);
+                }
+                Err(problem) => {
+                    unread.insert(name);
+                    problems.push(problem);
+                }
+            },
             None => problems.push(undeclared(declared, name)),
         }
     }
-    for (name, declaration) in declared {
-        match (values.get(name), &declaration.default) {
-            (Some(value), _) => problems.extend(misfit(declaration, name, value)),
+    for (name, declaration) in declared.iter().filter(|(name, _)| !unread.contains(name.as_str())) {
+        match (values.get_mut(name), &declaration.default) {
+            (Some(value), _) => match declaration.kind.map(|kind| (kind, kind.read(value))) {
+                Some((_, Some(read))) => *value = read,
+                Some((kind, None)) => {
+                    problems.push(format!("the input `{name}` must be of type {}", kind.name()));
+                }
+                None => {}
+            },
             (None, Some(default)) => {
                 values.insert(name.clone(), default.clone());
             }
@@ -195,27 +209,19 @@ fn split<'a>(pair: &'a str, flag: &str) -> Result<(&'a str, &'a str)> {
     })
 }
 
-/// Text from the command line as the declared type wants it.
-fn from_text(declaration: &InputDeclaration, name: &str, text: &str) -> Result<Json> {
+/// Text from the command line as the declared type wants it; else what is wrong.
+fn from_text(declaration: &InputDeclaration, name: &str, text: &str) -> std::result::Result<Json, String> {
     match declaration.kind {
         Some(InputType::String) => Ok(string(text)),
         None => Ok(json_or_string(text)),
         Some(kind) => parse_output(text.as_bytes()).map_err(|_| {
-            CommandError::new(
-                ExitCode::Invalid,
-                format!(
-                    "the input `{name}` must be of type {}, and {} is not JSON",
-                    kind.name(),
-                    if declaration.secret { "it".to_owned() } else { format!("`{text}`") }
-                ),
+            format!(
+                "the input `{name}` must be of type {}, and {} is not JSON",
+                kind.name(),
+                if declaration.secret { "it".to_owned() } else { format!("`{text}`") }
             )
         }),
     }
-}
-
-fn misfit(declaration: &InputDeclaration, name: &str, value: &Json) -> Option<String> {
-    let kind = declaration.kind?;
-    (!kind.takes(value)).then(|| format!("the input `{name}` must be of type {}", kind.name()))
 }
 
 fn undeclared(declared: &Declared, name: &str) -> String {

@@ -66,6 +66,12 @@ fn what_is_wrong_is_said_with_a_way_out() {
     ");
     assert_snapshot!(say(&["run", "nightly", "--input", "n=x"]), @r"
     error: the input `n` must be of type integer, and `x` is not JSON
+    hint: give inputs by --input name=value or --inputs file.json; declared: n
+    exit 3
+    ");
+    assert_snapshot!(say(&["run", "nightly", "--input", "n=x", "--input", "m=1"]), @r"
+    error: the input `n` must be of type integer, and `x` is not JSON; the definition declares no input `m`
+    hint: give inputs by --input name=value or --inputs file.json; declared: n
     exit 3
     ");
     assert_snapshot!(say(&["run", "nightly", "--context", "plac=x"]), @r"

@@ -307,6 +307,7 @@ fn inputs_are_typed_and_checked_before_anything_runs() {
     check_inputs(&["--input", "name=x"], 0, &json!({"name": "x", "count": 3}));
     check_inputs(&["--input", "name=a=b", "--input", "count=5"], 0, &json!({"name": "a=b", "count": 5}));
     check_inputs(&["--input", "name=5"], 0, &json!({"name": "5", "count": 3}));
+    check_inputs(&["--input", "name=x", "--input", "count=1e3"], 0, &json!({"name": "x", "count": 1000}));
     check_inputs(&["--inputs", "in.json"], 0, &filed);
     check_inputs(&["--inputs", "in.json", "--input", "count=1"], 0, &json!({"name": "filed", "count": 1}));
 }

@@ -44,6 +44,7 @@ pub use library::{Library, LibraryFile, Named};
 use names::Names;
 use order::Reader;
 use outline::Outline;
+use resolve::TextForm;
 pub use sandbox::sandbox_of_manifest;
 use schema::Schemas;
 pub use secrets::is_secret_name;
@@ -117,7 +118,7 @@ fn judge<'a>(
             in_handler: false,
             asked: HashMap::new(),
             hands_on: false,
-            in_condition: false,
+            text_form: TextForm::Whole,
             own_steps: None,
         };
         check.plan(root)
@@ -155,8 +156,8 @@ struct Check<'a, 'p> {
     asked: HashMap<StepId, Vec<Asked>>,
     /// Whether secret inputs may stand in what is looked at: where they are handed on as they are.
     hands_on: bool,
-    /// Whether what is looked at is a condition, which is an expression and nothing else.
-    in_condition: bool,
+    /// What is looked at.
+    text_form: TextForm,
     /// Its steps by their ids, once somebody has asked for all of them.
     own_steps: Option<Arc<BTreeMap<String, StepId>>>,
 }
@@ -228,10 +229,13 @@ fn declared_inputs(root: &Node) -> BTreeMap<String, InputDeclaration> {
 
 fn declaration(node: &Node) -> InputDeclaration {
     let flag = |key: &str| node.get(key).and_then(Node::as_bool).unwrap_or(false);
+    let kind = node.get("type").and_then(Node::as_text).and_then(input_type);
+    // A default of the wrong type was reported with its shape.
+    let read = |default: schemas::json::Json| kind.and_then(|kind| kind.read(&default)).unwrap_or(default);
     InputDeclaration {
-        kind: node.get("type").and_then(Node::as_text).and_then(input_type),
+        kind,
         description: node.get("description").and_then(Node::as_text).map(str::to_owned),
-        default: node.get("default").map(Node::to_json),
+        default: node.get("default").map(Node::to_json).map(read),
         required: flag("required"),
         secret: flag("secret"),
     }

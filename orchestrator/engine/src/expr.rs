@@ -30,8 +30,8 @@ use evaluate::Evaluation;
 pub use judge::{Finding, Weight};
 pub use kinds::Kinds;
 use lower::Lowering;
-pub use token::MAX_SOURCE;
 use token::Tokens;
+pub use token::{MAX_SOURCE, is_ambiguous};
 use tree::Node;
 
 use crate::value::{Reference, Scope, Segment};

@@ -4,6 +4,7 @@
 mod agent;
 mod control;
 mod limits;
+mod input;
 mod sandbox;
 mod strategy;
 
@@ -20,6 +21,7 @@ pub use self::{
     agent::{AgentTarget, SkillTool},
     control::{Branch, Conditional, Loop, Parallel, Subworkflow, Turns, WaitFor},
     limits::{Enforcement, Limits},
+    input::{InputDeclaration, InputType},
     sandbox::{Endpoint, Network, Profile, Sandbox, SandboxChoice, Seccomp, User},
     strategy::{Act, Backoff, Final, Jitter, Retry, Rollback, Scale, Strategy, Trigger, Written, seed},
 };
@@ -88,73 +90,6 @@ pub struct Schedule {
     pub jitter: Duration,
     /// A fire later than this counts as missed.
     pub max_lag: Option<Duration>,
-}
-
-/// One declared input of a run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct InputDeclaration {
-    /// JSON Schema type; `None` takes any.
-    pub kind: Option<InputType>,
-    /// What it is for.
-    pub description: Option<String>,
-    /// The value when none is given.
-    pub default: Option<Json>,
-    /// Whether it must be given.
-    pub required: bool,
-    /// Whether its value is never stored.
-    pub secret: bool,
-}
-
-/// JSON Schema types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InputType {
-    /// A string.
-    String,
-    /// A whole number.
-    Integer,
-    /// Any number.
-    Number,
-    /// `true` or `false`.
-    Boolean,
-    /// An array.
-    Array,
-    /// An object.
-    Object,
-    /// `null`.
-    Null,
-}
-
-impl InputType {
-    /// The word in JSON Schema.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::String => "string",
-            Self::Integer => "integer",
-            Self::Number => "number",
-            Self::Boolean => "boolean",
-            Self::Array => "array",
-            Self::Object => "object",
-            Self::Null => "null",
-        }
-    }
-
-    /// Whether a value is of this type. `1.0` is an integer, as in JSON Schema.
-    pub fn takes(self, value: &Json) -> bool {
-        let text = value.as_str();
-        match self {
-            Self::String => text.starts_with('"'),
-            Self::Integer => is_number(text) && text.parse::<f64>().is_ok_and(|number| number.fract() == 0.0),
-            Self::Number => is_number(text),
-            Self::Boolean => text == "true" || text == "false",
-            Self::Array => text.starts_with('['),
-            Self::Object => text.starts_with('{'),
-            Self::Null => text == "null",
-        }
-    }
-}
-
-fn is_number(text: &str) -> bool {
-    text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
 }
 
 /// One step.

@@ -128,7 +128,12 @@ impl Check<'_, '_> {
         let way: Vec<StepId> =
             outline.upwards(Some(source)).take_while(|holder| !around.contains(holder)).collect();
         way.windows(2).filter(|pair| outline.kind(pair[1]) == "conditional").all(|pair| {
-            let Some(taken) = outline.spot(pair[0]) else { return false };
+            // One that may be skipped takes no branch.
+            let Some(taken) =
+                outline.spot(pair[0]).filter(|_| outline.step(pair[1]).node.get("when").is_none())
+            else {
+                return false;
+            };
             let is_other = |asked: &Asked| {
                 let other = outline.by_id(&asked.name).filter(|_| !asked.is_there);
                 other.is_some_and(|other| always_runs_in(outline, other, (pair[1], !taken.in_else)))

@@ -8,8 +8,7 @@ use super::{
     limits::{self, least},
     order::Reader,
     outline::Spot,
-    reference,
-    resolve::Use,
+    resolve::{TextForm, Use},
 };
 use crate::{
     diagnostic::codes::{BAD_VALUE, HIDDEN_OUTPUT, MISPLACED_KEY},
@@ -92,7 +91,12 @@ impl<'a> Check<'a, '_> {
         }
         let items = node.get("for_each")?;
         let items = match &items.kind {
-            NodeKind::Text(text) => self.given_items(items, text, step)?,
+            NodeKind::Text(text) => {
+                self.text_form = TextForm::Expression;
+                let given = self.given_items(items, text, step);
+                self.text_form = TextForm::Whole;
+                given?
+            }
             NodeKind::Null
             | NodeKind::Bool(_)
             | NodeKind::Number(_)
@@ -146,8 +150,7 @@ impl<'a> Check<'a, '_> {
         let (start, inner) = unwrapped(text);
         let reader = Reader::Step(step);
         // A plain path needs no parser.
-        let path = reference::expression(inner, |id| self.outline.by_id(id).is_some());
-        let (items, place) = if let Some(path) = path {
+        let (items, place) = if let Some(path) = self.plain_path(inner) {
             let at = Use { node, text: inner, start, from: reader, asked: &[] };
             (Template::Reference(self.expression_reference(&at, &path)?), 0..inner.len())
         } else {

@@ -2,9 +2,15 @@
 
 use std::ops::Range;
 
-use super::{Check, order::Reader, reference, resolve::Use};
+use super::{
+    Check,
+    order::Reader,
+    reference,
+    resolve::{TextForm, Use},
+    types::misses,
+};
 use crate::{
-    diagnostic::codes::BAD_EXPRESSION,
+    diagnostic::codes::{BAD_EXPRESSION, DOUBTFUL_PART},
     expr::{self, Bound, Kinds, Names, Program, Types},
     load::Node,
     value::Reference,
@@ -14,14 +20,33 @@ impl<'a> Check<'a, '_> {
     /// A condition: an expression as a whole string; a surrounding `${}` is tolerated.
     pub(super) fn condition(&mut self, node: &'a Node, from: Reader) -> Option<Program> {
         let (start, inner) = unwrapped(node.as_text()?);
-        self.in_condition = true;
+        self.text_form = TextForm::Expression;
         let program = self.program(node, inner, start, from);
-        self.in_condition = false;
+        self.text_form = TextForm::Whole;
         let program = program?;
         let place = program.place();
         let place = self.place_in(node, start + place.start..start + place.end);
-        self.needs(place, program.types(), Kinds::BOOL, "a condition gives a bool");
+        // The language has a failure for it: it is said, and not refused.
+        let Types { surely, likely } = program.types();
+        let given = if misses(surely, Kinds::BOOL) { surely } else { likely };
+        if misses(given, Kinds::BOOL) {
+            self.problems
+                .report(DOUBTFUL_PART, place, format!("a condition gives a bool, this gives {given}"))
+                .hint("the step fails with `expression_error`: compare it with something");
+        }
         Some(program)
+    }
+
+    /// An expression that is only a path, and can be read in one way.
+    pub(super) fn plain_path<'t>(&self, text: &'t str) -> Option<reference::Path<'t>> {
+        let is_name = |name: &str| self.is_name(name);
+        reference::expression(text, |id| self.outline.by_id(id).is_some())
+            .filter(|path| !expr::is_ambiguous(path.head, &is_name))
+    }
+
+    /// Whether there is such a name, which may hold hyphens.
+    fn is_name(&self, name: &str) -> bool {
+        self.outline.by_id(name).is_some() || self.names.context.contains(name)
     }
 
     /// An expression that begins at `start` in the content of a string; `None`: it is wrong, which was reported.
@@ -71,7 +96,7 @@ struct ExpressionNames<'c, 'a, 'p> {
 
 impl Names for ExpressionNames<'_, '_, '_> {
     fn has(&self, name: &str) -> bool {
-        self.check.outline.by_id(name).is_some() || self.check.names.context.contains(name)
+        self.check.is_name(name)
     }
 
     fn bind(&mut self, path_of_program: &expr::Path) -> Bound {

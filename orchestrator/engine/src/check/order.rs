@@ -229,10 +229,11 @@ pub(super) fn loops_around<'o>(
         Reader::Condition(step) => Some(step),
         Reader::Step(step) | Reader::After(step) => outline.spot(step).and_then(|spot| spot.parent),
     };
-    // An undo step sees the turns of what it undoes.
-    let undone = match reader.step().and_then(|step| outline.side(step)) {
-        Some(Side::Undo(of)) => outline.spot(of).and_then(|spot| spot.parent),
-        Some(Side::Handler | Side::Rollback | Side::Finally) | None => None,
-    };
-    outline.upwards(start).chain(outline.upwards(undone)).filter(|step| outline.kind(*step) == "loop")
+    // An undo step sees the turns of what it undoes, a handler those around all that it sees to.
+    let aside = reader.step().and_then(|step| match outline.side(step)? {
+        Side::Undo(of) => outline.spot(of)?.parent,
+        Side::Handler => outline.around_served(step),
+        Side::Rollback | Side::Finally => None,
+    });
+    outline.upwards(start).chain(outline.upwards(aside)).filter(|step| outline.kind(*step) == "loop")
 }

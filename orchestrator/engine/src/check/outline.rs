@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{order::Reader, served::served};
+use super::{
+    order::Reader,
+    served::{around, served},
+};
 use crate::{
     load::{Node, each_step},
     plan::StepId,
@@ -62,6 +65,8 @@ pub(super) struct Outline<'a> {
     rows: Vec<Side>,
     /// For whom each row may run as a handler.
     served: Vec<Vec<Reader>>,
+    /// Of each row the innermost step that holds all of those.
+    around_served: Vec<Option<StepId>>,
     /// The number of the first of them.
     base: u32,
 }
@@ -109,9 +114,18 @@ impl<'a> Outline<'a> {
                 by_id.entry(id).or_insert(index);
             }
         }
-        let mut outline = Self { steps, by_id, running, rows: lists.rows, served: Vec::new(), base };
+        let mut outline = Self {
+            steps,
+            by_id,
+            running,
+            rows: lists.rows,
+            served: Vec::new(),
+            around_served: Vec::new(),
+            base,
+        };
         outline.spread_background();
         outline.served = served(root, &outline);
+        outline.around_served = outline.served.iter().map(|served| around(&outline, served)).collect();
         outline
     }
 
@@ -146,6 +160,12 @@ impl<'a> Outline<'a> {
     pub(super) fn served(&self, step: StepId) -> &[Reader] {
         let row = self.spot(step).and_then(|spot| spot.row);
         row.and_then(|row| self.served.get(row as usize)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The innermost step that holds all for whom that handler may run.
+    pub(super) fn around_served(&self, step: StepId) -> Option<StepId> {
+        let row = self.spot(step)?.row?;
+        self.around_served.get(row as usize).copied().flatten()
     }
 
     /// The number of a row, which stands in the plan as a step that holds its steps.

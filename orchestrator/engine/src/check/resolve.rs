@@ -35,8 +35,34 @@ pub(super) struct Use<'u> {
     pub(super) asked: &'u [Asked],
 }
 
+/// What a reference may stand in, and so how a text is written that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextForm {
+    /// A value that is the reference as a whole.
+    Whole,
+    /// A value with `${…}` in it.
+    Template,
+    /// An expression and nothing else.
+    Expression,
+}
+
+impl TextForm {
+    fn way_out(self) -> Option<&'static str> {
+        match self {
+            Self::Whole => Some("`{\"$literal\": \"…\"}` takes a text as it is"),
+            Self::Template => Some("`$${` stands for the characters `${`"),
+            Self::Expression => None,
+        }
+    }
+}
+
+/// What an expression may begin with.
+const HEADS: &str = "names are ids of steps, `context`, `inputs`, `run` and `steps`";
+
 /// Where the names are that a name should have been one of.
 enum Known<'k, 'a> {
+    /// Everything that an expression may begin with.
+    Heads,
     Steps,
     Outputs(&'k StepPlace<'a>),
     Context,
@@ -78,7 +104,7 @@ impl<'a> Check<'a, '_> {
             return Some(Reference { root: Root::Context, path: segments, text: at.text.to_owned() });
         }
         let message = format!("`{}` is not known here", path.head);
-        self.unknown(UNKNOWN_STEP, at, (path.head, &path.head_range), message, &Known::Steps);
+        self.unknown(UNKNOWN_STEP, at, (path.head, &path.head_range), message, &Known::Heads);
         None
     }
 
@@ -248,29 +274,27 @@ impl<'a> Check<'a, '_> {
             self.problems.report(code, at.node.span.range(), message);
             return;
         }
+        let is_head = matches!(known, Known::Heads);
         let known = self.known(known, name);
-        let in_condition = self.in_condition;
+        let way_out = self.text_form.way_out();
         let place = self.place(at, range);
         let is_plain = self.definition.text().get(place.clone()) == Some(name);
         let report = self.problems.report(code, place.clone(), message);
-        match nearest(name, known.iter().map(String::as_str)) {
-            Some(near) => {
-                report.hint(format!("did you mean `{near}`?"));
-                // Names with escapes in them are left to the user.
-                if is_plain {
-                    report.suggest(place, near);
-                }
+        let near = nearest(name, known.iter().map(String::as_str));
+        if let Some(near) = near {
+            report.hint(format!("did you mean `{near}`?"));
+            // Names with escapes in them are left to the user.
+            if is_plain {
+                report.suggest(place, near);
             }
-            None if known.is_empty() && in_condition => {}
-            None if known.is_empty() => {
-                report.hint("`{\"$literal\": \"…\"}` takes a text as it is");
-            }
-            None => {
-                let known = in_words(known.iter().map(String::as_str).take(20));
-                let way_out =
-                    if in_condition { "" } else { "; `{\"$literal\": \"…\"}` takes a text as it is" };
-                report.hint(format!("known: {known}{way_out}"));
-            }
+            return;
+        }
+        let listed = (!known.is_empty())
+            .then(|| format!("known: {}", in_words(known.iter().map(String::as_str).take(20))));
+        let known = if is_head { Some(HEADS) } else { listed.as_deref() };
+        let hint: Vec<&str> = known.into_iter().chain(way_out).collect();
+        if !hint.is_empty() {
+            report.hint(hint.join("; "));
         }
     }
 
@@ -278,7 +302,7 @@ impl<'a> Check<'a, '_> {
     fn known(&mut self, known: &Known<'_, 'a>, name: &str) -> Vec<String> {
         let owned = |name: &&str| (*name).to_owned();
         match known {
-            Known::Steps => {
+            Known::Heads | Known::Steps => {
                 let near = self.names.near.of(name);
                 near.iter()
                     .map(|near| near.id)

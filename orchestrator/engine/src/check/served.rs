@@ -44,6 +44,24 @@ pub(super) fn served(root: &Node, outline: &Outline<'_>) -> Vec<Vec<Reader>> {
     served
 }
 
+/// The innermost step that holds all of some; `None`: the run.
+pub(super) fn around(outline: &Outline<'_>, served: &[Reader]) -> Option<StepId> {
+    let holders = |reader: &Reader| {
+        let parent = reader.step().and_then(|step| outline.spot(step)?.parent);
+        let mut holders: Vec<StepId> = outline.upwards(parent).collect();
+        holders.reverse();
+        holders
+    };
+    let mut all = served.iter().map(holders);
+    let first = all.next()?;
+    let shared = all.fold(first, |mut shared, holders| {
+        let same = shared.iter().zip(&holders).take_while(|(one, other)| one == other).count();
+        shared.truncate(same);
+        shared
+    });
+    shared.last().copied()
+}
+
 /// The default acts on leaf steps of the run itself.
 fn takes_default(step: &StepPlace<'_>, spot: Spot) -> bool {
     let kind = step.node.get("type").and_then(Node::as_text);

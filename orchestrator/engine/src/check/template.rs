@@ -1,6 +1,11 @@
 //! Values of a file as [`Template`]s: which strings are references, which hold them, which are literals.
 
-use super::{Check, order::Reader, reference, resolve::Use};
+use super::{
+    Check,
+    order::Reader,
+    reference,
+    resolve::{TextForm, Use},
+};
 use crate::{
     diagnostic::codes::{BAD_LITERAL, BAD_TEMPLATE},
     load::{Node, NodeKind, range_in},
@@ -89,7 +94,9 @@ impl<'a> Check<'a, '_> {
                         .hint("close it with `}`, or write `$${` for the characters themselves");
                     return literal(node);
                 };
+                self.text_form = TextForm::Template;
                 let part = self.expression(node, text, at + 2..end, from);
+                self.text_form = TextForm::Whole;
                 at = end + 1;
                 let Some(part) = part else { continue };
                 if !plain.is_empty() {
@@ -124,7 +131,7 @@ impl<'a> Check<'a, '_> {
             return None;
         }
         // A plain path needs no parser.
-        match reference::expression(trimmed, |id| self.outline.by_id(id).is_some()) {
+        match self.plain_path(trimmed) {
             Some(path) => {
                 let at = Use { node, text: trimmed, start, from, asked: &[] };
                 self.expression_reference(&at, &path).map(Part::Value)

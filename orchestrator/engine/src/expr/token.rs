@@ -179,12 +179,27 @@ impl<'t> Reader<'t> {
         let hyphenated = if after_dot { None } else { longest_name(rest, is_name) };
         let name = hyphenated.unwrap_or_else(|| &rest[..run(rest, 0, is_word)]);
         let place = self.at..self.at + name.len();
-        if hyphenated.is_some() && name.split('-').all(is_name) {
+        if hyphenated.is_some() && is_ambiguous(name, is_name) {
             self.read.ambiguous.push(place.clone());
         }
         self.at = place.end;
         Token::Name(name)
     }
+}
+
+/// Whether a name with hyphens can be read as a subtraction of declared names too.
+pub fn is_ambiguous(name: &str, is_name: &dyn Fn(&str) -> bool) -> bool {
+    let ends = name.match_indices('-').map(|(at, _)| at).chain([name.len()]);
+    // Where an operand may begin.
+    let mut starts = vec![0];
+    for end in ends {
+        let is_whole = |start: usize| start == 0 && end == name.len();
+        let is_operand = |start: &usize| !is_whole(*start) && is_name(&name[*start..end]);
+        if starts.iter().any(is_operand) {
+            starts.push(end + 1);
+        }
+    }
+    starts.last() == Some(&(name.len() + 1))
 }
 
 /// The longest declared name with hyphens at the beginning of a text.
@@ -237,6 +252,22 @@ mod tests {
         check("q .x-y", "q . x - y", 0);
         check("x-y-", "x-y -", 0);
         check("'x-y'", "'x-y'", 0);
+    }
+
+    #[test]
+    fn names_that_are_subtractions_of_names() {
+        let names = ["a", "b", "a-b", "b-c", "a-b-c", "x-y-z"];
+        let check = |name: &str, expected: bool| {
+            assert_eq!(is_ambiguous(name, &|name| names.contains(&name)), expected, "{name}");
+        };
+        check("a-b", true);
+        check("a-b-c", true);
+        check("a-b-a-b", true);
+        check("b-c", false);
+        check("x-y-z", false);
+        check("a", false);
+        check("a-", false);
+        check("-a", false);
     }
 
     #[test]

@@ -298,7 +298,13 @@ impl<'a> Judge<'a> {
             report.hint(format!("did you mean `{near}`?")).suggest(span, near);
         } else if owners.is_empty() {
             let known: BTreeSet<_> = known().collect();
-            report.hint(format!("known keys: {}; keys that begin with `x-` are free", in_words(known)));
+            let given = nearest(&member.key, known.iter().copied());
+            let given = given.map(|given| format!("did you mean `{given}`, which is given too? "));
+            report.hint(format!(
+                "{}known keys: {}; keys that begin with `x-` are free",
+                given.unwrap_or_default(),
+                in_words(known)
+            ));
         } else {
             report.hint(format!("only {} has this key", in_words(owners.iter().map(|kind| kind.word))));
         }

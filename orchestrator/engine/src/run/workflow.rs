@@ -176,13 +176,15 @@ impl Run {
             return Err(bad(name, message).into());
         }
         for (name, declaration) in &called.inputs {
-            match (inputs.get(name), &declaration.default) {
-                (Some(value), _) => {
-                    if let Some(kind) = declaration.kind.filter(|kind| !kind.takes(value)) {
+            match (inputs.get_mut(name), &declaration.default) {
+                (Some(value), _) => match declaration.kind.map(|kind| (kind, kind.read(value))) {
+                    Some((_, Some(read))) => *value = read,
+                    Some((kind, None)) => {
                         let message = format!("the input `{name}` must be of type {}", kind.name());
                         return Err(bad(name, message).into());
                     }
-                }
+                    None => {}
+                },
                 (None, Some(default)) => {
                     inputs.insert(name.clone(), default.clone());
                 }

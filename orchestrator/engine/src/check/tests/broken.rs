@@ -118,7 +118,7 @@ fn top_level() {
     E011 1:110-1:111 "/triggers/1" the key `cron` is missing
       hint: Cron expression of 5 fields (6 and 7 too).
     E012 1:129-1:135 "/triggers/1/time" the key `time` is not known here
-      hint: known keys: `catch_up`, `cron`, `enabled`, `inputs`, `jitter`, `max_lag`, `overlap`, `timezone`, `type`; keys that begin with `x-` are free
+      hint: did you mean `type`, which is given too? known keys: `catch_up`, `cron`, `enabled`, `inputs`, `jitter`, `max_lag`, `overlap`, `timezone`, `type`; keys that begin with `x-` are free
     E011 1:141-1:142 "/triggers/2" the key `type` is missing
       hint: `type` is one of `manual`, `schedule`
     "#);
@@ -386,6 +386,14 @@ fn references() {
 
 #[test]
 fn templates() {
+    assert_snapshot!(steps(r#"{"id":"a","type":"skill","skill":"echo"},{"id":"b","type":"skill","skill":"echo"},{"id":"a-b","type":"skill","skill":"echo"},
+{"id":"s","type":"skill","skill":"echo","inputs":{"a":"${a-b}","b":"${a-b.v}","c":"a-b.v","d":"${a-b.v + 1}"}},
+{"id":"l","type":"loop","for_each":"a-b.v","steps":[{"id":"t","type":"skill","skill":"echo"}]}"#), @r#"
+    E050 5:58-5:61 "/steps/4/inputs/a" `a-b` is a name and a subtraction: write `a - b` or `steps["a-b"]`
+    E050 5:71-5:74 "/steps/4/inputs/b" `a-b` is a name and a subtraction: write `a - b` or `steps["a-b"]`
+    E050 5:98-5:101 "/steps/4/inputs/d" `a-b` is a name and a subtraction: write `a - b` or `steps["a-b"]`
+    E050 6:37-6:40 "/steps/5/for_each" `a-b` is a name and a subtraction: write `a - b` or `steps["a-b"]`
+    "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","inputs":{"a":"x ${first.data","b":"${}","c":"${ frist.data }","d":"${1 + }"}}"#), @r#"
     E036 4:58-4:60 "/steps/1/inputs/a" `${` is never closed
       hint: close it with `}`, or write `$${` for the characters themselves
@@ -398,23 +406,24 @@ fn templates() {
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","inputs":{"a":"ä\n\u00e4\"${nope.x} ${context.evn}"}}"#), @r#"
     E030 4:69-4:73 "/steps/1/inputs/a" `nope` is not known here
-      hint: `{"$literal": "…"}` takes a text as it is
+      hint: names are ids of steps, `context`, `inputs`, `run` and `steps`; `$${` stands for the characters `${`
     E034 4:87-4:90 "/steps/1/inputs/a" the context has no key `evn`
       hint: did you mean `env`?
       suggestion: 4:87 evn -> env
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","when":"nope == 1","inputs":{"a":"${first}","b":"${run}","c":"${steps}","d":"${steps.first}","e":"${a-b}"}}"#), @r#"
     E030 4:49-4:53 "/steps/1/when" `nope` is not known here
+      hint: names are ids of steps, `context`, `inputs`, `run` and `steps`
     E030 4:141-4:142 "/steps/1/inputs/e" `a` is not known here
-      hint: `{"$literal": "…"}` takes a text as it is
+      hint: names are ids of steps, `context`, `inputs`, `run` and `steps`; `$${` stands for the characters `${`
     E030 4:143-4:144 "/steps/1/inputs/e" `b` is not known here
-      hint: `{"$literal": "…"}` takes a text as it is
+      hint: names are ids of steps, `context`, `inputs`, `run` and `steps`; `$${` stands for the characters `${`
     "#);
     assert_snapshot!(steps(r#"{"id":"s","type":"skill","skill":"echo","cwd":"${later.x}","env":{"E":"${inputs.x}"},"inputs":{"a":{"$literal":"x","b":1}}}"#), @r#"
     E030 4:50-4:55 "/steps/1/cwd" `later` is not known here
-      hint: `{"$literal": "…"}` takes a text as it is
+      hint: names are ids of steps, `context`, `inputs`, `run` and `steps`; `$${` stands for the characters `${`
     E035 4:81-4:82 "/steps/1/env/E" the workflow declares no input `x`
-      hint: known: `who`; `{"$literal": "…"}` takes a text as it is
+      hint: known: `who`; `$${` stands for the characters `${`
     E021 4:116-4:119 "/steps/1/inputs/a/b" `b` stands beside `$literal`
       hint: an object with `$literal` has no other key
     "#);
@@ -506,6 +515,7 @@ fn not_supported() {
       hint: keep one of them
       note: 5:25 the other one is here
     E030 5:53-5:54 "/steps/2/condition" `y` is not known here
+      hint: names are ids of steps, `context`, `inputs`, `run` and `steps`
     E011 6:1-6:2 "/steps/3" the key `workflow` is missing
       hint: Name or path of the workflow.
     E010 7:44-7:45 "/steps/4/condition" `condition` must be a string, this is a number

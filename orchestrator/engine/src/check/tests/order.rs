@@ -24,7 +24,8 @@ const AFTER: &str = r#"{"id":"later",~}"#;
 const ECHO: &str = r#""type":"skill","skill":"echo""#;
 
 /// What a definition says where a place, with `@` for an expression, reads a source: `.` nothing, `?` that the source must
-/// be asked for with `has()`, `>` that it comes later, `o` that it is the reader, `x` that it is not there, `!` another thing.
+/// be asked for with `has()`, `>` that it comes later, `o` that it is the reader, `x` that it is not there, `-` that there is no
+/// such name.
 fn said(place: &Place<'_>, expression: &str) -> char {
     let fill = |text: &str| text.replace('@', expression).replace('~', ECHO);
     let text = format!(
@@ -42,6 +43,7 @@ fn said(place: &Place<'_>, expression: &str) -> char {
         Some("E031") => '>',
         Some("E032") => 'o',
         Some("E038") => 'x',
+        Some("E030") => '-',
         Some(_) => panic!("{text}\n{}", rendered(&text, &diagnostics)),
     }
 }
@@ -189,6 +191,18 @@ fn handlers_of_steps_inside_others() {
     check_structure(undo, handler, "a.v", 'x');
 }
 
+/// A handler has the names of the loops around all that it sees to.
+#[test]
+fn handlers_of_steps_in_loops() {
+    let handler = r#","handlers":[{"id":"h",~,"inputs":{"v":"${@}"}}],"error_handling":{"per_step":{"a":{"strategy":"custom","custom_handler":"h"},"b":{"strategy":"custom","custom_handler":"h"}}}"#;
+    let both = r#"{"id":"o","type":"loop","for_each":[1],"as":"file","steps":[{"id":"i","type":"loop","for_each":[1],"steps":[{"id":"a",~}]},{"id":"b",~}]}"#;
+    check_structure(both, handler, "file", '.');
+    check_structure(both, handler, "file_index + index", '.');
+    check_structure(both, handler, "item", '-');
+    let one = r#"{"id":"o","type":"loop","for_each":[1],"steps":[{"id":"a",~}]},{"id":"b",~}"#;
+    check_structure(one, handler, "item", '-');
+}
+
 #[test]
 fn undo_steps_of_what_holds_others() {
     let holder = r#"{"id":"a","type":"sequence","rollback":{"id":"u",~,"inputs":{"v":"${@}"}},
@@ -236,6 +250,9 @@ fn branches_exclude_each_other() {
     check_structure(chain, "", "has(a.v) ? a.v : has(b.v) ? b.v : d.v", '.');
     check_structure(chain, "", "has(b.v) ? b.v : d.v", '?');
     check_structure(chain, "", "has(a.v) ? a.v : d.v", '?');
+    let skipped = r#"{"id":"c1","type":"conditional","when":"before.v == 1","condition":"true","then":[{"id":"a",~}],"else":[{"id":"d",~}]},
+        {"id":"reader",~,"inputs":{"v":"${@}"}}"#;
+    check_structure(skipped, "", "has(a.v) ? a.v : d.v", '?');
     // A step that may be skipped, or is held by what may leave it out, says nothing of its branch.
     let unsure = r#"{"id":"c1","type":"conditional","condition":"true","then":[{"id":"a",~,"when":"before.v == 1"},
         {"id":"g","type":"parallel","wait_for":"any","steps":[{"id":"b",~},{"id":"b2",~}]}],"else":[{"id":"d",~}]},

@@ -41,20 +41,20 @@ fn check_when(when: &str, expected: &[&str]) {
 
 #[test]
 fn conditions_give_bools() {
-    check_when("inputs.s", &["E053 i a condition gives a bool, this gives string"]);
-    check_when("1 + 1", &["E053 + a condition gives a bool, this gives int"]);
-    check_when("${ size(get.data) }", &["E053 s a condition gives a bool, this gives int"]);
-    check_when("get.status", &["E053 g a condition gives a bool, this gives number"]);
+    check_when("inputs.s", &["W006 i a condition gives a bool, this gives string"]);
+    check_when("1 + 1", &["W006 + a condition gives a bool, this gives int"]);
+    check_when("${ size(get.data) }", &["W006 s a condition gives a bool, this gives int"]);
+    check_when("get.status", &["W006 g a condition gives a bool, this gives number"]);
     check_when("context.number", &["W006 c a condition gives a bool, this gives number"]);
     check_when("inputs.any", &[]);
     check_when("has(get.maybe) ? get.maybe : inputs.any", &[]);
     check(
         r#""steps":[{"id":"c","type":"conditional","condition":"'x'","then":[]}]"#,
-        &["E053 ' a condition gives a bool, this gives string"],
+        &["W006 ' a condition gives a bool, this gives string"],
     );
     check(
         r#""steps":[{"id":"l","type":"loop","condition":"index","steps":[{"id":"a","type":"skill","skill":"echo"}]}]"#,
-        &["E053 i a condition gives a bool, this gives int"],
+        &["W006 i a condition gives a bool, this gives int"],
     );
 }
 

@@ -119,6 +119,7 @@ steps:
       hint: did you mean `echo`? searched: ./skills, built in
       suggestion: 10:13 ecko -> echo
     E030 13:7-13:13 "/steps/1/when" `nobody` is not known here
+      hint: names are ids of steps, `context`, `inputs`, `run` and `steps`
     E050 15:39-15:40 "/steps/1/inputs/message" the expression ends too early
     "##);
 }
@@ -252,9 +253,9 @@ steps:
     E040 8:12-8:17 "/steps/1/skill" the skill `a b` does not exist
       hint: searched: ./skills, built in
     E030 9:29-9:35 "/steps/1/inputs/message" `nobody` is not known here
-      hint: `{"$literal": "…"}` takes a text as it is
+      hint: names are ids of steps, `context`, `inputs`, `run` and `steps`; `$${` stands for the characters `${`
     E030 9:47-9:49 "/steps/1/inputs/more" `nobody` is not known here
-      hint: `{"$literal": "…"}` takes a text as it is
+      hint: names are ids of steps, `context`, `inputs`, `run` and `steps`; `$${` stands for the characters `${`
     "##);
 }
 
