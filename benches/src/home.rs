@@ -22,9 +22,9 @@ pub(crate) fn measure(q: &Path, runs: u32) -> Result<()> {
     let dir = tempfile::Builder::new().prefix("q-home").tempdir_in("/var/tmp")?;
     let home = Home { q: q.to_owned(), path: dir.path().join("home") };
     home.fill(dir.path(), runs)?;
-    begin(runs);
+    Row::begin(&format!("a home with {runs} runs"));
     home.list(&[]).map(|cost| Row::once("index made anew from the runs", cost).print())?;
-    Row::often("`q --version`", || measure::command(&[&home.q.to_string_lossy(), "--version"]))?.print();
+    Row::often("`q --version`", ROUNDS, || measure::command(&[&home.q.to_string_lossy(), "--version"]))?.print();
     let all = runs.to_string();
     for (name, arguments) in [
         ("`list` of the newest 20", &[][..]),
@@ -32,7 +32,7 @@ pub(crate) fn measure(q: &Path, runs: u32) -> Result<()> {
         ("`list --status failed`, 1 in 10 fits, 20 are shown", &["--status", "failed"]),
         ("`list --since`, none fits", &["--since", "1s", "--limit", &all]),
     ] {
-        Row::often(name, || home.list(arguments))?.print();
+        Row::often(name, ROUNDS, || home.list(arguments))?.print();
     }
     let keep = KEPT.to_string();
     let prune = ["prune", "--older-than", "1d", "--keep", &keep];
@@ -93,24 +93,37 @@ impl Home {
     }
 }
 
-struct Row {
+/// A row of a table of costs.
+pub(crate) struct Row {
     name: &'static str,
     costs: Vec<Cost>,
 }
 
 impl Row {
+    /// What comes above the rows.
+    #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
+    pub(crate) fn begin(what: &str) {
+        println!("| {what} | wall ms | CPU ms |");
+        println!("|---|---:|---:|");
+    }
+
     fn once(name: &'static str, cost: Cost) -> Self {
         Self { name, costs: vec![cost] }
     }
 
-    fn often(name: &'static str, measured: impl Fn() -> Result<Cost>) -> Result<Self> {
-        let costs = (0..ROUNDS).map(|_| measured()).collect::<Result<_>>()?;
+    /// Of so many rounds.
+    pub(crate) fn often(
+        name: &'static str,
+        rounds: usize,
+        measured: impl Fn() -> Result<Cost>,
+    ) -> Result<Self> {
+        let costs = (0..rounds).map(|_| measured()).collect::<Result<_>>()?;
         Ok(Self { name, costs })
     }
 
     /// Prints what it takes when nothing disturbs it: the tenth percentile.
     #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
-    fn print(&self) {
+    pub(crate) fn print(&self) {
         let p10 = |of: fn(&Cost) -> f64| {
             let mut figures: Vec<f64> = self.costs.iter().map(of).collect();
             figures.sort_by(f64::total_cmp);
@@ -118,10 +131,4 @@ impl Row {
         };
         println!("| {} | {:.1} | {:.1} |", self.name, p10(|cost| cost.wall_us), p10(|cost| cost.cpu_us));
     }
-}
-
-#[expect(clippy::print_stdout, reason = "the table is what this program is for")]
-fn begin(runs: u32) {
-    println!("| a home with {runs} runs | wall ms | CPU ms |");
-    println!("|---|---:|---:|");
 }

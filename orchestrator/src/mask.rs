@@ -2,13 +2,14 @@
 //! commonly give them. A program that is bent on telling a secret can still disguise it.
 
 mod forms;
+mod search;
 mod stream;
 
 use std::borrow::Cow;
 
-use aho_corasick::{AhoCorasick, MatchKind};
 use schemas::{failure::Failure, journal::Outcome, journal::Output, json::Json};
 
+use self::search::Search;
 pub use self::stream::Stream;
 
 /// What stands in the place of a secret.
@@ -24,7 +25,7 @@ pub struct Error(#[from] aho_corasick::BuildError);
 /// Finds secrets and puts [`MASK`] in their place.
 pub struct Masker {
     /// `None`: there are no secrets.
-    search: Option<AhoCorasick>,
+    search: Option<Search>,
     forms: Vec<Vec<u8>>,
 }
 
@@ -41,8 +42,7 @@ impl Masker {
         if forms.is_empty() {
             return Ok(Self { search: None, forms });
         }
-        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&forms)?;
-        Ok(Self { search: Some(search), forms })
+        Ok(Self { search: Some(Search::new(&forms)?), forms })
     }
 
     /// Whether there is anything to mask.
@@ -52,17 +52,19 @@ impl Masker {
 
     /// A text without secrets.
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match &self.search {
-            Some(search) if search.is_match(text) => {
-                let mut masked = String::with_capacity(text.len());
-                search.replace_all_with(text, &mut masked, |_, _, to| {
-                    to.push_str(MASK);
-                    true
-                });
-                Cow::Owned(masked)
-            }
-            Some(_) | None => Cow::Borrowed(text),
+        let Some(search) = &self.search else { return Cow::Borrowed(text) };
+        let mut masked = String::new();
+        let mut done = 0;
+        for found in search.all(text.as_bytes()) {
+            masked.push_str(&text[done..found.start]);
+            masked.push_str(MASK);
+            done = found.end;
         }
+        if done == 0 {
+            return Cow::Borrowed(text);
+        }
+        masked.push_str(&text[done..]);
+        Cow::Owned(masked)
     }
 
     /// A value without secrets: whatever way its text is escaped, and numbers too.
@@ -70,7 +72,7 @@ impl Masker {
         let text = value.as_str();
         let Some(search) = &self.search else { return value.clone() };
         // Without an escape the text is what it says.
-        if !search.is_match(text) && memchr::memchr(b'\\', text.as_bytes()).is_none() {
+        if !search.is_in(text.as_bytes()) && memchr::memchr(b'\\', text.as_bytes()).is_none() {
             return value.clone();
         }
         let mut masked = String::with_capacity(text.len());
@@ -80,7 +82,7 @@ impl Masker {
             let (token, after) = rest.split_at(length);
             match first {
                 b'"' => self.push_string(token, &mut masked),
-                b'-' | b'0'..=b'9' if search.is_match(token) => push_quoted(MASK, &mut masked),
+                b'-' | b'0'..=b'9' if search.is_in(token.as_bytes()) => push_quoted(MASK, &mut masked),
                 _ => masked.push_str(token),
             }
             rest = after;
@@ -114,6 +116,14 @@ impl Masker {
     }
 
     fn push_string(&self, token: &str, masked: &mut String) {
+        let inner = token.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        if let Some(plain) = inner.filter(|inner| memchr::memchr(b'\\', inner.as_bytes()).is_none()) {
+            // Without an escape it is what it says; nor does the mask need one.
+            masked.push('"');
+            masked.push_str(&self.text(plain));
+            masked.push('"');
+            return;
+        }
         match serde_json::from_str::<String>(token) {
             Ok(plain) => match self.text(&plain) {
                 Cow::Borrowed(_) => masked.push_str(token),
@@ -235,6 +245,11 @@ mod tests {
         check_json(r#"["pass word\/1\u002b\u00FC\u0022\u000a"]"#, r#"["***"]"#);
         check_json(r#""\\\"123456""#, r#""\\\"***""#);
         check_json("\"ü\"", "\"ü\"");
+        check_json("\"\"", "\"\"");
+        // The quotes around a text are no part of a secret that ends, or begins, with one.
+        let quoted = Masker::new(["foobar\"", "\"foobaz"]).unwrap();
+        let value = Json::parse(r#"["foobar","foobaz"]"#).unwrap();
+        assert_eq!(quoted.json(&value).as_str(), value.as_str());
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod definition;
 pub mod draw;
 pub mod fixture;
 pub mod hostile;
+pub mod journal;
 pub mod model;
 pub mod peers;
 pub mod processes;

@@ -1,12 +1,16 @@
 //! What follows a failure, with real processes: another try, another way, the way back, the last steps. The rules
 //! are the engine's and are tested there; here is that they reach the world, in the right order and once.
 
+use std::path::Path;
+
 use integration_tests::{
     Fixture,
     definition::{echo, shell, with, workflow},
-    program::example,
+    journal::move_clock,
+    program::{self, example},
+    running::LONG,
     view::{outputs, step},
-    wait::eventually,
+    wait::{eventually, skip},
 };
 use serde_json::{Value, json};
 
@@ -74,6 +78,64 @@ fn stop_ends_a_wait_at_once() {
     fixture.workflow(["stop", &run]).exits(0);
     running.finish().exits(8);
     assert_eq!(ledger(&fixture), ["a"]);
+}
+
+/// A run that is killed while it waits for the second try of a step; its id. The wait is of a second.
+#[track_caller]
+fn killed_in_a_wait(fixture: &Fixture) -> String {
+    let step = shell("a", "echo a >> ledger; [ $(wc -l < ledger) -ge 2 ]");
+    let retry = json!({"strategy": "retry", "max_attempts": 2, "delay": "1s"});
+    let running = fixture.spawn_run(&workflow(&[handled(step, &retry)]));
+    fixture.wait_for("ledger");
+    let run = fixture.only_run();
+    eventually("the step waits", LONG, || fixture.view(&run)["steps"][0]["status"] == "waiting");
+    fixture.kill_engine(running);
+    run
+}
+
+/// Whatever became of the wall clock while nobody owned the run: its rest of the wait is never more than the whole.
+#[track_caller]
+fn check_moved_clock(years: i32) {
+    let fixture = Fixture::new();
+    let run = killed_in_a_wait(&fixture);
+    move_clock(&fixture.run_dir(&run).join("journal.jsonl"), years);
+    let resumed = fixture.workflow(["resume", &run, "--json"]).exits(0);
+    assert!(resumed.took < LONG, "{:?}", resumed.took);
+    let view = resumed.json();
+    assert_eq!(ledger(&fixture), ["a", "a"]);
+    // What it lived is counted by no wall clock.
+    assert!(view["duration_ms"].as_u64().is_some_and(|ms| ms < 60_000), "{view:#}");
+}
+
+#[test]
+fn a_wait_survives_a_crash_and_a_wall_clock_that_is_moved_forward() {
+    check_moved_clock(-4);
+}
+
+#[test]
+fn a_wait_survives_a_crash_and_a_wall_clock_that_is_moved_back() {
+    check_moved_clock(4);
+}
+
+#[test]
+fn a_run_goes_on_where_the_monotonic_clock_is_another() {
+    let fixture = Fixture::new();
+    let run = killed_in_a_wait(&fixture);
+    // As after a reboot, or on a machine that was asleep: time_namespaces(7).
+    let elsewhere = |program: &Path, args: &[&str]| {
+        let mut command = fixture.command("unshare");
+        command.args(["--time", "--fork", "--monotonic", "10000000", "--boottime", "10000000"]);
+        command.arg(program).args(args);
+        command
+    };
+    if !elsewhere(Path::new("true"), &[]).status().is_ok_and(|status| status.success()) {
+        skip("no own time namespace here: another monotonic clock is not tried");
+        return;
+    }
+    let resumed = fixture.start(elsewhere(program::q(), &["workflow", "resume", &run, "--json"])).finish();
+    let view = resumed.exits(0).json();
+    assert_eq!(ledger(&fixture), ["a", "a"]);
+    assert!(view["duration_ms"].as_u64().is_some_and(|ms| ms < 60_000), "{view:#}");
 }
 
 #[test]

@@ -33,13 +33,13 @@ impl Stream {
     /// Gives on everything before `certain`. What begins there can be completed by nothing that is still to come.
     fn give(&mut self, certain: usize, to: &mut Vec<u8>) {
         let mut done = 0;
-        for found in self.masker.search.iter().flat_map(|search| search.find_iter(&self.held)) {
-            if found.start() >= certain {
+        for found in self.masker.search.iter().flat_map(|search| search.all(&self.held)) {
+            if found.start >= certain {
                 break;
             }
-            to.extend_from_slice(&self.held[done..found.start()]);
+            to.extend_from_slice(&self.held[done..found.start]);
             to.extend_from_slice(MASK.as_bytes());
-            done = found.end();
+            done = found.end;
         }
         if done < certain {
             to.extend_from_slice(&self.held[done..certain]);
@@ -53,8 +53,11 @@ impl Masker {
     /// The length of the longest end of `bytes` with which a secret may begin.
     fn begun(&self, bytes: &[u8]) -> usize {
         let begins = |form: &Vec<u8>| {
-            let most = form.len().saturating_sub(1).min(bytes.len());
-            (1..=most).rev().find(|length| bytes.ends_with(&form[..*length]))
+            let (first, _) = form.split_first()?;
+            // Shorter than the form by one: a whole one is no beginning.
+            let end = &bytes[bytes.len().saturating_sub(form.len() - 1)..];
+            let mut places = memchr::memchr_iter(*first, end);
+            places.find(|place| form.starts_with(&end[*place..])).map(|place| end.len() - place)
         };
         self.forms.iter().filter_map(begins).max().unwrap_or(0)
     }
