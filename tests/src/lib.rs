@@ -4,8 +4,10 @@
 pub mod cgroups;
 pub mod definition;
 pub mod draw;
+pub mod escape;
 pub mod fixture;
 pub mod hostile;
+pub mod machine_code;
 pub mod model;
 pub mod peers;
 pub mod processes;

@@ -221,6 +221,45 @@ fn a_sub_tree_that_was_shut_is_removed_all_the_same() {
     fixture.assert_nothing_left();
 }
 
+/// A step that makes a sub-tree, shuts its files and freezes it, with what is in it then.
+fn freezing(id: &str, members: &str, end: &str) -> Value {
+    let command = format!(
+        "cd /sys/fs/cgroup && mkdir -p own/deep && {members}; setsid sleep 600 & echo $! >own/cgroup.procs; \
+         touch $OUT/{id}.frozen; (chmod 000 own/deep/* own/deep; echo 1 >own/cgroup.freeze; chmod 000 own/* own) \
+         2>/dev/null; {end}"
+    );
+    with(delegating(id, &command), json!({"timeout": "1s", "grace": "500ms"}))
+}
+
+#[test]
+fn a_frozen_sub_tree_ends_in_time() {
+    let fixture = Fixture::new();
+    // The step itself is frozen, or only what it leaves behind.
+    let itself = freezing("itself", "echo $$ >own/deep/cgroup.procs", "sleep 600");
+    let left = freezing("left", ":", "exit 0");
+    for (step, code) in [(itself, 1), (left, 0)] {
+        let id = step["id"].as_str().expect("an id is text").to_owned();
+        let step = with(step, json!({"env": {"OUT": fixture.work()}}));
+        let view = fixture.run(&workflow(&[step, echo("after", json!({}))])).exits(code).json();
+        if view["isolation"]["kill"] != "cgroup.kill" {
+            wait::skip("no usable cgroup v2 tree: nothing can be frozen");
+            return;
+        }
+        assert!(fixture.has(format!("{id}.frozen")), "{view:#}");
+        let attempt = attempt(&view, &id);
+        let wall = attempt["usage"]["wall_ms"].as_u64().expect("wall time is known");
+        if code == 1 {
+            assert_eq!(attempt["error"]["code"], "timeout", "{view:#}");
+            assert_eq!(attempt["signal"], 9, "what is frozen hears no SIGTERM: {view:#}");
+            assert!((1500..3500).contains(&wall), "timeout, grace and at most two seconds: {wall} ms");
+        } else {
+            assert!(attempt["leftovers_killed"].as_u64() >= Some(1), "{view:#}");
+        }
+        assert_eq!(attempt["unkillable"], Value::Null, "{view:#}");
+        fixture.assert_nothing_left();
+    }
+}
+
 /// The launcher of an engine: its child.
 #[track_caller]
 fn launcher_of(engine: u32) -> u32 {

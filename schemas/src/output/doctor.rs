@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{view::Enforcer, words};
+use crate::{
+    view::{Enforcer, FilesystemBy, KillBy, NetworkBy},
+    words,
+};
 
 words! {
     /// Which hierarchies of cgroups the machine has.
@@ -40,6 +43,9 @@ pub struct Doctor {
     pub seccomp: bool,
     /// Who holds which limit, by its key in `resource_limits`.
     pub limits: BTreeMap<String, HeldLimit>,
+    /// Who enforces what for a step with each profile, in the words of the run view; `null` where this machine refuses
+    /// the profile.
+    pub isolation: BTreeMap<String, Option<Enforced>>,
     /// What is missing, and how to mend it.
     pub gaps: Vec<Gap>,
 }
@@ -94,6 +100,25 @@ pub struct HeldLimit {
     pub by: Enforcer,
     /// Whether it is held.
     pub held: bool,
+}
+
+/// Who enforces what for a step. The words are those of `isolation` in the run view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Enforced {
+    /// Memory limit.
+    pub memory: Enforcer,
+    /// CPU share.
+    pub cpu: Enforcer,
+    /// Number of processes.
+    pub pids: Enforcer,
+    /// Disk bandwidth.
+    pub io: Enforcer,
+    /// How a tree is ended.
+    pub kill: KillBy,
+    /// Network.
+    pub network: NetworkBy,
+    /// File system.
+    pub filesystem: FilesystemBy,
 }
 
 /// Something that is missing.
