@@ -27,9 +27,14 @@ fn is_root() -> bool {
 #[test]
 fn nothing_that_is_tried_works() {
     let fixture = Fixture::new();
-    let script = escape::script(&fixture.home());
-    let steps = PROFILES.map(|profile| in_profile(shell(profile, &script), profile));
-    let view = fixture.run(&workflow(&steps)).exits(0).json();
+    // Not in `/tmp`, which is each step's own.
+    let outside = outside(&fixture);
+    let home = outside.path().join("home");
+    let steps = PROFILES.map(|profile| in_profile(shell(profile, &escape::script(&home)), profile));
+    fixture.define(&workflow(&steps));
+    let mut command = fixture.q(["run", "workflow.json", "--json"]);
+    command.env("Q_WORKFLOW_HOME", &home);
+    let view = fixture.start(command).finish().exits(0).json();
     for profile in PROFILES {
         assert_eq!(outputs(&view, profile)["stdout"], "looked\ntried\n", "{profile}");
     }
@@ -137,9 +142,14 @@ fn a_call_by_the_rules_of_another_architecture_kills() {
     }
 }
 
-/// A folder outside of all places that a step has of its own, with a user's home in it.
+/// A folder outside of all places that a step has of its own.
+fn outside(fixture: &Fixture) -> tempfile::TempDir {
+    tempfile::Builder::new().prefix(fixture.marker()).tempdir_in("/var/tmp").expect("a folder")
+}
+
+/// The same with a user's home in it.
 fn user_outside(fixture: &Fixture) -> tempfile::TempDir {
-    let outside = tempfile::Builder::new().prefix(fixture.marker()).tempdir_in("/var/tmp").expect("a folder");
+    let outside = outside(fixture);
     write_file(&outside.path().join("user/.config/gh/hosts"), b"token\n");
     write_file(&outside.path().join("user/.ssh/id"), b"private\n");
     outside
@@ -174,7 +184,7 @@ fn what_is_hidden_cannot_be_moved_to_where_it_is_seen() {
 #[test]
 fn the_program_cannot_be_replaced_with_the_folder_in_which_it_lies() {
     let fixture = Fixture::new();
-    let outside = tempfile::Builder::new().prefix(fixture.marker()).tempdir_in("/var/tmp").expect("a folder");
+    let outside = outside(&fixture);
     let bin = outside.path().join("bin");
     fs::create_dir(&bin).expect("a folder");
     let q = bin.join("q");
@@ -198,11 +208,12 @@ fn other_mounts_of_cgroups_and_of_the_machine_are_hidden() {
         return;
     }
     let fixture = Fixture::new();
-    let outside = tempfile::Builder::new().prefix(fixture.marker()).tempdir_in("/var/tmp").expect("a folder");
+    let outside = outside(&fixture);
     for folder in ["cgroup", "proc"] {
         fs::create_dir(outside.path().join(folder)).expect("a folder");
     }
-    let script = "cd $OUTSIDE; ls cgroup proc; (echo $$ >cgroup/cgroup.procs) 2>/dev/null && echo moved";
+    let script =
+        "cd $OUTSIDE; ls cgroup proc; (echo $$ >cgroup/cgroup.procs) 2>/dev/null && echo moved; true";
     fixture.define(&workflow(&[with(shell("look", script), json!({"env": {"OUTSIDE": outside.path()}}))]));
     // In a namespace of mounts that ends with this run.
     let mut command = fixture.command("unshare");
@@ -219,4 +230,21 @@ fn other_mounts_of_cgroups_and_of_the_machine_are_hidden() {
     }
     let view = finished.exits(0).json();
     assert_eq!(outputs(&view, "look")["stdout"], "cgroup:\n\nproc:\n", "{view:#}");
+}
+
+/// Names of steps become names of folders and variables, and never paths.
+#[test]
+fn a_name_leads_nowhere() {
+    let fixture = Fixture::new();
+    for name in ["cgroup.procs", "..", ".", "a/b", "../../x", "", "ünï", "a b", "-", &"x".repeat(300)] {
+        fixture.define(&workflow(&[shell(name, "true")]));
+        let finished = fixture.workflow(["validate", "workflow.json", "--json"]).exits(3);
+        assert!(finished.stdout.contains("\"E016\""), "{name:?}: {}", finished.stdout);
+    }
+    assert_eq!(fixture.run_ids(), <[String; 0]>::default());
+    let longest = "x".repeat(64);
+    for name in ["cgroup_procs", "init", "q", &longest] {
+        let view = fixture.run(&workflow(&[shell(name, "echo $WORKFLOW_STEP_ID")])).exits(0).json();
+        assert_eq!(outputs(&view, name)["stdout"], format!("{name}\n"));
+    }
 }

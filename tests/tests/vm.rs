@@ -17,6 +17,7 @@ use std::{
 use integration_tests::{
     Fixture, Running,
     definition::{echo, shell, with, workflow},
+    escape,
     processes::{self, Process},
     program,
     running::LONG,
@@ -404,6 +405,41 @@ fn doctor_finds_nothing_missing_for_limits() {
         assert_eq!(report["limits"][name], json!({"by": "cgroup-v2", "held": true}), "{report:#}");
     }
     assert_eq!(report["gaps"], json!([]), "{report:#}");
+    guest.prove();
+}
+
+#[test]
+fn a_step_that_thrashes_ends_by_its_timeout() {
+    let Some(guest) = Guest::enter("memory.high") else { return };
+    let command = "set -e; cd /sys/fs/cgroup; mkdir rest eater
+        for pid in $(cat cgroup.procs); do echo $pid >rest/cgroup.procs || :; done
+        echo +memory >cgroup.subtree_control; echo 4m >eater/memory.high
+        echo $$ >eater/cgroup.procs; head -c 60m /dev/zero | tail | wc -c";
+    let more = json!({"sandbox": {"delegate": true}, "resource_limits": {"memory": "128MiB"},
+                      "timeout": "5s", "grace": "1s"});
+    let view = guest.run(&[with(shell("thrashing", command), more)], 1);
+
+    assert_eq!(step(&view, "thrashing")["error"]["code"], "timeout", "{view:#}");
+    let usage = &attempt(&view, "thrashing")["usage"];
+    assert!(usage["memory_pressure_us"].as_u64() > Some(0) && usage["oom_kills"] == 0, "{view:#}");
+    guest.prove();
+}
+
+#[test]
+fn nobody_gets_out() {
+    let Some(guest) = Guest::enter("escape") else { return };
+    let outside = tempfile::tempdir_in("/var/tmp").expect("a folder");
+    let home = outside.path().join("home");
+    let tries = |profile: &str| with(shell(profile, &escape::script(&home)), json!({"sandbox": profile}));
+    guest.fixture.define(&workflow(&[tries("standard"), tries("strict")]));
+    let base = guest.cgroup_base.to_str().expect("the guest's paths are text");
+    let mut command = guest.fixture.q(["run", "workflow.json", "--json", "--cgroup-base", base]);
+    command.env("Q_WORKFLOW_HOME", &home);
+    let view = guest.fixture.start(command).finish().exits(0).json();
+
+    for profile in ["standard", "strict"] {
+        assert_eq!(outputs(&view, profile)["stdout"], "looked\ntried\n", "{view:#}");
+    }
     guest.prove();
 }
 

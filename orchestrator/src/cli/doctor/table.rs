@@ -204,14 +204,14 @@ mod tests {
         scratch     tmpfs
         timeout     engine
 
-        ENFORCED BY  NONE        STANDARD    STRICT
-        memory       cgroup-v2   cgroup-v2   refused
-        cpu          none        none        refused
-        pids         cgroup-v2   cgroup-v2   refused
-        io           none        none        refused
-        kill         cgroup.kill cgroup.kill refused
-        network      host        host        refused
-        filesystem   none        mount       refused
+        ENFORCED BY  NONE         STANDARD     STRICT
+        memory       cgroup-v2    cgroup-v2    refused
+        cpu          none         none         refused
+        pids         cgroup-v2    cgroup-v2    refused
+        io           none         none         refused
+        kill         cgroup.kill  cgroup.kill  refused
+        network      host         host         refused
+        filesystem   none         mount        refused
 
         gap: limits on cpu: the user's manager has none
           mend it: mend
