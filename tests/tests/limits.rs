@@ -169,6 +169,34 @@ fn doctor_and_the_record_say_the_same() {
 }
 
 #[test]
+fn every_profile_has_the_words_of_doctor_before_and_after_a_run() {
+    let fixture = Fixture::new();
+    let doctor = fixture.workflow(["doctor", "--json"]).exits(0).json();
+    let table = fixture.workflow(["doctor"]).exits(0).stdout;
+    for profile in ["none", "standard", "strict"] {
+        let step =
+            with(limited(shell("a", "true"), &json!({"memory": "64MiB"})), json!({"sandbox": profile}));
+        fixture.define(&workflow(&[step]));
+        let told = &doctor["isolation"][profile];
+        if told.is_null() {
+            fixture.workflow(["run", "workflow.json"]).exits(7);
+            continue;
+        }
+        let planned = fixture.workflow(["run", "workflow.json", "--dry-run", "--json"]).exits(0).json();
+        let view = fixture.workflow(["run", "workflow.json", "--json"]).exits(0).json();
+        assert_eq!(planned["steps"][0]["limits"], attempt(&view, "a")["limits"], "{profile}");
+        for part in ["memory", "cpu", "pids", "io", "kill", "network", "filesystem"] {
+            let word = &told[part];
+            assert_eq!(&view["isolation"][part], word, "{profile}, {part}");
+            assert_eq!(&attempt(&view, "a")["isolation"][part], word, "{profile}, {part}");
+            assert_eq!(&planned["isolation"][part], word, "{profile}, {part}");
+            let row = table.lines().rfind(|line| line.starts_with(part)).expect("a row for each part");
+            assert!(row.contains(word.as_str().expect("a word")), "{row}");
+        }
+    }
+}
+
+#[test]
 fn ceiling_of_the_run_is_held_or_said_to_be_missing() {
     let fixture = Fixture::new();
     let limits = json!({"memory": "512MiB", "cpu": 1.5, "pids": 100});
