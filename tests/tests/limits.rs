@@ -241,7 +241,7 @@ fn a_step_gets_a_sub_tree_of_its_own_and_nobody_else_does() {
 #[test]
 fn a_sub_tree_that_was_shut_is_removed_all_the_same() {
     let fixture = Fixture::new();
-    let shut = "trap '' TERM; cd /sys/fs/cgroup && mkdir -p own/deep && echo $$ >own/deep/cgroup.procs && (setsid sleep 600 &) ; \
+    let shut = "cd /sys/fs/cgroup && mkdir -p own/deep && echo $$ >own/deep/cgroup.procs && (setsid sleep 600 &) ; \
                 chmod 000 own/deep/* own/* own/deep own; echo 1 >/dev/null; kill -9 $$";
     let view = fixture.run(&workflow(&[delegating("shut", shut)])).exits(1).json();
     assert_eq!(step(&view, "shut")["error"]["code"], "signal", "{view:#}");
@@ -252,7 +252,7 @@ fn a_sub_tree_that_was_shut_is_removed_all_the_same() {
 /// A step that makes a sub-tree, shuts its files and freezes it, with what is in it then.
 fn freezing(id: &str, members: &str, end: &str) -> Value {
     let command = format!(
-        "cd /sys/fs/cgroup && mkdir -p own/deep && {members}; setsid sleep 600 & echo $! >own/cgroup.procs; \
+        "trap '' TERM; cd /sys/fs/cgroup && mkdir -p own/deep && {members}; setsid sleep 600 & echo $! >own/cgroup.procs; \
          touch $OUT/{id}.frozen; (chmod 000 own/deep/* own/deep; echo 1 >own/cgroup.freeze; chmod 000 own/* own) \
          2>/dev/null; {end}"
     );

@@ -333,15 +333,12 @@ fn writing_takes_the_time_that_its_limit_gives() {
 #[test]
 fn oom_in_a_cgroup_of_the_steps_own_is_not_the_steps() {
     let Some(guest) = Guest::enter("delegate") else { return };
-    // Controllers are handed on by a cgroup without processes.
-    let command = "set -e; cd /sys/fs/cgroup; mkdir rest eater
-        for pid in $(cat cgroup.procs); do echo $pid >rest/cgroup.procs || :; done
-        echo +memory >cgroup.subtree_control; echo 8m >eater/memory.max
+    let command = "echo 8m >eater/memory.max
         sh -c 'echo $$ >eater/cgroup.procs; head -c 60m /dev/zero | tail | wc -c' || echo killed
         grep '^oom_kill ' eater/memory.events.local
         echo max >memory.max 2>/dev/null || echo refused";
     let delegating = with(
-        shell("own", command),
+        own_cgroup("own", command),
         json!({"sandbox": {"delegate": true}, "resource_limits": {"memory": "64MiB", "pids": 64}}),
     );
     let view = guest.run(&[delegating, hungry()], 1);
@@ -411,13 +408,11 @@ fn doctor_finds_nothing_missing_for_limits() {
 #[test]
 fn a_step_that_thrashes_ends_by_its_timeout() {
     let Some(guest) = Guest::enter("memory.high") else { return };
-    let command = "set -e; cd /sys/fs/cgroup; mkdir rest eater
-        for pid in $(cat cgroup.procs); do echo $pid >rest/cgroup.procs || :; done
-        echo +memory >cgroup.subtree_control; echo 4m >eater/memory.high
+    let command = "echo 4m >eater/memory.high
         echo $$ >eater/cgroup.procs; head -c 60m /dev/zero | tail | wc -c";
     let more = json!({"sandbox": {"delegate": true}, "resource_limits": {"memory": "128MiB"},
                       "timeout": "5s", "grace": "1s"});
-    let view = guest.run(&[with(shell("thrashing", command), more)], 1);
+    let view = guest.run(&[with(own_cgroup("thrashing", command), more)], 1);
 
     assert_eq!(step(&view, "thrashing")["error"]["code"], "timeout", "{view:#}");
     let usage = &attempt(&view, "thrashing")["usage"];
@@ -441,6 +436,15 @@ fn nobody_gets_out() {
         assert_eq!(outputs(&view, profile)["stdout"], "looked\ntried\n", "{view:#}");
     }
     guest.prove();
+}
+
+/// A step that has a cgroup `eater` below its own, to which it hands its controllers on: only a cgroup without processes
+/// may.
+fn own_cgroup(id: &str, command: &str) -> Value {
+    let prepare = "set -e; cd /sys/fs/cgroup; mkdir rest eater
+        for pid in $(cat cgroup.procs); do echo $pid >rest/cgroup.procs || :; done
+        echo +memory >cgroup.subtree_control";
+    shell(id, &format!("{prepare}; {command}"))
 }
 
 /// A step of three processes below each other, each in a session of its own, that ignores what it is asked.

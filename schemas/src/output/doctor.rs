@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    view::{Enforcer, FilesystemBy, KillBy, NetworkBy},
+    view::{Enforcer, Isolation},
     words,
 };
 
@@ -45,7 +45,7 @@ pub struct Doctor {
     pub limits: BTreeMap<String, HeldLimit>,
     /// Who enforces what for a step with each profile, in the words of the run view; `null` where this machine refuses
     /// the profile.
-    pub isolation: BTreeMap<String, Option<Enforced>>,
+    pub isolation: BTreeMap<String, Option<Isolation>>,
     /// What is missing, and how to mend it.
     pub gaps: Vec<Gap>,
 }
@@ -100,25 +100,6 @@ pub struct HeldLimit {
     pub by: Enforcer,
     /// Whether it is held.
     pub held: bool,
-}
-
-/// Who enforces what for a step. The words are those of `isolation` in the run view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Enforced {
-    /// Memory limit.
-    pub memory: Enforcer,
-    /// CPU share.
-    pub cpu: Enforcer,
-    /// Number of processes.
-    pub pids: Enforcer,
-    /// Disk bandwidth.
-    pub io: Enforcer,
-    /// How a tree is ended.
-    pub kill: KillBy,
-    /// Network.
-    pub network: NetworkBy,
-    /// File system.
-    pub filesystem: FilesystemBy,
 }
 
 /// Something that is missing.

@@ -3,15 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{
-    output::doctor::Enforced,
-    view::{Enforcer, FilesystemBy, KillBy, NetworkBy},
-};
+use schemas::view::{Enforcer, FilesystemBy, Isolation, KillBy, NetworkBy};
 
 use super::cgroups::Found;
 
 /// By profile; `None`: runs with it are refused. `counts_users`: processes are counted in each user namespace.
-pub(super) fn isolation(found: &Found, counts_users: bool) -> BTreeMap<String, Option<Enforced>> {
+pub(super) fn isolation(found: &Found, counts_users: bool) -> BTreeMap<String, Option<Isolation>> {
     let namespaces = found.births.namespaces;
     let standard = if namespaces { FilesystemBy::Mount } else { FilesystemBy::None };
     let strict = found.births.strict && namespaces && found.births.network && found.births.seccomp;
@@ -33,10 +30,10 @@ fn enforced(
     counts_users: bool,
     network: NetworkBy,
     filesystem: FilesystemBy,
-) -> Enforced {
+) -> Isolation {
     let cgroup = |held: bool, otherwise: Enforcer| if held { Enforcer::CgroupV2 } else { otherwise };
     let own_count = if own_namespaces && counts_users { Enforcer::Rlimit } else { Enforcer::None };
-    Enforced {
+    Isolation {
         memory: cgroup(found.held.memory, Enforcer::Monitor),
         cpu: cgroup(found.held.cpu, Enforcer::None),
         pids: cgroup(found.held.pids, own_count),
@@ -48,5 +45,6 @@ fn enforced(
         },
         network,
         filesystem,
+        notes: found.births.notes.clone(),
     }
 }

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use schemas::output::doctor::{Doctor, Enforced, Gap};
+use schemas::{
+    output::doctor::{Doctor, Gap},
+    view::Isolation,
+};
 
 use crate::ui::{
     style::Paint,
@@ -82,7 +85,7 @@ fn limits(doctor: &Doctor, columns: usize) -> String {
 
 /// A row for each part, a column for each profile.
 fn profiles(doctor: &Doctor, columns: usize) -> String {
-    type Part = (&'static str, fn(&Enforced) -> &'static str);
+    type Part = (&'static str, fn(&Isolation) -> &'static str);
     const PARTS: [Part; 7] = [
         ("memory", |by| by.memory.as_str()),
         ("cpu", |by| by.cpu.as_str()),
@@ -95,7 +98,7 @@ fn profiles(doctor: &Doctor, columns: usize) -> String {
     // In the order of the names, as the map has them.
     let mut table = Table::new(vec!["ENFORCED BY", "NONE", "STANDARD", "STRICT"], 0);
     for (part, word) in PARTS {
-        let cell = |by: &Option<Enforced>| match by.as_ref().map(word) {
+        let cell = |by: &Option<Isolation>| match by.as_ref().map(word) {
             Some("none") => Cell::painted("none", Paint::Odd),
             Some(word) => Cell::painted(word, Paint::Good),
             None => Cell::painted("refused", Paint::Odd),
@@ -132,7 +135,7 @@ mod tests {
     use super::*;
     use crate::{cgroup::Controllers, cli::doctor, ui::style::plain};
 
-    const FREE: Enforced = Enforced {
+    const FREE: Isolation = Isolation {
         memory: Enforcer::CgroupV2,
         cpu: Enforcer::None,
         pids: Enforcer::CgroupV2,
@@ -140,10 +143,11 @@ mod tests {
         kill: KillBy::CgroupKill,
         network: NetworkBy::Host,
         filesystem: FilesystemBy::None,
+        notes: Vec::new(),
     };
-    const ISOLATION: [(&str, Option<Enforced>); 3] = [
+    const ISOLATION: [(&str, Option<Isolation>); 3] = [
         ("none", Some(FREE)),
-        ("standard", Some(Enforced { filesystem: FilesystemBy::Mount, ..FREE })),
+        ("standard", Some(Isolation { filesystem: FilesystemBy::Mount, ..FREE })),
         ("strict", None),
     ];
 
