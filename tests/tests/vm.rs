@@ -5,6 +5,9 @@
 //! that it was skipped. A test prints its `PROOF` line once its assertions have held;
 //! `tests/vm/required-proofs.txt` lists the lines that must be seen for both users.
 
+#[path = "vm/steps.rs"]
+mod steps;
+
 use std::{
     collections::BTreeSet,
     env, fs,
@@ -18,6 +21,7 @@ use integration_tests::{
     Fixture, Running,
     definition::{echo, shell, with, workflow},
     escape,
+    fixture::write_file,
     processes::{self, Process},
     program,
     running::LONG,
@@ -26,6 +30,8 @@ use integration_tests::{
 };
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+
+use self::steps::{deep, hungry, own_cgroup};
 
 const REQUIRED_PROOFS: &str = include_str!("../vm/required-proofs.txt");
 const MIB: u64 = 1024 * 1024;
@@ -257,6 +263,27 @@ fn steps_of_a_run_have_its_memory_together() {
 }
 
 #[test]
+fn a_run_without_limits_has_its_share_of_the_home() {
+    let Some(guest) = Guest::enter("memory.share") else { return };
+    let config = json!({"max_concurrent_runs": 2, "resources": {"memory": "96MiB", "cpu": 0.4}});
+    write_file(&guest.fixture.home().join("config.json"), config.to_string().as_bytes());
+    // Each keeps 28 MiB; the run has 48 for both.
+    let keeps =
+        |id: &str| shell(id, "data=$(head -c 28m /dev/zero | tr '\\0' x); sleep 600; echo $data | wc -c");
+    let both = json!({"id": "both", "type": "parallel", "steps": [keeps("a"), keeps("b")]});
+    let view = guest.run(&[both], 1);
+
+    let killed: Vec<_> =
+        ["a", "b"].into_iter().filter(|id| step(&view, id)["error"]["code"] == "oom").collect();
+    let [killed] = killed[..] else { panic!("one of them is killed, the other cancelled: {view:#}") };
+    let error = &step(&view, killed)["error"];
+    assert_eq!(error["details"]["limit"], 48 * MIB, "{error:#}");
+    assert_held(&view, killed, "memory", 48 * MIB);
+    assert_held(&view, killed, "cpu", 200);
+    guest.prove();
+}
+
+#[test]
 fn steps_of_a_run_have_its_share_of_a_core_together() {
     let Some(guest) = Guest::enter("cpu.run") else { return };
     let busy = |id: &str| shell(id, "timeout 3 sh -c 'while :; do :; done'; :");
@@ -438,37 +465,12 @@ fn nobody_gets_out() {
     guest.prove();
 }
 
-/// A step that has a cgroup `eater` below its own, to which it hands its controllers on: only a cgroup without processes
-/// may.
-fn own_cgroup(id: &str, command: &str) -> Value {
-    let prepare = "set -e; cd /sys/fs/cgroup; mkdir rest eater
-        for pid in $(cat cgroup.procs); do echo $pid >rest/cgroup.procs || :; done
-        echo +memory >cgroup.subtree_control";
-    shell(id, &format!("{prepare}; {command}"))
-}
-
-/// A step of three processes below each other, each in a session of its own, that ignores what it is asked.
-fn deep() -> Value {
-    let command = "trap '' TERM HUP
-        setsid sh -c ': >deep.2; setsid sh -c \": >deep.3; exec sleep 27182\" & wait' &
-        : >deep.1; wait";
-    shell("deep", command)
-}
-
 /// The living processes that sleep for so many seconds: the argument makes them known among the processes of
 /// the guest.
 fn sleepers(seconds: &str) -> Vec<Process> {
     let mut found = processes::all();
     found.retain(|process| process.command.trim_end() == format!("sleep {seconds}"));
     found
-}
-
-/// A step that wants 200 MiB and may have 32: `tail` keeps the whole of a line that does not end.
-fn hungry() -> Value {
-    with(
-        shell("hungry", "head -c 200m /dev/zero | tail | wc -c"),
-        json!({"resource_limits": {"memory": "32MiB"}}),
-    )
 }
 
 /// The last attempt of the step names the limit as held by the kernel, with this value.
