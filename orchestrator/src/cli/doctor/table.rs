@@ -124,6 +124,8 @@ fn hanging(text: &str, columns: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use schemas::{
         output::{
             SCHEMA_VERSION,
@@ -145,11 +147,11 @@ mod tests {
         filesystem: FilesystemBy::None,
         notes: Vec::new(),
     };
-    const ISOLATION: [(&str, Option<Isolation>); 3] = [
-        ("none", Some(FREE)),
-        ("standard", Some(Isolation { filesystem: FilesystemBy::Mount, ..FREE })),
-        ("strict", None),
-    ];
+    fn isolation() -> BTreeMap<String, Option<Isolation>> {
+        let standard = Isolation { filesystem: FilesystemBy::Mount, ..FREE };
+        let rows = [("none", Some(FREE)), ("standard", Some(standard)), ("strict", None)];
+        rows.into_iter().map(|(name, by)| (name.to_owned(), by)).collect()
+    }
 
     #[test]
     fn a_machine_with_gaps() {
@@ -174,7 +176,7 @@ mod tests {
             landlock: Landlock { abi: None },
             seccomp: true,
             limits: doctor::limits(held, true, true),
-            isolation: ISOLATION.into_iter().map(|(name, by)| (name.to_owned(), by)).collect(),
+            isolation: isolation(),
             gaps: vec![
                 Gap {
                     what: "limits on cpu".to_owned(),
