@@ -2,10 +2,11 @@
 //! subjects run in turn, round after round; what is told is the tenth percentile over the rounds and
 //! ratios within one run, since machines are noisy.
 //!
-//! `cargo run --release -p benchmarks -- [--rounds N] [--quick] [--checks] [--home RUNS]
-//! [--masking]`, after `cargo build --release --bin q`.
+//! `cargo run --release -p benchmarks -- [--rounds N] [--quick] [--checks] [--home RUNS] [--kill] [--masking]`,
+//! after `cargo build --release --bin q`.
 
 mod home;
+mod kill;
 mod masking;
 mod measure;
 mod report;
@@ -27,6 +28,9 @@ fn main() -> Result<()> {
     }
     if value("--masking").is_some() {
         return masking::measure(&subjects::program()?);
+    }
+    if value("--kill").is_some() {
+        return kill::measure(&subjects::program()?);
     }
     let quick = value("--quick").is_some();
     let rounds = match value("--rounds") {

@@ -45,7 +45,7 @@ use workflow_engine::{
 use self::{
     agent::AgentWatch,
     control::{Control, Leader},
-    ladder::{Ladder, Members},
+    ladder::{Ladder, Leftovers, Members},
     prepare::{Launch, Prepared},
     streams::Streams,
     walk::Walk,
@@ -500,9 +500,11 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    async fn end_leftovers(&self) -> Option<u64> {
-        let members = members(&self.prepared, self.walk.as_ref())?;
-        self.ladder.end_leftovers(self.watch.process.get(), members).await
+    async fn end_leftovers(&self) -> Leftovers {
+        match members(&self.prepared, self.walk.as_ref()) {
+            Some(members) => self.ladder.end_leftovers(self.watch.process.get(), members).await,
+            None => Leftovers::UNKNOWN,
+        }
     }
 
     /// The last process of the step that we know of is gone: ends what is left in the leaf, drains the
@@ -515,7 +517,7 @@ impl<'a> Attempt<'a> {
     ) -> AttemptEnded {
         // A leader that was alone leaves nothing behind but a process of ours that is about to end.
         let alone = self.leader.is_some_and(|leader| leader.leftovers == 0);
-        let leftovers = if alone { Some(0) } else { self.end_leftovers().await };
+        let leftovers = if alone { Leftovers::NONE } else { self.end_leftovers().await };
         let drained = tokio::time::timeout(DRAIN, async {
             while self.leader.is_none() && control.is_open() {
                 let heard = control.hear().await;

@@ -18,7 +18,7 @@ mod tree;
 
 use std::path::PathBuf;
 
-pub(crate) use self::mounts::{types, v2_mount};
+pub(crate) use self::mounts::{points, types, v2_mount};
 pub use self::{
     find::{Base, Miss, find, settle},
     io::{Bandwidth, Device},

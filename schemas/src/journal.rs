@@ -205,6 +205,9 @@ pub struct AttemptEnded {
     /// Whether a core file was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub core_dumped: Option<bool>,
+    /// Some of it did not end within the time that a killed tree is given: it hangs in the kernel.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unkillable: bool,
     /// What it used.
     #[serde(serialize_with = "RecordedUsage::serialize")]
     #[schemars(with = "Usage")]
@@ -233,6 +236,7 @@ impl AttemptEnded {
             leftovers_killed: None,
             pids_denied: None,
             core_dumped: None,
+            unkillable: false,
             usage: Usage::default(),
             limits: Vec::new(),
             isolation: None,
@@ -252,6 +256,8 @@ struct RecordedUsage {
     pids_peak: Option<u64>,
     oom_kills: Option<u64>,
     throttled_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_pressure_us: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     io_read_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

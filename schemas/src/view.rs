@@ -210,6 +210,9 @@ pub struct Usage {
     pub oom_kills: Option<u64>,
     /// Time in which the tree was held back by its CPU limit, in microseconds.
     pub throttled_us: Option<u64>,
+    /// Time in which some of it waited for memory, in microseconds; only where its memory is held by the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_pressure_us: Option<u64>,
     /// Bytes read from disks.
     pub io_read_bytes: Option<u64>,
     /// Bytes written to disks.
@@ -339,6 +342,9 @@ pub struct AttemptView {
     pub pids_denied: Option<u64>,
     /// Whether a core file was written.
     pub core_dumped: Option<bool>,
+    /// Some of it did not end within the time that a killed tree is given: it hangs in the kernel.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unkillable: bool,
     /// What it used.
     pub usage: Usage,
     /// Its limits.

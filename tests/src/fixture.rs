@@ -86,7 +86,7 @@ impl Fixture {
 
     /// Writes an executable file below the working directory.
     #[track_caller]
-    pub fn write_program(&self, name: impl AsRef<Path>, content: &str) -> PathBuf {
+    pub fn write_program(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.write(name, content);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("the file is ours");
         path
@@ -106,7 +106,7 @@ impl Fixture {
         let base =
             json!({"name": name, "version": "1.0.0", "description": "a test", "command": ["./run.sh"]});
         self.write(folder.join("skill.json"), definition::with(base, manifest).to_string());
-        self.write_program(folder.join("run.sh"), &format!("#!/bin/sh\n{script}\n"));
+        self.write_program(folder.join("run.sh"), format!("#!/bin/sh\n{script}\n"));
     }
 
     /// The text of a file below the working directory.

@@ -4,9 +4,11 @@
 pub mod cgroups;
 pub mod definition;
 pub mod draw;
+pub mod escape;
 pub mod fixture;
 pub mod hostile;
 pub mod journal;
+pub mod machine_code;
 pub mod model;
 pub mod peers;
 pub mod processes;

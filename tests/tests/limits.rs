@@ -170,6 +170,34 @@ fn doctor_and_the_record_say_the_same() {
 }
 
 #[test]
+fn every_profile_has_the_words_of_doctor_before_and_after_a_run() {
+    let fixture = Fixture::new();
+    let doctor = fixture.workflow(["doctor", "--json"]).exits(0).json();
+    let table = fixture.workflow(["doctor"]).exits(0).stdout;
+    for profile in ["none", "standard", "strict"] {
+        let step =
+            with(limited(shell("a", "true"), &json!({"memory": "64MiB"})), json!({"sandbox": profile}));
+        fixture.define(&workflow(&[step]));
+        let told = &doctor["isolation"][profile];
+        if told.is_null() {
+            fixture.workflow(["run", "workflow.json"]).exits(7);
+            continue;
+        }
+        let planned = fixture.workflow(["run", "workflow.json", "--dry-run", "--json"]).exits(0).json();
+        let view = fixture.workflow(["run", "workflow.json", "--json"]).exits(0).json();
+        assert_eq!(planned["steps"][0]["limits"], attempt(&view, "a")["limits"], "{profile}");
+        for part in ["memory", "cpu", "pids", "io", "kill", "network", "filesystem"] {
+            let word = &told[part];
+            assert_eq!(&view["isolation"][part], word, "{profile}, {part}");
+            assert_eq!(&attempt(&view, "a")["isolation"][part], word, "{profile}, {part}");
+            assert_eq!(&planned["isolation"][part], word, "{profile}, {part}");
+            let row = table.lines().rfind(|line| line.starts_with(part)).expect("a row for each part");
+            assert!(row.contains(word.as_str().expect("a word")), "{row}");
+        }
+    }
+}
+
+#[test]
 fn ceiling_of_the_run_is_held_or_said_to_be_missing() {
     let fixture = Fixture::new();
     let limits = json!({"memory": "512MiB", "cpu": 1.5, "pids": 100});
@@ -249,6 +277,45 @@ fn a_sub_tree_that_was_shut_is_removed_all_the_same() {
     assert_eq!(step(&view, "shut")["error"]["code"], "signal", "{view:#}");
     assert_eq!(attempt(&view, "shut")["signal"], 9, "{view:#}");
     fixture.assert_nothing_left();
+}
+
+/// A step that makes a sub-tree, shuts its files and freezes it, with what is in it then.
+fn freezing(id: &str, members: &str, end: &str) -> Value {
+    let command = format!(
+        "trap '' TERM; cd /sys/fs/cgroup && mkdir -p own/deep && {members}; setsid sleep 600 & echo $! >own/cgroup.procs; \
+         touch $OUT/{id}.frozen; (chmod 000 own/deep/* own/deep; echo 1 >own/cgroup.freeze; chmod 000 own/* own) \
+         2>/dev/null; {end}"
+    );
+    with(delegating(id, &command), json!({"timeout": "1s", "grace": "500ms"}))
+}
+
+#[test]
+fn a_frozen_sub_tree_ends_in_time() {
+    let fixture = Fixture::new();
+    // The step itself is frozen, or only what it leaves behind.
+    let itself = freezing("itself", "echo $$ >own/deep/cgroup.procs", "sleep 600");
+    let left = freezing("left", ":", "exit 0");
+    for (step, code) in [(itself, 1), (left, 0)] {
+        let id = step["id"].as_str().expect("an id is text").to_owned();
+        let step = with(step, json!({"env": {"OUT": fixture.work()}}));
+        let view = fixture.run(&workflow(&[step, echo("after", json!({}))])).exits(code).json();
+        if view["isolation"]["kill"] != "cgroup.kill" {
+            wait::skip("no usable cgroup v2 tree: nothing can be frozen");
+            return;
+        }
+        assert!(fixture.has(format!("{id}.frozen")), "{view:#}");
+        let attempt = attempt(&view, &id);
+        let wall = attempt["usage"]["wall_ms"].as_u64().expect("wall time is known");
+        if code == 1 {
+            assert_eq!(attempt["error"]["code"], "timeout", "{view:#}");
+            assert_eq!(attempt["signal"], 9, "{view:#}");
+            assert!((1500..3500).contains(&wall), "timeout, grace and at most two seconds: {wall} ms");
+        } else {
+            assert!(attempt["leftovers_killed"].as_u64() >= Some(1), "{view:#}");
+        }
+        assert_eq!(attempt["unkillable"], Value::Null, "{view:#}");
+        fixture.assert_nothing_left();
+    }
 }
 
 /// The launcher of an engine: its child.

@@ -5,6 +5,9 @@
 //! that it was skipped. A test prints its `PROOF` line once its assertions have held;
 //! `tests/vm/required-proofs.txt` lists the lines that must be seen for both users.
 
+#[path = "vm/steps.rs"]
+mod steps;
+
 use std::{
     collections::BTreeSet,
     env, fs,
@@ -17,6 +20,7 @@ use std::{
 use integration_tests::{
     Fixture, Running,
     definition::{echo, shell, with, workflow},
+    escape,
     fixture::write_file,
     processes::{self, Process},
     program,
@@ -26,6 +30,8 @@ use integration_tests::{
 };
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+
+use self::steps::{deep, hungry, own_cgroup};
 
 const REQUIRED_PROOFS: &str = include_str!("../vm/required-proofs.txt");
 const MIB: u64 = 1024 * 1024;
@@ -354,15 +360,12 @@ fn writing_takes_the_time_that_its_limit_gives() {
 #[test]
 fn oom_in_a_cgroup_of_the_steps_own_is_not_the_steps() {
     let Some(guest) = Guest::enter("delegate") else { return };
-    // Controllers are handed on by a cgroup without processes.
-    let command = "set -e; cd /sys/fs/cgroup; mkdir rest eater
-        for pid in $(cat cgroup.procs); do echo $pid >rest/cgroup.procs || :; done
-        echo +memory >cgroup.subtree_control; echo 8m >eater/memory.max
+    let command = "echo 8m >eater/memory.max
         sh -c 'echo $$ >eater/cgroup.procs; head -c 60m /dev/zero | tail | wc -c' || echo killed
         grep '^oom_kill ' eater/memory.events.local
         echo max >memory.max 2>/dev/null || echo refused";
     let delegating = with(
-        shell("own", command),
+        own_cgroup("own", command),
         json!({"sandbox": {"delegate": true}, "resource_limits": {"memory": "64MiB", "pids": 64}}),
     );
     let view = guest.run(&[delegating, hungry()], 1);
@@ -429,12 +432,37 @@ fn doctor_finds_nothing_missing_for_limits() {
     guest.prove();
 }
 
-/// A step of three processes below each other, each in a session of its own, that ignores what it is asked.
-fn deep() -> Value {
-    let command = "trap '' TERM HUP
-        setsid sh -c ': >deep.2; setsid sh -c \": >deep.3; exec sleep 27182\" & wait' &
-        : >deep.1; wait";
-    shell("deep", command)
+#[test]
+fn a_step_that_thrashes_ends_by_its_timeout() {
+    let Some(guest) = Guest::enter("memory.high") else { return };
+    let command = "echo 4m >eater/memory.high
+        echo $$ >eater/cgroup.procs; head -c 60m /dev/zero | tail | wc -c";
+    let more = json!({"sandbox": {"delegate": true}, "resource_limits": {"memory": "128MiB"},
+                      "timeout": "5s", "grace": "1s"});
+    let view = guest.run(&[with(own_cgroup("thrashing", command), more)], 1);
+
+    assert_eq!(step(&view, "thrashing")["error"]["code"], "timeout", "{view:#}");
+    let usage = &attempt(&view, "thrashing")["usage"];
+    assert!(usage["memory_pressure_us"].as_u64() > Some(0) && usage["oom_kills"] == 0, "{view:#}");
+    guest.prove();
+}
+
+#[test]
+fn nobody_gets_out() {
+    let Some(guest) = Guest::enter("escape") else { return };
+    let outside = tempfile::tempdir_in("/var/tmp").expect("a folder");
+    let home = outside.path().join("home");
+    let tries = |profile: &str| with(shell(profile, &escape::script(&home)), json!({"sandbox": profile}));
+    guest.fixture.define(&workflow(&[tries("standard"), tries("strict")]));
+    let base = guest.cgroup_base.to_str().expect("the guest's paths are text");
+    let mut command = guest.fixture.q(["run", "workflow.json", "--json", "--cgroup-base", base]);
+    command.env("Q_WORKFLOW_HOME", &home);
+    let view = guest.fixture.start(command).finish().exits(0).json();
+
+    for profile in ["standard", "strict"] {
+        assert_eq!(outputs(&view, profile)["stdout"], "looked\ntried\n", "{view:#}");
+    }
+    guest.prove();
 }
 
 /// The living processes that sleep for so many seconds: the argument makes them known among the processes of
@@ -443,14 +471,6 @@ fn sleepers(seconds: &str) -> Vec<Process> {
     let mut found = processes::all();
     found.retain(|process| process.command.trim_end() == format!("sleep {seconds}"));
     found
-}
-
-/// A step that wants 200 MiB and may have 32: `tail` keeps the whole of a line that does not end.
-fn hungry() -> Value {
-    with(
-        shell("hungry", "head -c 200m /dev/zero | tail | wc -c"),
-        json!({"resource_limits": {"memory": "32MiB"}}),
-    )
 }
 
 /// The last attempt of the step names the limit as held by the kernel, with this value.

@@ -68,6 +68,10 @@ pub(crate) struct Launcher {
     pub(crate) hidden: Vec<PathBuf>,
     /// What no such child may replace.
     pub(crate) guarded: Vec<PathBuf>,
+    /// Folders that no such child may move away; empty where they are pinned in the launcher's own namespace.
+    pub(crate) pinned: Vec<PathBuf>,
+    /// What of `/proc` belongs to the whole machine.
+    pub(crate) machine: Vec<&'static str>,
 }
 
 /// The leaf that a child is to be born in, and how.

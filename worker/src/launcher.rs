@@ -108,6 +108,8 @@ impl Server {
             shares_devices: false,
             hidden: Vec::new(),
             guarded: Vec::new(),
+            pinned: Vec::new(),
+            machine: mounts::machine(),
         };
         let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
         sys::place(&null, libc::STDIN_FILENO)?;
@@ -179,9 +181,14 @@ impl Server {
                 self.most = self.most.min(capabilities);
                 self.identity.hidden = hidden.into_iter().map(PathBuf::from).collect();
                 self.identity.guarded = guarded.into_iter().map(PathBuf::from).collect();
+                self.identity.pinned =
+                    mounts::to_pin(self.identity.hidden.iter().chain(&self.identity.guarded));
                 // A child without a sandbox has the mounts of the host, and may change them.
                 if filtered && self.identity.uid.is_root() && !self.identity.shares_devices {
-                    self.identity.shares_devices = mounts::share_devices().is_ok();
+                    self.identity.shares_devices = mounts::share(&self.identity.pinned).is_ok();
+                    if self.identity.shares_devices {
+                        self.identity.pinned.clear();
+                    }
                 }
                 self.identity.filters = probe::filters(filtered);
                 let found = probe::probe(probe.as_deref(), strict, &self.identity);

@@ -14,7 +14,9 @@ use workflow_engine::{
     verdict::{Death, Facts, Oom, OutOf, judge},
 };
 
-use super::{Attempt, agent::AgentWatch, host::Host, prepare::Refused, spare, streams::Streams};
+use super::{
+    Attempt, agent::AgentWatch, host::Host, ladder::Leftovers, prepare::Refused, spare, streams::Streams,
+};
 use crate::{
     cgroup::{Leaf, Stats},
     launcher::News,
@@ -30,7 +32,7 @@ impl Attempt<'_> {
     pub(super) fn ended(
         mut self,
         streams: &Streams,
-        leftovers: Option<u64>,
+        leftovers: Leftovers,
         births: mpsc::UnboundedReceiver<News>,
     ) -> AttemptEnded {
         let controllers = self.host.controllers();
@@ -55,9 +57,10 @@ impl Attempt<'_> {
             exit_code,
             signal,
             stop_reason: self.ladder.reason(),
-            leftovers_killed: self.leader.map(|leader| leader.leftovers).or(leftovers),
+            leftovers_killed: self.leader.map(|leader| leader.leftovers).or(leftovers.killed),
             pids_denied: stats.pids_denied,
             core_dumped,
+            unkillable: leftovers.unkillable || self.ladder.gave_up(),
             usage: self.usage(&stats),
             limits: std::mem::take(&mut self.prepared.limits),
             isolation: self.prepared.isolation.take(),
@@ -135,6 +138,7 @@ impl Attempt<'_> {
             pids_peak: stats.pids_peak,
             oom_kills: stats.oom_kills,
             throttled_us: stats.throttled_us,
+            memory_pressure_us: stats.memory_pressure_us,
             io_read_bytes: stats.io_read,
             io_write_bytes: stats.io_write,
         }

@@ -42,6 +42,26 @@ pub(super) enum Members<'a> {
     Walk(&'a Walk),
 }
 
+/// What lived when the leader had gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Leftovers {
+    /// How many were ended, as far as that is known.
+    pub(super) killed: Option<u64>,
+    /// Some of it did not end in time.
+    pub(super) unkillable: bool,
+}
+
+impl Leftovers {
+    /// There were none.
+    pub(super) const NONE: Self = Self { killed: Some(0), unkillable: false };
+    /// Nobody can tell.
+    pub(super) const UNKNOWN: Self = Self { killed: None, unkillable: false };
+
+    fn new(count: usize, unkillable: bool) -> Self {
+        Self { killed: u64::try_from(count).ok(), unkillable }
+    }
+}
+
 /// Where the end of an attempt stands.
 #[derive(Debug)]
 pub(super) struct Ladder {
@@ -92,8 +112,11 @@ impl Ladder {
 
     /// Climbs as far as it is time to.
     pub(super) fn climb(&mut self, process: &Process, members: Members<'_>) {
+        self.climb_at(Instant::now(), process, members);
+    }
+
+    fn climb_at(&mut self, now: Instant, process: &Process, members: Members<'_>) {
         let Some(order) = self.ordered else { return };
-        let now = Instant::now();
         self.rung = match self.rung {
             Rung::Ground if order.now => self.kill(process, members, now),
             Rung::Ground => {
@@ -105,6 +128,7 @@ impl Ladder {
             rung @ (Rung::Terminated { .. } | Rung::Killed { .. } | Rung::GaveUp) => rung,
         };
     }
+
     /// The task has taken over. A SIGTERM of before met nobody but process 1 of a namespace, which is deaf to it, or a
     /// process that was about to start the program: it is said again, and the grace goes on as it was.
     pub(super) fn begun(&self, process: &Process, members: Members<'_>) {
@@ -147,22 +171,23 @@ impl Ladder {
     }
 
     /// Ends what still lives after the leader has gone, and says how many that were.
-    pub(super) async fn end_leftovers(&self, process: Option<&Process>, members: Members<'_>) -> Option<u64> {
+    pub(super) async fn end_leftovers(&self, process: Option<&Process>, members: Members<'_>) -> Leftovers {
         match (members, self.root) {
             (Members::Leaf(leaf), _) => end_members(leaf).await,
             (Members::Walk(walk), Root::Leader) => {
-                let killed = walk.kill(process?);
+                let Some(process) = process else { return Leftovers::UNKNOWN };
+                let killed = walk.kill(process);
                 let ended = async {
                     for member in &killed {
                         // One whose end cannot be waited for is not waited for.
                         let _ended = member.ended().await;
                     }
                 };
-                let _bounded = tokio::time::timeout(UNKILLABLE, ended).await;
-                u64::try_from(killed.len()).ok()
+                let bounded = tokio::time::timeout(UNKILLABLE, ended).await;
+                Leftovers::new(killed.len(), bounded.is_err())
             }
             // The end of its init is the end of a namespace; the init has counted.
-            (Members::Walk(_), Root::Init) => None,
+            (Members::Walk(_), Root::Init) => Leftovers::UNKNOWN,
         }
     }
 }
@@ -177,15 +202,17 @@ fn leaf_members(leaf: &Leaf, wanted: usize) -> Vec<Process> {
     members.into_iter().filter(|(pid, _)| still_there.contains(pid)).map(|(_, member)| member).collect()
 }
 
-async fn end_members(leaf: &Leaf) -> Option<u64> {
-    if !leaf.is_populated().ok()? {
-        return Some(0);
+async fn end_members(leaf: &Leaf) -> Leftovers {
+    match leaf.is_populated() {
+        Ok(true) => {}
+        Ok(false) => return Leftovers::NONE,
+        Err(_) => return Leftovers::UNKNOWN,
     }
     let count = leaf.processes().map_or(0, |processes| processes.len());
     let _gone = leaf.kill();
     // What does not end in time stays in its leaf; the next sweep finds it.
-    let _bounded = tokio::time::timeout(UNKILLABLE, leaf.emptied()).await;
-    u64::try_from(count).ok()
+    let bounded = tokio::time::timeout(UNKILLABLE, leaf.emptied()).await;
+    Leftovers::new(count, bounded.is_err())
 }
 
 #[cfg(test)]
@@ -247,7 +274,7 @@ mod tests {
             ladder.climb(&self.process, Members::Walk(&self.walk));
         }
 
-        async fn end_leftovers(&self) -> Option<u64> {
+        async fn end_leftovers(&self) -> Leftovers {
             let ladder = Ladder::new(Duration::ZERO, Told::All, Root::Leader);
             ladder.end_leftovers(Some(&self.process), Members::Walk(&self.walk)).await
         }
@@ -279,7 +306,7 @@ mod tests {
         let mut ladder = Tree::ladder(Told::All, order(true));
         tree.climb(&mut ladder);
         tree.all_end().await;
-        assert_eq!(tree.end_leftovers().await, Some(0));
+        assert_eq!(tree.end_leftovers().await, Leftovers::NONE);
     }
 
     #[tokio::test]
@@ -299,7 +326,7 @@ mod tests {
         tokio::time::timeout(SOON, tree.process.ended()).await.expect("it was asked").unwrap();
         assert!(!tree.others.iter().any(Process::has_ended), "the others were not");
         let _status = tree.child.wait().unwrap();
-        assert_eq!(tree.end_leftovers().await, Some(3));
+        assert_eq!(tree.end_leftovers().await, Leftovers::new(3, false));
     }
 
     #[tokio::test]
@@ -307,9 +334,25 @@ mod tests {
         let mut tree = Tree::start(THREE);
         // Reaped: nothing but its number is left of it.
         let _status = tree.child.wait().unwrap();
-        assert_eq!(tree.end_leftovers().await, Some(3));
+        assert_eq!(tree.end_leftovers().await, Leftovers::new(3, false));
         tree.all_end().await;
-        assert_eq!(tree.end_leftovers().await, Some(0));
+        assert_eq!(tree.end_leftovers().await, Leftovers::NONE);
+    }
+
+    /// Stands for one that hangs in the kernel: the ladder hears of no end, whatever it sends.
+    #[tokio::test]
+    async fn a_tree_that_does_not_end_is_given_up() {
+        let tree = Tree::start("echo ready; exec sleep 600");
+        let mut ladder = Ladder::new(Duration::from_secs(5), Told::All, Root::Leader);
+        ladder.order(order(false));
+        let began = Instant::now();
+        for (after, gave_up) in [(0, false), (5, false), (14, false), (15, true), (60, true)] {
+            let now = began + Duration::from_secs(after);
+            ladder.climb_at(now, &tree.process, Members::Walk(&tree.walk));
+            assert_eq!(ladder.gave_up(), gave_up, "after {after} s: {ladder:?}");
+        }
+        assert_eq!(ladder.next(), None, "nothing more is tried");
+        assert_eq!(ladder.reason(), Some(StopReason::Stop));
     }
 
     #[tokio::test]
@@ -320,6 +363,6 @@ mod tests {
         tree.climb(&mut ladder);
         let _status = tree.child.wait().unwrap();
         tree.end_leftovers().await;
-        assert_eq!(tree.end_leftovers().await, Some(0));
+        assert_eq!(tree.end_leftovers().await, Leftovers::NONE);
     }
 }

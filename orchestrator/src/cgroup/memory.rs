@@ -41,6 +41,13 @@ pub(super) fn peak(files: Files<'_>) -> Option<u64> {
     files.number("memory.peak")
 }
 
+/// Time in which some process waited for memory, microseconds: psi.rst.
+pub(super) fn pressure(files: Files<'_>) -> Option<u64> {
+    let text = files.read("memory.pressure").ok()?;
+    let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
+    some.split(' ').find_map(|word| word.strip_prefix("total="))?.trim_end().parse().ok()
+}
+
 /// Reads what happened.
 pub(super) fn events(files: Files<'_>) -> Events {
     let local = files.table("memory.events.local");
@@ -74,5 +81,23 @@ mod tests {
         // Before 5.17 there is no count of groups.
         check(&format!("{rest}oom 0\noom_kill 2\n"), Some(0), Some(2));
         check("", None, None);
+    }
+
+    #[track_caller]
+    fn check_pressure(text: &str, expected: Option<u64>) {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files(dir.path());
+        files.write("memory.pressure", text).unwrap();
+        assert_eq!(pressure(files), expected, "{text:?}");
+    }
+
+    #[test]
+    fn pressure_is_the_time_in_which_some_waited() {
+        let full = "full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n";
+        let some = "some avg10=1.50 avg60=0.00 avg300=0.00 total=20912\n";
+        check_pressure(&format!("{some}{full}"), Some(20_912));
+        check_pressure(full, None);
+        check_pressure("some avg10=0.00 total=", None);
+        check_pressure("", None);
     }
 }

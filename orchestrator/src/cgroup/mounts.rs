@@ -41,6 +41,12 @@ pub(crate) fn types(mountinfo: &str) -> impl Iterator<Item = String> {
     mountinfo.lines().filter_map(Mount::parse).map(|mount| mount.kind)
 }
 
+/// Where file systems of these types are mounted.
+pub(crate) fn points(mountinfo: &str, kinds: &[&str]) -> Vec<PathBuf> {
+    let mounts = mountinfo.lines().filter_map(Mount::parse);
+    mounts.filter(|mount| kinds.contains(&mount.kind.as_str())).map(|mount| mount.point).collect()
+}
+
 /// What is mounted where a path lies. Of mounts at the same place the last one is on top.
 pub(super) fn source_of(mountinfo: &str, path: &Path) -> Option<PathBuf> {
     let around = mountinfo.lines().filter_map(Mount::parse).filter(|mount| path.starts_with(&mount.point));

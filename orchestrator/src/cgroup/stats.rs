@@ -19,6 +19,8 @@ pub struct Stats {
     pub oom_kills: Option<u64>,
     /// How often it was the leaf's own limit that left no memory.
     pub own_ooms: Option<u64>,
+    /// Time in which some of it waited for memory.
+    pub memory_pressure_us: Option<u64>,
     /// The most processes at once.
     pub pids_peak: Option<u64>,
     /// Refused forks.
@@ -43,6 +45,7 @@ impl Stats {
             memory_peak: controllers.memory.then(|| memory::peak(files)).flatten(),
             oom_kills: events.kills,
             own_ooms: events.ooms,
+            memory_pressure_us: controllers.memory.then(|| memory::pressure(files)).flatten(),
             pids_peak: controllers.pids.then(|| pids::peak(files)).flatten(),
             pids_denied: controllers.pids.then(|| pids::denied(files)).flatten(),
             io_read: moved.read,

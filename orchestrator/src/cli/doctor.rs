@@ -6,6 +6,7 @@ mod cut;
 mod gaps;
 mod kernel;
 mod namespaces;
+mod profiles;
 mod table;
 
 use std::{collections::BTreeMap, path::PathBuf};
@@ -75,6 +76,7 @@ fn examine(arguments: &Arguments) -> Result<Doctor> {
     let found = cgroups::examine(arguments.cgroup_base.as_deref())?;
     let kernel = kernel::Kernel::examine();
     let gaps = gaps::gaps(&found, namespaces, &kernel);
+    let isolation = profiles::isolation(&found, kernel.counts_users);
     Ok(Doctor {
         schema_version: SCHEMA_VERSION,
         kernel: kernel.release,
@@ -84,6 +86,7 @@ fn examine(arguments: &Arguments) -> Result<Doctor> {
         namespaces,
         landlock: kernel.landlock,
         seccomp: kernel.seccomp,
+        isolation,
         gaps,
     })
 }

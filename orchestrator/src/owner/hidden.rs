@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::cgroup;
+
 /// Below the user's home.
 const CREDENTIALS: [&str; 30] = [
     ".ssh",
@@ -42,15 +44,19 @@ const CREDENTIALS: [&str; 30] = [
 ];
 
 /// Of container engines, buses and service managers.
-const SOCKETS: [&str; 20] = [
+const SOCKETS: [&str; 24] = [
     "/run/docker.sock",
     "/run/docker",
     "/run/containerd",
     "/run/podman",
     "/run/crio",
+    "/run/k3s",
     "/run/buildkit",
     "/run/dbus",
+    "/run/initctl",
+    "/run/udev/control",
     "/run/systemd/private",
+    "/run/systemd/io.systemd.Manager",
     "/run/systemd/notify",
     "/run/systemd/machine",
     "/run/systemd/nspawn",
@@ -65,23 +71,36 @@ const SOCKETS: [&str; 20] = [
     "/var/run/docker.sock",
 ];
 
+/// File systems by which one gets at the machine and at cgroups, wherever they are mounted besides the places that
+/// every step has of its own.
+const MACHINE: [&str; 5] = ["cgroup", "cgroup2", "devtmpfs", "proc", "sysfs"];
+/// Those places.
+const OWN: [&str; 3] = ["/dev", "/proc", "/sys"];
+
 /// Variables that name such a socket, as a path or as an address that holds one.
 const NAMING: [&str; 5] =
     ["DOCKER_HOST", "CONTAINER_HOST", "DBUS_SESSION_BUS_ADDRESS", "SSH_AUTH_SOCK", "GPG_AGENT_INFO"];
 
-/// What is there of it, by its real names. `home` is the engine's.
-pub(super) fn hidden(home: &Path, variable: impl Fn(&str) -> Option<OsString>) -> Vec<String> {
+/// What is there of it, by its real names. `home` is the engine's, `mountinfo` says what is mounted where.
+pub(super) fn hidden(
+    home: &Path,
+    variable: impl Fn(&str) -> Option<OsString>,
+    mountinfo: &str,
+) -> Vec<String> {
     let user = variable("HOME").map(PathBuf::from);
     let credentials = user.iter().flat_map(|user| CREDENTIALS.iter().map(|path| user.join(path)));
     let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let own_runtime = format!("/run/user/{}", nix::unistd::geteuid());
+    let uid = nix::unistd::geteuid();
+    // Root may speak on everybody's bus.
+    let own_runtime = if uid.is_root() { "/run/user".to_owned() } else { format!("/run/user/{uid}") };
     let named = NAMING.into_iter().filter_map(|name| socket_in(variable(name)?.to_str()?));
     let all = [home.to_owned(), PathBuf::from(own_runtime)]
         .into_iter()
         .chain(credentials)
         .chain(runtime)
         .chain(SOCKETS.iter().map(PathBuf::from))
-        .chain(named);
+        .chain(named)
+        .chain(machine(mountinfo));
     let real: BTreeSet<PathBuf> = all
         .filter(|path| path.is_absolute())
         .filter_map(|path| path.canonicalize().ok())
@@ -89,6 +108,11 @@ pub(super) fn hidden(home: &Path, variable: impl Fn(&str) -> Option<OsString>) -
         .filter(|path| path.parent().is_some())
         .collect();
     real.into_iter().filter_map(|path| path.into_os_string().into_string().ok()).collect()
+}
+
+fn machine(mountinfo: &str) -> impl Iterator<Item = PathBuf> {
+    let points = cgroup::points(mountinfo, &MACHINE);
+    points.into_iter().filter(|point| !OWN.iter().any(|own| point.starts_with(own)))
 }
 
 /// The path in `/a/b`, `unix:///a/b` or `unix:path=/a/b,guid=…`.
@@ -102,6 +126,17 @@ fn socket_in(address: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_shows_the_machine_elsewhere_is_hidden_there() {
+        let mountinfo = "1 0 0:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / /proc rw - proc proc rw\n\
+            3 1 0:2 / /srv/root/proc rw - proc proc rw\n4 1 0:3 / /run/cilium/cgroupv2 rw - cgroup2 none rw\n\
+            5 1 0:4 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n6 1 0:5 / /srv/root/dev rw - devtmpfs udev rw\n\
+            7 1 0:5 / /dev rw - devtmpfs udev rw\n8 1 0:6 / /device rw - sysfs sysfs rw\n";
+        let found: Vec<_> = machine(mountinfo).collect();
+        let expected = ["/srv/root/proc", "/run/cilium/cgroupv2", "/srv/root/dev", "/device"];
+        assert_eq!(found, expected.map(PathBuf::from));
+    }
 
     #[track_caller]
     fn check_socket(address: &str, expected: Option<&str>) {
@@ -132,7 +167,7 @@ mod tests {
             "DOCKER_HOST" => Some(format!("unix://{}", root.join("user/other").display()).into()),
             _ => None,
         };
-        let found = hidden(&root.join("link"), variable);
+        let found = hidden(&root.join("link"), variable, "");
         let below = |path: &str| Path::new(path).strip_prefix(&root).ok().map(Path::to_owned);
         let found: Vec<_> = found.iter().filter_map(|path| below(path)).collect();
         let expected = ["runtime", "state", "user/.config/gh", "user/.ssh", "user/other"];

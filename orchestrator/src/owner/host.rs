@@ -128,6 +128,8 @@ fn setup(order: &Order, dir: &RunDir, probe: Option<PathBuf>) -> Setup {
     let any = |fits: fn(&Sandbox) -> bool| sandboxes.clone().any(fits);
     let bare = any(|sandbox| sandbox.profile == Profile::None);
     let home = dir.path().ancestors().nth(2).map(Path::to_owned).unwrap_or_default();
+    // Where it cannot be read, nothing is known to be mounted.
+    let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     Setup {
         probe,
         // The most that a step of the plan keeps of the engine's.
@@ -135,7 +137,7 @@ fn setup(order: &Order, dir: &RunDir, probe: Option<PathBuf>) -> Setup {
         filtered: !bare,
         strict: sandboxes
             .any(|sandbox| sandbox.profile == Profile::Strict || sandbox.network != Network::Host),
-        hidden: hidden::hidden(&home, |name| std::env::var_os(name)),
+        hidden: hidden::hidden(&home, |name| std::env::var_os(name), &mountinfo),
     }
 }
 

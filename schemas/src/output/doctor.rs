@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{view::Enforcer, words};
+use crate::{
+    view::{Enforcer, Isolation},
+    words,
+};
 
 words! {
     /// Which hierarchies of cgroups the machine has.
@@ -40,6 +43,9 @@ pub struct Doctor {
     pub seccomp: bool,
     /// Who holds which limit, by its key in `resource_limits`.
     pub limits: BTreeMap<String, HeldLimit>,
+    /// Who enforces what for a step with each profile, in the words of the run view; `null` where this machine refuses
+    /// the profile.
+    pub isolation: BTreeMap<String, Option<Isolation>>,
     /// What is missing, and how to mend it.
     pub gaps: Vec<Gap>,
 }

@@ -2,6 +2,7 @@
 //! is hidden, and what must stay visible in spite of that; for the profile `strict` in a root of its own. Runs in a
 //! new mount namespace.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -15,7 +16,8 @@ use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, SFlag, fstat, umask};
-use nix::unistd::{chdir, pivot_root};
+use nix::unistd::{AccessFlags, access, chdir, pivot_root};
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::devices;
 use super::view::{Background, Kind, Wish, acts, is_seen, takes_original, wish};
@@ -30,7 +32,8 @@ pub(crate) const SYSTEM: [&str; 8] = ["/usr", "/bin", "/sbin", "/lib", "/lib32",
 
 /// Parts of `/proc` that belong to the whole machine, and that root may write without any capability: the kernel
 /// asks for the user alone.
-const MACHINE: [&str; 5] = ["sys", "sysrq-trigger", "irq", "bus", "fs"];
+const MACHINE: [&str; 9] =
+    ["acpi", "asound", "bus", "dynamic_debug", "fs", "irq", "scsi", "sys", "sysrq-trigger"];
 
 /// A view that stands but for the attempt's own directory.
 #[derive(Debug)]
@@ -113,7 +116,7 @@ fn host_view(sandbox: &Sandbox, launcher: &Launcher, shares_devices: bool) -> Re
     }
     fresh_proc(Path::new("/proc")).at(Stage::Proc)?;
     if launcher.uid.is_root() {
-        protect_proc(Path::new("/proc")).at(Stage::Proc)?;
+        protect_proc(Path::new("/proc"), launcher).at(Stage::Proc)?;
     }
     Ok((work, cover))
 }
@@ -132,16 +135,18 @@ pub(crate) fn fresh_proc(place: &Path) -> nix::Result<()> {
     mount(Some("proc"), place, Some("proc"), flags, None::<&str>)
 }
 
-fn protect_proc(proc: &Path) -> nix::Result<()> {
-    for part in MACHINE.map(|part| proc.join(part)) {
-        match mount(Some(&part), &part, None::<&str>, MsFlags::MS_BIND, None::<&str>) {
-            Ok(()) => sys::set_mount_flags(&part, MountFlags::READ_ONLY)?,
-            // Not in this kernel.
-            Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(errno),
-        }
+fn protect_proc(proc: &Path, launcher: &Launcher) -> nix::Result<()> {
+    // What belongs to the machine is there in each `/proc`, or in none.
+    for part in launcher.machine.iter().map(|part| proc.join(part)) {
+        mount(Some(&part), &part, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+        sys::set_mount_flags(&part, MountFlags::READ_ONLY)?;
     }
     Ok(())
+}
+
+/// What of the machine can be written by `/proc`, on this kernel.
+pub(crate) fn machine() -> Vec<&'static str> {
+    MACHINE.into_iter().filter(|part| Path::new("/proc").join(part).exists()).collect()
 }
 
 /// The cgroup in which the namespace begins, as a hierarchy of its own that can be written.
@@ -159,11 +164,14 @@ fn names_devices(sandbox: &Sandbox, launcher: &Launcher) -> bool {
     shown.chain(launcher.guarded.iter().map(PathBuf::as_path)).any(|path| path.starts_with(devices::HOST))
 }
 
-/// A namespace of mounts of the launcher's own, in which all children share a minimal `/dev`. What the host mounts
-/// still comes into it; nothing goes out.
-pub(crate) fn share_devices() -> io::Result<()> {
+/// A namespace of mounts of the launcher's own, in which all children share a minimal `/dev`, and what is pinned. What
+/// the host mounts still comes into it; nothing goes out.
+pub(crate) fn share(pinned: &[PathBuf]) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)?;
+    for path in pinned {
+        is_pinned(bind_path(path, path))?;
+    }
     let mask = umask(Mode::empty());
     let shared = devices::share();
     umask(mask);
@@ -179,6 +187,7 @@ fn wishes(sandbox: &Sandbox, launcher: &Launcher) -> io::Result<Vec<Wish>> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
+    wishes.extend(launcher.pinned.iter().map(|path| wish(path, Kind::Pinned)));
     wishes.extend(launcher.hidden.iter().map(|path| wish(path, Kind::Hidden)));
     wishes.extend(launcher.guarded.iter().map(|path| wish(path, Kind::Guarded)));
     wishes.extend(sandbox.keep_visible.iter().map(|path| wish(path, Kind::Shown)));
@@ -217,6 +226,8 @@ fn original(act: &Wish) -> io::Result<Option<OwnedFd>> {
     match openat2(AT_FDCWD, &act.path, how()) {
         Ok(descriptor) => Ok(Some(descriptor)),
         Err(Errno::ENOENT) if !takes_original(act.kind) || act.kind == Kind::Guarded => Ok(None),
+        // A link in the place of what was there leads whoever follows it past what would be covered.
+        Err(errno @ Errno::ELOOP) => Err(errno.into()),
         Err(_) if !takes_original(act.kind) => Ok(None),
         Err(errno) => Err(errno.into()),
     }
@@ -250,6 +261,12 @@ fn perform(
                     covers.push(place);
                 }
             }
+            (Kind::Pinned, Some(original)) => {
+                is_pinned(show(&original, &place))?;
+                if own_root {
+                    sys::set_mount_flags(&place, MountFlags::TREE.without_devices(true))?;
+                }
+            }
             (Kind::ReadOnly | Kind::Guarded, Some(original)) => {
                 show(&original, &place)?;
                 sys::set_mount_flags(&place, MountFlags::READ_ONLY_TREE.without_devices(own_root))?;
@@ -260,7 +277,7 @@ fn perform(
                     sys::set_mount_flags(&place, MountFlags::TREE.without_devices(true))?;
                 }
             }
-            (Kind::Hidden | Kind::ReadOnly | Kind::Guarded | Kind::Shown, None) => {}
+            (Kind::Pinned | Kind::Hidden | Kind::ReadOnly | Kind::Guarded | Kind::Shown, None) => {}
         }
     }
     let over_work =
@@ -320,7 +337,7 @@ fn make_root(
     let proc = new.join("proc");
     fresh_proc(&proc).at(Stage::Proc)?;
     if launcher.uid.is_root() {
-        protect_proc(&proc).at(Stage::Proc)?;
+        protect_proc(&proc, launcher).at(Stage::Proc)?;
     }
     Ok((work, cover))
 }
@@ -369,9 +386,37 @@ fn show(original: &OwnedFd, place: &Path) -> io::Result<()> {
 /// Mounts what a descriptor leads to.
 pub(crate) fn bind(original: &impl AsFd, place: &Path) -> io::Result<()> {
     let source = format!("/proc/self/fd/{}", original.as_fd().as_raw_fd());
+    bind_path(Path::new(&source), place)
+}
+
+fn bind_path(source: &Path, place: &Path) -> io::Result<()> {
     // Recursive: in a user namespace the kernel refuses to uncover what is mounted below.
     let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
-    Ok(mount(Some(source.as_str()), place, None::<&str>, flags, None::<&str>)?)
+    Ok(mount(Some(source), place, None::<&str>, flags, None::<&str>)?)
+}
+
+/// What is gone cannot be moved; what must not be bound twice (mount_namespaces(7), unbindable mounts) stays as it is.
+fn is_pinned(bound: io::Result<()>) -> io::Result<()> {
+    match bound {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINVAL)) => Ok(()),
+        other => other,
+    }
+}
+
+/// The folders around what is hidden or guarded, which nobody may move away with it: rename(2) refuses a mount point
+/// (EBUSY). Only where this user could.
+pub(crate) fn to_pin<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
+    let around: BTreeSet<&Path> = paths.flat_map(|path| path.ancestors().skip(1)).collect();
+    let can_be_moved = |path: &&Path| {
+        path.parent().is_some_and(|parent| access(parent, AccessFlags::W_OK).is_ok()) && !is_mount_point(path)
+    };
+    around.into_iter().filter(can_be_moved).map(Path::to_owned).collect()
+}
+
+fn is_mount_point(path: &Path) -> bool {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    statx(CWD, path, flags, StatxFlags::empty())
+        .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 fn is_directory(descriptor: &OwnedFd) -> nix::Result<bool> {

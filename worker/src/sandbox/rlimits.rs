@@ -5,9 +5,15 @@ use std::io::{self, ErrorKind};
 use ipc::limits::ProcessLimits;
 use rlimit::{Resource, getrlimit, setrlimit};
 
-/// Sets the limits; core files are never written.
+/// Memory that cannot be given back when others need it, bytes: what the kernel gives to everybody since 5.16.
+const LOCKED: u64 = 8 << 20;
+
+/// Sets the limits; core files are never written, and little memory is locked.
 pub(crate) fn apply(limits: &ProcessLimits) -> io::Result<()> {
     setrlimit(Resource::CORE, 0, 0)?;
+    let (_, most) = getrlimit(Resource::MEMLOCK)?;
+    let locked = LOCKED.min(most);
+    setrlimit(Resource::MEMLOCK, locked, locked)?;
     if let Some(count) = limits.open_files {
         lower(Resource::NOFILE, count, count)?;
     }

@@ -51,6 +51,9 @@ const REACHING: &[c_long] = &[
     libc::SYS_ioperm,
 ];
 
+/// `open_tree_attr`, of Linux 6.15; the libc crate does not have it. New calls have the same number everywhere.
+const OPEN_TREE_ATTR: c_long = 467;
+
 /// Calls that change what is mounted, or enter a namespace.
 const MOUNTING: &[c_long] = &[
     libc::SYS_mount,
@@ -59,6 +62,7 @@ const MOUNTING: &[c_long] = &[
     libc::SYS_chroot,
     libc::SYS_move_mount,
     libc::SYS_open_tree,
+    OPEN_TREE_ATTR,
     libc::SYS_fsopen,
     libc::SYS_fsconfig,
     libc::SYS_fsmount,

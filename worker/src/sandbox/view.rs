@@ -15,6 +15,8 @@ pub(crate) struct Wish {
 /// What is wanted at a path. Of two wishes for the same one the later kind wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
+    /// It is there as it is, and cannot be moved away with what lies in it.
+    Pinned,
     /// Nothing is seen of it.
     Hidden,
     /// A place of the child's own.
@@ -49,13 +51,17 @@ enum Seen {
 /// The wishes that take an act, in the order in which they are to be done: a path after those around it.
 pub(crate) fn acts(background: Background, mut wishes: Vec<Wish>) -> Vec<Wish> {
     wishes.sort_by(|a, b| a.path.cmp(&b.path).then(b.kind.cmp(&a.kind)));
-    wishes.dedup_by(|later, first| later.path == first.path);
+    wishes.dedup_by(|later, first| later.path == first.path && later.kind != Kind::Pinned);
     let all = seen_by_default(background);
     let mut around: Vec<(PathBuf, Seen)> = Vec::new();
     let mut acts = Vec::with_capacity(wishes.len());
     for wish in wishes {
         while around.last().is_some_and(|(path, _)| !wish.path.starts_with(path)) {
             around.pop();
+        }
+        // What something is done about is a mount point, and cannot be moved.
+        if wish.kind == Kind::Pinned && acts.last().is_some_and(|act: &Wish| act.path == wish.path) {
+            continue;
         }
         let seen = around.last().map_or(all, |(_, seen)| *seen);
         let (needed, becomes) = effect(wish.kind, seen);
@@ -83,6 +89,8 @@ fn seen_by_default(background: Background) -> Seen {
 /// Whether a wish takes an act where this is seen, and what is seen then.
 fn effect(kind: Kind, seen: Seen) -> (bool, Seen) {
     match (kind, seen) {
+        // Nothing can be moved in what is covered, or only read.
+        (Kind::Pinned, _) => (seen == Seen::AsItIs, seen),
         (Kind::Hidden, _) => (seen != Seen::Nothing, Seen::Nothing),
         (Kind::Private | Kind::Devices, _) => (true, Seen::Nothing),
         // Nobody loses a right by what lies around it.
@@ -96,7 +104,7 @@ fn effect(kind: Kind, seen: Seen) -> (bool, Seen) {
 pub(crate) fn takes_original(kind: Kind) -> bool {
     match kind {
         Kind::ReadOnly | Kind::Shown | Kind::Guarded => true,
-        Kind::Hidden | Kind::Private | Kind::Devices => false,
+        Kind::Pinned | Kind::Hidden | Kind::Private | Kind::Devices => false,
     }
 }
 
@@ -180,6 +188,20 @@ mod tests {
         check(Background::Empty, &hidden, &hidden[..2]);
         // The right to write is not lost by a wish to read.
         check(Background::Empty, &[("/w", Shown), ("/w/in", ReadOnly)], &[("/w", Shown)]);
+    }
+
+    #[test]
+    fn what_leads_to_a_hidden_place_cannot_be_moved() {
+        use Kind::{Hidden, Pinned, Private, ReadOnly, Shown};
+        let all = [("/h", Pinned), ("/h/.config", Pinned), ("/h/.config/gh", Hidden)];
+        check(Background::Host, &all, &all);
+        // Shown or not: it can be moved unless something is mounted there.
+        check(Background::Host, &[&[("/h", Shown)], &all[..]].concat(), &all);
+        let twice = [("/h", Hidden), ("/h", Pinned), ("/h/.ssh", Hidden)];
+        check(Background::Host, &twice, &twice[..1]);
+        check(Background::Host, &[("/tmp", Private), ("/tmp/h", Pinned)], &[("/tmp", Private)]);
+        let written = [("/etc", ReadOnly), ("/etc/a", Pinned), ("/h", Shown), ("/h/.config", Pinned)];
+        check(Background::Empty, &written, &[written[0], written[2], written[3]]);
     }
 
     #[test]

@@ -239,6 +239,7 @@ impl Run {
             leftovers_killed: ended.leftovers_killed,
             pids_denied: ended.pids_denied,
             core_dumped: ended.core_dumped,
+            unkillable: ended.unkillable,
             usage: ended.usage.clone(),
             limits: ended.limits.clone(),
             isolation: ended.isolation.clone().map(Arc::new).or_else(|| self.isolation.clone()),
@@ -257,6 +258,7 @@ impl Run {
             leftovers_killed: None,
             pids_denied: None,
             core_dumped: None,
+            unkillable: false,
             usage: Usage::default(),
             limits: Vec::new(),
             isolation: self.isolation.clone(),
@@ -279,6 +281,7 @@ impl Run {
             pids_peak: most(|usage| usage.pids_peak),
             oom_kills: sum(|usage| usage.oom_kills),
             throttled_us: sum(|usage| usage.throttled_us),
+            memory_pressure_us: sum(|usage| usage.memory_pressure_us),
             io_read_bytes: sum(|usage| usage.io_read_bytes),
             io_write_bytes: sum(|usage| usage.io_write_bytes),
         }

@@ -35,8 +35,8 @@ pub(super) struct Found {
     pub(super) misses: Vec<Miss>,
     /// The same in words, and what it lacks.
     pub(super) notes: Vec<String>,
-    /// What births lack.
-    pub(super) births: Vec<String>,
+    /// What births can have.
+    pub(super) births: Ready,
 }
 
 /// Where the base stands; that decides how more of it is had.
@@ -79,7 +79,7 @@ pub(super) fn examine(given: Option<&Path>) -> Result<Found> {
         Some(base) if !base.path.join("cgroup.events").exists() => Place::Root,
         Some(_) => Place::Own,
     };
-    let births = births(leaf.as_ref())?;
+    let births = try_births(leaf.as_ref())?;
     remove(leaf, tree);
     Ok(Found { cgroup: found, held, place, misses, notes, births })
 }
@@ -116,18 +116,18 @@ fn held(leaf: &Leaf, controllers: Controllers) -> Controllers {
     }
 }
 
-/// What the launcher lacks for the birth of a step with the default sandbox.
-fn births(leaf: Option<&Leaf>) -> Result<Vec<String>> {
+/// What the launcher finds for births with all that a profile can have.
+fn try_births(leaf: Option<&Leaf>) -> Result<Ready> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| engine_error(&error))?;
     let probe = leaf.map(|leaf| leaf.path().to_owned());
     let local = tokio::task::LocalSet::new();
-    let ready = local.block_on(&runtime, ask(probe)).map_err(|error| engine_error(&error))?;
-    Ok(ready.notes)
+    local.block_on(&runtime, ask(probe)).map_err(|error| engine_error(&error))
 }
 
 async fn ask(probe: Option<PathBuf>) -> std::result::Result<Ready, launcher::Error> {
-    let (requests, ready, line) = launcher::start(&Setup::standard(probe))?.ready(None)?;
+    let (requests, ready, line) =
+        launcher::start(&Setup { strict: true, ..Setup::standard(probe) })?.ready(None)?;
     drop(requests);
     // It ends when its socket closes; one that does not is no reason to wait for ever.
     let _bounded = tokio::time::timeout(LAUNCHER_GOES, line).await;

@@ -14,7 +14,7 @@ pub(super) fn gaps(found: &Found, namespaces: Namespaces, kernel: &Kernel) -> Ve
     gaps.extend(limits(found, kernel));
     gaps.extend(kill(found));
     gaps.extend(missing_namespaces(namespaces, kernel));
-    for note in &found.births {
+    for note in &found.births.notes {
         gaps.push(Gap { what: "births".to_owned(), why: note.clone(), fix: None });
     }
     if kernel.landlock.abi.is_none() {
@@ -170,10 +170,11 @@ fn landlock(kernel: &Kernel) -> Gap {
 mod tests {
     use std::path::PathBuf;
 
+    use ipc::message::BirthKind;
     use schemas::output::doctor::{Cgroup, Landlock};
 
     use super::*;
-    use crate::{cgroup::Controllers, cli::doctor::kernel::Setting};
+    use crate::{cgroup::Controllers, cli::doctor::kernel::Setting, launcher::Ready};
 
     const ALL: Controllers = Controllers { memory: true, cpu: true, pids: true, io: true };
     const NAMESPACES: Namespaces =
@@ -207,7 +208,14 @@ mod tests {
             place,
             misses,
             notes: vec!["what stood in the way".to_owned()],
-            births: Vec::new(),
+            births: Ready {
+                birth: BirthKind::IntoCgroup,
+                namespaces: true,
+                strict: true,
+                network: true,
+                seccomp: true,
+                notes: Vec::new(),
+            },
         }
     }
 
@@ -266,7 +274,7 @@ mod tests {
     fn the_rest_is_told_too() {
         let refused = Miss::Systemd(NoScope::Refused { said: "no".to_owned() });
         let mut found = found(CgroupMode::Unified, Place::Nowhere, Controllers::default(), vec![refused]);
-        found.births.push("children cannot be born inside their cgroup: EACCES".to_owned());
+        found.births.notes.push("children cannot be born inside their cgroup: EACCES".to_owned());
         found.cgroup.delegated = true;
         found.cgroup.kill = false;
         let mut kernel = kernel(0);

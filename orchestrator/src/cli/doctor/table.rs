@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use schemas::output::doctor::{Doctor, Gap};
+use schemas::{
+    output::doctor::{Doctor, Gap},
+    view::Isolation,
+};
 
 use crate::ui::{
     style::Paint,
@@ -15,6 +18,8 @@ pub(super) fn render(doctor: &Doctor, columns: usize) -> String {
     let mut text = facts(doctor, columns);
     text.push('\n');
     text.push_str(&limits(doctor, columns));
+    text.push('\n');
+    text.push_str(&profiles(doctor, columns));
     text.push('\n');
     if doctor.gaps.is_empty() {
         text.push_str("no gaps\n");
@@ -78,6 +83,31 @@ fn limits(doctor: &Doctor, columns: usize) -> String {
     table.render(columns)
 }
 
+/// A row for each part, a column for each profile.
+fn profiles(doctor: &Doctor, columns: usize) -> String {
+    type Part = (&'static str, fn(&Isolation) -> &'static str);
+    const PARTS: [Part; 7] = [
+        ("memory", |by| by.memory.as_str()),
+        ("cpu", |by| by.cpu.as_str()),
+        ("pids", |by| by.pids.as_str()),
+        ("io", |by| by.io.as_str()),
+        ("kill", |by| by.kill.as_str()),
+        ("network", |by| by.network.as_str()),
+        ("filesystem", |by| by.filesystem.as_str()),
+    ];
+    // In the order of the names, as the map has them.
+    let mut table = Table::new(vec!["ENFORCED BY", "NONE", "STANDARD", "STRICT"], 0);
+    for (part, word) in PARTS {
+        let cell = |by: &Option<Isolation>| match by.as_ref().map(word) {
+            Some("none") => Cell::painted("none", Paint::Odd),
+            Some(word) => Cell::painted(word, Paint::Good),
+            None => Cell::painted("refused", Paint::Odd),
+        };
+        table.row([Cell::from(part)].into_iter().chain(doctor.isolation.values().map(cell)).collect());
+    }
+    table.render(columns)
+}
+
 fn gap_lines(gap: &Gap, columns: usize) -> String {
     let mut text = hanging(&format!("gap: {}: {}", escape(&gap.what), escape(&gap.why)), columns);
     if let Some(fix) = &gap.fix {
@@ -94,13 +124,34 @@ fn hanging(text: &str, columns: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use schemas::output::{
-        SCHEMA_VERSION,
-        doctor::{Cgroup, CgroupMode, Landlock, Namespaces},
+    use std::collections::BTreeMap;
+
+    use schemas::{
+        output::{
+            SCHEMA_VERSION,
+            doctor::{Cgroup, CgroupMode, Landlock, Namespaces},
+        },
+        view::{Enforcer, FilesystemBy, KillBy, NetworkBy},
     };
 
     use super::*;
     use crate::{cgroup::Controllers, cli::doctor, ui::style::plain};
+
+    const FREE: Isolation = Isolation {
+        memory: Enforcer::CgroupV2,
+        cpu: Enforcer::None,
+        pids: Enforcer::CgroupV2,
+        io: Enforcer::None,
+        kill: KillBy::CgroupKill,
+        network: NetworkBy::Host,
+        filesystem: FilesystemBy::None,
+        notes: Vec::new(),
+    };
+    fn isolation() -> BTreeMap<String, Option<Isolation>> {
+        let standard = Isolation { filesystem: FilesystemBy::Mount, ..FREE };
+        let rows = [("none", Some(FREE)), ("standard", Some(standard)), ("strict", None)];
+        rows.into_iter().map(|(name, by)| (name.to_owned(), by)).collect()
+    }
 
     #[test]
     fn a_machine_with_gaps() {
@@ -125,6 +176,7 @@ mod tests {
             landlock: Landlock { abi: None },
             seccomp: true,
             limits: doctor::limits(held, true, true),
+            isolation: isolation(),
             gaps: vec![
                 Gap {
                     what: "limits on cpu".to_owned(),
@@ -157,6 +209,15 @@ mod tests {
         pids        cgroup-v2
         scratch     tmpfs
         timeout     engine
+
+        ENFORCED BY  NONE         STANDARD     STRICT
+        memory       cgroup-v2    cgroup-v2    refused
+        cpu          none         none         refused
+        pids         cgroup-v2    cgroup-v2    refused
+        io           none         none         refused
+        kill         cgroup.kill  cgroup.kill  refused
+        network      host         host         refused
+        filesystem   none         mount        refused
 
         gap: limits on cpu: the user's manager has none
           mend it: mend

@@ -99,6 +99,7 @@ pub(super) fn one_of_each() -> Vec<(Now, Event)> {
         leftovers_killed: Some(1),
         pids_denied: Some(0),
         core_dumped: Some(false),
+        unkillable: false,
         usage: Usage { wall_ms: Some(2003), cpu_user_us: Some(900), ..Usage::default() },
         limits: vec![Limit {
             name: "memory".into(),

@@ -18,6 +18,10 @@ pub(super) fn usage(view: &RunView, columns: usize) -> String {
             .throttled_us
             .filter(|time| *time > 0)
             .map(|time| format!("throttled {}", quantity::micros(time))),
+        usage
+            .memory_pressure_us
+            .filter(|time| *time > 0)
+            .map(|time| format!("waited for memory {}", quantity::micros(time))),
         usage.io_read_bytes.map(|bytes| format!("read {}", quantity::bytes(bytes))),
         usage.io_write_bytes.map(|bytes| format!("written {}", quantity::bytes(bytes))),
     ];

@@ -25,6 +25,7 @@ fn full_end() -> Event {
         pids_peak: Some(1),
         oom_kills: Some(0),
         throttled_us: Some(0),
+        memory_pressure_us: None,
         io_read_bytes: Some(4096),
         io_write_bytes: None,
     };
@@ -39,6 +40,7 @@ fn full_end() -> Event {
         leftovers_killed: Some(2),
         pids_denied: Some(0),
         core_dumped: Some(false),
+        unkillable: false,
         usage,
         limits: vec![limit],
         ..plain

@@ -253,6 +253,7 @@ fn a_run_used_what_all_its_attempts_used() {
         pids_peak: Some(9 - number),
         oom_kills: Some(u64::from(number < 2)),
         throttled_us: None,
+        memory_pressure_us: (number < 2).then_some(3),
         io_read_bytes: (number > 3).then_some(4096),
         io_write_bytes: Some(u64::MAX),
     };
@@ -264,6 +265,7 @@ fn a_run_used_what_all_its_attempts_used() {
         pids_peak: Some(9),
         oom_kills: Some(2),
         throttled_us: None,
+        memory_pressure_us: Some(6),
         io_read_bytes: Some(8192),
         io_write_bytes: Some(u64::MAX),
     };

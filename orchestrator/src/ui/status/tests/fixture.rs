@@ -56,6 +56,7 @@ pub(super) fn attempt(number: u32, status: StepStatus) -> AttemptView {
         leftovers_killed: None,
         pids_denied: None,
         core_dumped: None,
+        unkillable: false,
         usage: Usage::default(),
         limits: Vec::new(),
         isolation: None,
@@ -172,6 +173,7 @@ pub(super) fn failed() -> RunView {
         pids_peak: Some(3),
         oom_kills: Some(1),
         throttled_us: Some(0),
+        memory_pressure_us: None,
         io_read_bytes: Some(4096),
         io_write_bytes: None,
     };
