@@ -5,6 +5,7 @@ pub mod cgroups;
 pub mod definition;
 pub mod draw;
 pub mod fixture;
+pub mod guest;
 pub mod hostile;
 pub mod model;
 pub mod peers;
