@@ -29,7 +29,7 @@ pub fn remove(tree: &Path) {
 }
 
 /// Where cgroup v2 is mounted.
-fn mount() -> Option<PathBuf> {
+pub fn mount() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     mounts.lines().find_map(|line| {
         // mountinfo(5): the mount point is the fifth field, the type the first one after " - ".

@@ -6,6 +6,7 @@ pub mod definition;
 pub mod draw;
 pub mod escape;
 pub mod fixture;
+pub mod guest;
 pub mod hostile;
 pub mod journal;
 pub mod machine_code;

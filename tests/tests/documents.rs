@@ -349,3 +349,23 @@ fn every_hostile_step_has_its_test() {
     assert_eq!(expected.next(), None, "all rows are there");
     assert_none("a test that is named exists", &broken);
 }
+
+#[test]
+fn every_trap_has_its_test() {
+    let page = fs::read_to_string(workspace().join("docs/developing/traps.md")).expect("it is there");
+    let sources = sources();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let rows: Vec<_> = rows.skip(1).map(|row| row.split(" | ").collect::<Vec<_>>()).collect();
+    let broken: Vec<_> = rows
+        .iter()
+        .flat_map(|row| {
+            let names = row.last().map_or("", |tests| tests).split('`').skip(1).step_by(2);
+            let missing: Vec<_> =
+                names.clone().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+            let nobody = (names.count() == 0).then_some("no test");
+            missing.into_iter().chain(nobody).map(|what| format!("{}: {what}", row[0]))
+        })
+        .collect();
+    assert_eq!(rows.len(), 15, "a row for each trap");
+    assert_none("a test that is named exists", &broken);
+}

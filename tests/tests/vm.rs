@@ -8,20 +8,14 @@
 #[path = "vm/steps.rs"]
 mod steps;
 
-use std::{
-    collections::BTreeSet,
-    env, fs,
-    io::{self, Write as _},
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeSet, env, fs, os::unix::fs::MetadataExt as _, path::PathBuf, time::Duration};
 
 use integration_tests::{
     Fixture, Running,
     definition::{echo, shell, with, workflow},
     escape,
     fixture::write_file,
+    guest::{self, MIB, assert_held, assert_no_note, directories, hungry, own_uid},
     processes::{self, Process},
     program,
     running::LONG,
@@ -31,10 +25,9 @@ use integration_tests::{
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use self::steps::{deep, hungry, own_cgroup};
+use self::steps::{deep, own_cgroup};
 
 const REQUIRED_PROOFS: &str = include_str!("../vm/required-proofs.txt");
-const MIB: u64 = 1024 * 1024;
 /// How long the processes of a dead engine may take to go.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -473,25 +466,6 @@ fn sleepers(seconds: &str) -> Vec<Process> {
     found
 }
 
-/// The last attempt of the step names the limit as held by the kernel, with this value.
-#[track_caller]
-fn assert_held(view: &Value, id: &str, name: &str, value: u64) {
-    let limits = attempt(view, id)["limits"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let limit = limits.iter().find(|limit| limit["name"] == name);
-    let limit = limit.unwrap_or_else(|| panic!("no limit {name} in the attempt of {id}: {view:#}"));
-    assert_eq!(limit["by"], "cgroup-v2", "{view:#}");
-    assert_eq!(limit["held"], true, "{view:#}");
-    assert_eq!(limit["value"], value, "{view:#}");
-}
-
-/// No note of the run's isolation holds this word: what the notes with it say is missing is there.
-#[track_caller]
-fn assert_no_note(view: &Value, word: &str) {
-    let notes = view["isolation"]["notes"].as_array().expect("isolation has notes");
-    let found = notes.iter().any(|note| note.as_str().is_some_and(|note| note.contains(word)));
-    assert!(!found, "{notes:#?}");
-}
-
 /// The virtual machine as one test sees it.
 #[derive(Debug)]
 struct Guest {
@@ -505,12 +479,7 @@ impl Guest {
     /// `None` outside the virtual machine, which is said on stderr.
     #[track_caller]
     fn enter(proof: &'static str) -> Option<Self> {
-        assert!(
-            REQUIRED_PROOFS.lines().any(|required| required == proof),
-            "{proof} is not in tests/vm/required-proofs.txt: nobody would miss it"
-        );
-        if env::var("Q_VM").as_deref() != Ok("1") {
-            say(&format!("SKIPPED outside the virtual machine: {proof}"));
+        if !guest::is_inside("1", proof, REQUIRED_PROOFS) {
             return None;
         }
         let cgroup_base = PathBuf::from(env::var_os("Q_CGROUP_BASE").expect("tests/vm/run sets it"));
@@ -570,22 +539,6 @@ impl Guest {
         let left: Vec<_> = directories(&self.cgroup_base).difference(&self.cgroups_before).cloned().collect();
         assert!(left.is_empty(), "cgroups were left behind: {left:?}");
         self.fixture.assert_nothing_left();
-        say(&format!("PROOF {} uid={}", self.proof, own_uid()));
+        guest::proven(self.proof);
     }
-}
-
-fn own_uid() -> u32 {
-    fs::metadata("/proc/self").expect("/proc is mounted").uid()
-}
-
-/// The directories in `parent`.
-#[track_caller]
-fn directories(parent: &Path) -> BTreeSet<PathBuf> {
-    let entries = fs::read_dir(parent).unwrap_or_else(|error| panic!("{}: {error}", parent.display()));
-    entries.map(|entry| entry.expect("an entry can be read").path()).filter(|path| path.is_dir()).collect()
-}
-
-/// A line on stderr, past the capture of the test runner, which may have left the cursor behind the test's name.
-fn say(line: &str) {
-    io::stderr().write_all(format!("\n{line}\n").as_bytes()).expect("stderr can be written");
 }

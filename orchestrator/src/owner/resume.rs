@@ -29,10 +29,11 @@ pub fn resume(home: &Home, dir: &RunDir, given: &Given, driving: Driving) -> Res
         let _derived_again = super::derive(home, dir, &run.kept_view());
         return Err(nothing(dir, run.phase().status()));
     }
+    // Before what may take its time: a stop that finds nobody here waits for the end of the run.
+    let control = open_control(dir)?;
     let secrets = Secrets::gather(home, &driving.config, &plan, secret)?;
     leftovers::end(dir.id(), driving.cgroup_base.as_deref())?;
     let order = Order { plan, created: run.created().clone(), secrets: Rc::new(secrets), driving };
-    let control = open_control(dir)?;
     let turn = line::enter(home, &order)?;
     let start = Start::Resumed(last.up());
     Ok((order, Created { owned, run, turn, control, start, unwritten: Vec::new() }))

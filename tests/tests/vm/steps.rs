@@ -1,7 +1,7 @@
 //! Steps that several tests of the virtual machine run.
 
-use integration_tests::definition::{shell, with};
-use serde_json::{Value, json};
+use integration_tests::definition::shell;
+use serde_json::Value;
 
 /// A step that has a cgroup `eater` below its own, to which it hands its controllers on: only a cgroup without processes
 /// may.
@@ -18,12 +18,4 @@ pub(super) fn deep() -> Value {
         setsid sh -c ': >deep.2; setsid sh -c \": >deep.3; exec sleep 27182\" & wait' &
         : >deep.1; wait";
     shell("deep", command)
-}
-
-/// A step that wants 200 MiB and may have 32: `tail` keeps the whole of a line that does not end.
-pub(super) fn hungry() -> Value {
-    with(
-        shell("hungry", "head -c 200m /dev/zero | tail | wc -c"),
-        json!({"resource_limits": {"memory": "32MiB"}}),
-    )
 }
