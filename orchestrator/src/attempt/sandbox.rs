@@ -37,7 +37,7 @@ pub(super) fn of_attempt(
     (cwd, services): (&Path, &Services),
 ) -> Result<Sandbox, Refused> {
     let chosen = &*call.sandbox;
-    let namespaces = has_namespaces(host, chosen);
+    let namespaces = has_namespaces(host, chosen) && !is_held_by_filters(host, task);
     let mounts = namespaces && task.mounts;
     let root = (mounts && chosen.profile == Profile::Strict).then(|| root(host, chosen, task, cwd));
     let user = chosen.user.as_ref().map(identity).transpose()?.flatten();
@@ -73,6 +73,12 @@ pub(super) fn of_attempt(
 /// Whether attempts with this sandbox get namespaces.
 pub(super) fn has_namespaces(host: &Host, chosen: &Chosen) -> bool {
     host.namespaces && chosen.profile != Profile::None
+}
+
+/// Whether filters alone hold it, which leave nothing to hide: no file, no network, no other process. Without a leaf it
+/// has namespaces all the same: theirs is the surest way to end it.
+fn is_held_by_filters(host: &Host, task: &Task) -> bool {
+    !task.mounts && host.seccomp && host.tree.is_some()
 }
 
 fn network(chosen: &Network, services: &Services) -> Net {
