@@ -2,6 +2,7 @@
 //! to ids, limits and defaults are merged. Whoever holds a plan never looks at the definition again.
 
 mod control;
+mod limits;
 mod sandbox;
 mod strategy;
 
@@ -14,12 +15,14 @@ use schemas::{
     skill::Protocol,
 };
 
+pub(crate) use self::limits::{least, tightest};
 pub use self::{
     control::{Branch, Conditional, Loop, Parallel, Subworkflow, Turns, WaitFor},
+    limits::{Enforcement, Limits},
     sandbox::{Endpoint, Network, Profile, Sandbox, SandboxChoice, Seccomp, User},
     strategy::{Act, Backoff, Final, Jitter, Retry, Rollback, Scale, Strategy, Trigger, Written, seed},
 };
-use crate::{expr::Program, units::Bytes, value::Template};
+use crate::{expr::Program, value::Template};
 
 /// Index of a step in [`Plan::steps`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -345,45 +348,6 @@ pub struct ExternalSkill {
     pub env: Vec<(String, String)>,
     /// Whether it may run again after a crash.
     pub idempotent: bool,
-}
-
-/// Limits on resources; absent: no limit of the user's.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Memory of the tree.
-    pub memory: Option<Bytes>,
-    /// CPU share in thousandths of a core.
-    pub cpu_millis: Option<u32>,
-    /// CPU time of the tree.
-    pub cpu_time: Option<Duration>,
-    /// Processes and threads.
-    pub pids: Option<u32>,
-    /// Open descriptors of a process.
-    pub open_files: Option<u64>,
-    /// Size of a written file.
-    pub file_size: Option<Bytes>,
-    /// Size of the private `/tmp`.
-    pub scratch: Option<Bytes>,
-    /// Size of a step's whole output.
-    pub output: Option<Bytes>,
-    /// Bytes a second read from disk.
-    pub io_read_bps: Option<Bytes>,
-    /// Bytes a second written to disk.
-    pub io_write_bps: Option<Bytes>,
-    /// Steps at once.
-    pub max_concurrent_steps: Option<u32>,
-    /// Whether a limit that cannot be held refuses the run.
-    pub enforcement: Enforcement,
-}
-
-/// What happens where a limit cannot be held.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Enforcement {
-    /// The run goes on and its record says so.
-    #[default]
-    BestEffort,
-    /// The run is refused before anything starts.
-    Required,
 }
 
 /// What to do with an attempt whose engine died.
