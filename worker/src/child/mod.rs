@@ -160,13 +160,15 @@ fn give_up_rights(sandbox: &Sandbox, launcher: &Launcher) -> Result<(), Failure>
             // Else its maps belong to root, and cannot be written: proc(5).
             prctl::set_dumpable(true).at(Stage::Privileges)?;
             namespaces::own_user_namespace(uid, gid).at(Stage::UserNamespace)?;
-            capabilities::lower(&launcher.bounding, sandbox).at(Stage::Capabilities)
+            capabilities::narrow(&launcher.bounding, sandbox).at(Stage::Capabilities)?;
         }
         UserNamespace::None | UserNamespace::First => {
-            capabilities::lower(&launcher.bounding, sandbox).at(Stage::Capabilities)?;
-            become_user()
+            capabilities::narrow(&launcher.bounding, sandbox).at(Stage::Capabilities)?;
+            become_user()?;
         }
     }
+    // What keeps no capability could not become another user any more.
+    capabilities::lower(sandbox).at(Stage::Capabilities)
 }
 
 /// Does the work. An error means that it never began.
