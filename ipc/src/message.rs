@@ -72,11 +72,12 @@ pub struct Birth {
 /// What the child is shut into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sandbox {
-    /// Own pid, ipc, uts and cgroup namespaces; `false` is the profile `none`.
+    /// Own pid, ipc, uts and cgroup namespaces; `false` is the profile `none`, and a built-in in a leaf that
+    /// [`Seccomp::Memory`] holds, which leaves it nothing to see of the host.
     pub namespaces: bool,
     /// Also an own mount namespace with a fresh `/proc`, a minimal `/dev` and private `/tmp` and `/dev/shm`,
     /// in which [`ToLauncher::Setup::hidden`] is hidden. Only with `namespaces`, and always with them for
-    /// [`Work::Program`]; a built-in that needs no file does without, which is quicker.
+    /// [`Work::Program`]; a built-in that needs no file does without.
     pub mounts: bool,
     /// Whether and when it gets a user namespace. Only with `namespaces`.
     pub user_namespace: UserNamespace,
@@ -155,7 +156,8 @@ pub enum Seccomp {
     Default,
     /// The same but namespaces and mounts inside them, for programs that bring a sandbox of their own.
     AllowUserns,
-    /// Also all that touches a file, a network or another program: for built-in skills that need none.
+    /// All but what works on memory and on what is open already: for built-in skills that need no file, no network and
+    /// no other program.
     Memory,
 }
 

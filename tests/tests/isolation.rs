@@ -228,10 +228,11 @@ fn untrusted_programs_need_a_kernel_that_holds_them() {
 fn another_user_is_had_by_root_alone() {
     let fixture = Fixture::new();
     let nobody = json!({"sandbox": {"user": "nobody"}});
-    fixture.define(&workflow(&[with(
-        shell("who", "id -un; echo $USER; touch $WORKFLOW_WORK_DIR/x && echo mine"),
-        nobody,
-    )]));
+    fixture.define(&workflow(&[
+        with(shell("who", "id -un; echo $USER; touch $WORKFLOW_WORK_DIR/x && echo mine"), nobody.clone()),
+        // It touches nothing, and keeps no capability by which it could become somebody.
+        with(echo("built-in", json!({"message": "Hello"})), nobody),
+    ]));
     open_to_all(fixture.work().parent().expect("the world of the test"));
     let finished = fixture.workflow(["run", "workflow.json", "--json"]);
     if own_uid() == 0 {

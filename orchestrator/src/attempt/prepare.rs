@@ -136,7 +136,6 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
     let scaled = spawn.memory.map(|memory| limits::scaled(host, call, memory));
     let call = scaled.as_ref().unwrap_or(call);
     let mut task = task(host, spawn, call)?;
-    let namespaces = sandbox::has_namespaces(host, &call.sandbox);
     let cwd = cwd(host, spawn)?;
     let written = sandbox::written(host, &call.sandbox, &task, &cwd);
     let (mut services, egress) = services(&call.sandbox);
@@ -145,7 +144,7 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
         services.add(agent.port, Rc::clone(&agent.proxy) as Rc<dyn Service>);
     }
     let shut_in = sandbox::of_attempt(host, call, &task, (&cwd, &services))?;
-    let has_mounts = shut_in.mounts;
+    let (namespaces, has_mounts) = (shut_in.namespaces, shut_in.mounts);
     let is_shut = shut_in.seccomp == Seccomp::Memory;
     if is_shut && spawn.cwd.is_some() {
         // It cannot look itself.

@@ -7,7 +7,7 @@ use ipc::{
     message::{self, Capabilities, Identity, Network as Net, Root, Sandbox, UserNamespace},
 };
 use nix::unistd::{Uid, User as Account, geteuid};
-use schemas::view::{FilesystemBy, Isolation, KillBy, NetworkBy};
+use schemas::view::{Enforcer, FilesystemBy, Isolation, KillBy, NetworkBy};
 use workflow_engine::plan::{Enforcement, Network, Profile, Sandbox as Chosen, Seccomp, SkillCall, User};
 
 use super::{host::Host, limits, prepare::Refused, task::Task};
@@ -37,7 +37,7 @@ pub(super) fn of_attempt(
     (cwd, services): (&Path, &Services),
 ) -> Result<Sandbox, Refused> {
     let chosen = &*call.sandbox;
-    let namespaces = has_namespaces(host, chosen);
+    let namespaces = has_namespaces(host, chosen) && !is_held_by_filters(host, chosen, task);
     let mounts = namespaces && task.mounts;
     let root = (mounts && chosen.profile == Profile::Strict).then(|| root(host, chosen, task, cwd));
     let user = chosen.user.as_ref().map(identity).transpose()?.flatten();
@@ -73,6 +73,14 @@ pub(super) fn of_attempt(
 /// Whether attempts with this sandbox get namespaces.
 pub(super) fn has_namespaces(host: &Host, chosen: &Chosen) -> bool {
     host.namespaces && chosen.profile != Profile::None
+}
+
+/// Whether filters alone hold it, which leave nothing to hide: no file, no network, no other process. It has namespaces
+/// all the same without a leaf, since theirs is the surest way to end it, and where its threads are counted by its own
+/// user namespace.
+fn is_held_by_filters(host: &Host, chosen: &Chosen, task: &Task) -> bool {
+    let counted_inside = limits::pids_by(host, chosen) == Enforcer::Rlimit;
+    !task.mounts && host.seccomp && host.tree.is_some() && !counted_inside
 }
 
 fn network(chosen: &Network, services: &Services) -> Net {

@@ -72,11 +72,8 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)
         let _busy = probe.remove();
     }
     notes.extend(ready.notes.iter().cloned());
-    if ready.namespaces {
-        notes.push(
-            "built-in skills that touch no file run code of q itself, in namespaces but for that of mounts"
-                .to_owned(),
-        );
+    if let Some(note) = of_built_ins(&ready) {
+        notes.push(note.to_owned());
     }
     if !ready.seccomp {
         notes.push("system calls are not filtered: the kernel takes no filters".to_owned());
@@ -97,6 +94,20 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)
         Rc::clone(&order.secrets),
     );
     Ok((host, line))
+}
+
+/// What holds built-in skills that touch no file, where it is something else than what holds the rest.
+fn of_built_ins(ready: &launcher::Ready) -> Option<&'static str> {
+    match (ready.seccomp, ready.namespaces) {
+        (true, _) => Some(
+            "built-in skills that touch no file run code of q itself, held by filters of system calls: no file, no \
+             network, no other process",
+        ),
+        (false, true) => Some(
+            "built-in skills that touch no file run code of q itself, in namespaces but for that of mounts",
+        ),
+        (false, false) => None,
+    }
 }
 
 /// To what the run is held besides its own limits, so that all runs together stay within what the home has.

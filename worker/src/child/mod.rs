@@ -109,14 +109,14 @@ fn prepare(sandbox: &Sandbox, launcher: &Launcher, control: &OwnedFd) -> Result<
         view = Some(mounts::isolate(sandbox, launcher)?);
     }
     network::arrange(&sandbox.network, control)?;
+    // Until an exec, nobody may look into this process or trace it, whoever they are.
+    prctl::set_dumpable(false).at(Stage::Privileges)?;
     if is_shut_early(sandbox) {
         if sandbox.namespaces {
             builtin::exit_at_sigterm()?;
         }
         shut(sandbox, None, launcher)?;
     }
-    // Until an exec, nobody may look into this process or trace it, whoever they are.
-    prctl::set_dumpable(false).at(Stage::Privileges)?;
     Ok(view)
 }
 
@@ -128,6 +128,7 @@ fn is_shut_early(sandbox: &Sandbox) -> bool {
 /// Gives up all rights, for good.
 fn shut(sandbox: &Sandbox, work_dir: Option<&Path>, launcher: &Launcher) -> Result<(), Failure> {
     give_up_rights(sandbox, launcher)?;
+    // New credentials may have made it so again.
     prctl::set_dumpable(false).at(Stage::Privileges)?;
     prctl::set_no_new_privs().at(Stage::Privileges)?;
     if let Some(root) = &sandbox.root {
@@ -159,13 +160,15 @@ fn give_up_rights(sandbox: &Sandbox, launcher: &Launcher) -> Result<(), Failure>
             // Else its maps belong to root, and cannot be written: proc(5).
             prctl::set_dumpable(true).at(Stage::Privileges)?;
             namespaces::own_user_namespace(uid, gid).at(Stage::UserNamespace)?;
-            capabilities::lower(&launcher.bounding, sandbox).at(Stage::Capabilities)
+            capabilities::narrow(&launcher.bounding, sandbox).at(Stage::Capabilities)?;
         }
         UserNamespace::None | UserNamespace::First => {
-            capabilities::lower(&launcher.bounding, sandbox).at(Stage::Capabilities)?;
-            become_user()
+            capabilities::narrow(&launcher.bounding, sandbox).at(Stage::Capabilities)?;
+            become_user()?;
         }
     }
+    // What keeps no capability could not become another user any more.
+    capabilities::lower(sandbox).at(Stage::Capabilities)
 }
 
 /// Does the work. An error means that it never began.

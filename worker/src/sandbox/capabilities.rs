@@ -60,15 +60,21 @@ impl Bounding {
     }
 }
 
-/// Gives up all that a child's sandbox does not keep, in every set; the ambient set is emptied.
-pub(crate) fn lower(bounding: &Bounding, sandbox: &Sandbox) -> nix::Result<()> {
+/// Takes all that a child's sandbox does not keep out of what any program could give it: the bounding set. To be done
+/// while CAP_SETPCAP is still there.
+pub(crate) fn narrow(bounding: &Bounding, sandbox: &Sandbox) -> nix::Result<()> {
     let Some(keep) = kept(sandbox.capabilities) else { return Ok(()) };
-    // The bounding set first, while CAP_SETPCAP is still there.
     if may_lower()? {
         for capability in bounding.of_child(sandbox).iter().filter(|capability| !keep.contains(capability)) {
             caps::drop(None, CapSet::Bounding, *capability).map_err(reason)?;
         }
     }
+    Ok(())
+}
+
+/// Gives up all that a child's sandbox does not keep, in every other set; the ambient set is emptied.
+pub(crate) fn lower(sandbox: &Sandbox) -> nix::Result<()> {
+    let Some(keep) = kept(sandbox.capabilities) else { return Ok(()) };
     caps::clear(None, CapSet::Ambient).map_err(reason)?;
     // All three sets by one call: each call of its own would make new credentials.
     let stays =

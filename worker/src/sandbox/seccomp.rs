@@ -4,6 +4,8 @@
 //! A refused call is answered with EPERM. clone3(2), whose flags a filter cannot see, is answered with ENOSYS, as
 //! by an old kernel: everybody then takes clone(2). A call by the rules of another architecture kills.
 
+mod tree;
+
 use std::collections::BTreeMap;
 
 use ipc::message::Seccomp;
@@ -13,6 +15,7 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch, apply_filter, sock_filter,
 };
+use tree::{Goes, answer, load_number, program};
 
 /// Calls that get at other processes, at the kernel itself, or around what looks at calls.
 const REACHING: &[c_long] = &[
@@ -71,71 +74,69 @@ const MOUNTING: &[c_long] = &[
     libc::SYS_setns,
 ];
 
-/// Calls that touch a file by its name, a network or another program.
-const TOUCHING: &[c_long] = &[
-    libc::SYS_openat,
-    libc::SYS_openat2,
-    libc::SYS_execve,
-    libc::SYS_execveat,
-    libc::SYS_socket,
-    libc::SYS_renameat2,
-    libc::SYS_unlinkat,
-    libc::SYS_mkdirat,
-    libc::SYS_mknodat,
-    libc::SYS_linkat,
-    libc::SYS_symlinkat,
-    libc::SYS_fchmodat,
-    libc::SYS_fchmodat2,
-    libc::SYS_fchownat,
-    libc::SYS_utimensat,
-    libc::SYS_truncate,
-    libc::SYS_setxattr,
-    libc::SYS_lsetxattr,
-    libc::SYS_removexattr,
-    libc::SYS_lremovexattr,
-    libc::SYS_chdir,
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    libc::SYS_renameat,
+/// All that a skill needs that works on what it was given: memory, time, what it is handed and what it answers, threads.
+/// Nothing here leads to a file, a network, another process or a namespace.
+const WORKING: &[c_long] = &[
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_recvmsg,
+    libc::SYS_sendmsg,
+    libc::SYS_close,
+    libc::SYS_close_range,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_dup2,
+    libc::SYS_dup3,
+    libc::SYS_fcntl,
+    libc::SYS_lseek,
+    libc::SYS_memfd_create,
+    libc::SYS_brk,
+    libc::SYS_mmap,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_mprotect,
+    libc::SYS_madvise,
+    libc::SYS_futex,
+    libc::SYS_set_robust_list,
+    libc::SYS_rseq,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_sched_yield,
+    libc::SYS_gettid,
+    libc::SYS_sigaltstack,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_restart_syscall,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_getrandom,
+    libc::SYS_getrusage,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
 ];
-
-/// Their older forms.
-#[cfg(target_arch = "x86_64")]
-const TOUCHING_OLD: &[c_long] = &[
-    libc::SYS_open,
-    libc::SYS_creat,
-    libc::SYS_rename,
-    libc::SYS_unlink,
-    libc::SYS_rmdir,
-    libc::SYS_mkdir,
-    libc::SYS_mknod,
-    libc::SYS_link,
-    libc::SYS_symlink,
-    libc::SYS_chmod,
-    libc::SYS_chown,
-    libc::SYS_lchown,
-    libc::SYS_utime,
-    libc::SYS_utimes,
-    libc::SYS_futimesat,
-];
-#[cfg(not(target_arch = "x86_64"))]
-const TOUCHING_OLD: &[c_long] = &[];
 
 /// Flags of clone(2) and unshare(2) that make a namespace.
-const NAMESPACES: i32 = libc::CLONE_NEWNS
+const NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
-    | libc::CLONE_NEWNET;
+    | libc::CLONE_NEWNET)
+    .cast_unsigned();
+
+/// The flag of clone(2) without which it makes a process.
+const THREAD: u32 = libc::CLONE_THREAD.cast_unsigned();
+
+/// Calls that make a process without saying so by a flag.
+#[cfg(target_arch = "x86_64")]
+const FORKS: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
+#[cfg(not(target_arch = "x86_64"))]
+const FORKS: &[c_long] = &[];
 
 /// Bit of the calls of x32, which the kernel counts to x86-64.
 #[cfg(target_arch = "x86_64")]
 const X32: u32 = 0x4000_0000;
-
-/// Offsets in `struct seccomp_data`.
-const NUMBER: u32 = 0;
-const FIRST_ARGUMENT: u32 = 16;
 
 /// All filters, ready to be taken.
 #[derive(Debug)]
@@ -152,12 +153,22 @@ pub(crate) struct Filters {
 impl Filters {
     /// Makes them.
     pub(crate) fn new() -> nix::Result<Self> {
-        let all = |lists: &[&[c_long]]| lists.concat();
+        let all = |calls: &[c_long], goes| calls.iter().map(move |call| (*call, goes)).collect::<Vec<_>>();
+        let with = |rules: Vec<(c_long, Goes)>, more: &[(c_long, Goes)]| [rules.as_slice(), more].concat();
+        let unseen = (libc::SYS_clone3, Goes::Unknown);
+        let no_namespaces = Goes::Without(NAMESPACES);
+        let threads_only = (libc::SYS_clone, Goes::With(THREAD));
+        // Its first argument is a process; 0 is the caller.
+        let of_itself = (libc::SYS_prlimit64, Goes::Without(u32::MAX));
+        let making = [(libc::SYS_clone, no_namespaces), (libc::SYS_unshare, no_namespaces), unseen];
         Ok(Self {
             inherited: inherited().map_err(|_| Errno::EINVAL)?,
-            confined: program(MOUNTING, Watched::NAMESPACES),
-            memory: program(&all(&[TOUCHING, TOUCHING_OLD, MOUNTING]), Watched::NAMESPACES),
-            no_fork: program(FORKS, Watched::PROCESSES),
+            confined: program(&with(all(MOUNTING, Goes::Refused), &making), Goes::Allowed),
+            memory: program(
+                &with(all(WORKING, Goes::Allowed), &[threads_only, of_itself, unseen]),
+                Goes::Refused,
+            ),
+            no_fork: program(&with(all(FORKS, Goes::Refused), &[threads_only, unseen]), Goes::Allowed),
             taken: false,
         })
     }
@@ -224,8 +235,8 @@ const TIOCLINUX: u32 = 0x541C;
 #[cfg(target_arch = "x86_64")]
 fn before_x32(program: BpfProgram) -> BpfProgram {
     let mut whole = vec![
-        load(NUMBER),
-        sock_filter { code: JUMP_AT_LEAST, jt: 0, jf: 1, k: X32 },
+        load_number(),
+        sock_filter { code: tree::JUMP_AT_LEAST, jt: 0, jf: 1, k: X32 },
         answer(libc::SECCOMP_RET_KILL_PROCESS),
     ];
     whole.extend(program);
@@ -237,125 +248,16 @@ fn before_x32(program: BpfProgram) -> BpfProgram {
     program
 }
 
-/// Instructions, as `linux/bpf_common.h` has them.
-const LOAD: u16 = 0x20;
-const JUMP_EQUAL: u16 = 0x15;
-#[cfg(target_arch = "x86_64")]
-const JUMP_AT_LEAST: u16 = 0x35;
-const JUMP_ANY_BIT: u16 = 0x45;
-const RETURN: u16 = 0x06;
-
-fn load(offset: u32) -> sock_filter {
-    sock_filter { code: LOAD, jt: 0, jf: 0, k: offset }
-}
-
-fn answer(action: u32) -> sock_filter {
-    sock_filter { code: RETURN, jt: 0, jf: 0, k: action }
-}
-
-/// Calls that make a process without saying so by a flag.
-#[cfg(target_arch = "x86_64")]
-const FORKS: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
-#[cfg(not(target_arch = "x86_64"))]
-const FORKS: &[c_long] = &[];
-
-/// Calls whose first argument decides.
-#[derive(Debug, Clone, Copy)]
-struct Watched {
-    calls: &'static [c_long],
-    flags: i32,
-    /// Whether one of the flags refuses the call, or the lack of all.
-    refuses: Refuses,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refuses {
-    AnyFlag,
-    NoFlag,
-}
-
-impl Watched {
-    const NAMESPACES: Self =
-        Self { calls: &[libc::SYS_clone, libc::SYS_unshare], flags: NAMESPACES, refuses: Refuses::AnyFlag };
-    const PROCESSES: Self =
-        Self { calls: &[libc::SYS_clone], flags: libc::CLONE_THREAD, refuses: Refuses::NoFlag };
-}
-
-/// A filter that refuses some calls, and others by their first argument. The architecture was looked at by the
-/// filter that is taken before.
-fn program(refused: &[c_long], watched: Watched) -> BpfProgram {
-    let tests: Vec<(c_long, Goes)> = refused
-        .iter()
-        .map(|call| (*call, Goes::Refused))
-        .chain(watched.calls.iter().map(|call| (*call, Goes::Watched)))
-        .chain([(libc::SYS_clone3, Goes::Unknown)])
-        .collect();
-    let mut program = vec![load(NUMBER)];
-    for (index, (call, goes)) in tests.iter().enumerate() {
-        // After the tests: allowed, load, flags, allowed, refused, unknown.
-        let left = tests.len() - index - 1;
-        let skipped = match goes {
-            Goes::Watched => left + 1,
-            Goes::Refused => left + 4,
-            Goes::Unknown => left + 5,
-        };
-        let (jt, k) = (u8::try_from(skipped).unwrap_or(u8::MAX), u32::try_from(*call).unwrap_or(u32::MAX));
-        program.push(sock_filter { code: JUMP_EQUAL, jt, jf: 0, k });
-    }
-    let (jt, jf) = if watched.refuses == Refuses::AnyFlag { (1, 0) } else { (0, 1) };
-    program.extend([
-        answer(libc::SECCOMP_RET_ALLOW),
-        load(FIRST_ARGUMENT),
-        sock_filter { code: JUMP_ANY_BIT, jt, jf, k: watched.flags.cast_unsigned() },
-        answer(libc::SECCOMP_RET_ALLOW),
-        answer(libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs()),
-        answer(libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs()),
-    ]);
-    program
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Goes {
-    Refused,
-    Watched,
-    Unknown,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What a filter of ours answers, by the rules of `bpf(4)`.
-    fn run(program: &[sock_filter], call: c_long, argument: i32) -> u32 {
-        let mut accumulator = 0;
-        let mut at = 0;
-        loop {
-            let step = &program[at];
-            let jump = |taken: bool| 1 + usize::from(if taken { step.jt } else { step.jf });
-            match step.code {
-                LOAD if step.k == NUMBER => accumulator = u32::try_from(call).expect("a number"),
-                LOAD => accumulator = argument.cast_unsigned(),
-                JUMP_EQUAL => {
-                    at += jump(accumulator == step.k);
-                    continue;
-                }
-                JUMP_ANY_BIT => {
-                    at += jump(accumulator & step.k != 0);
-                    continue;
-                }
-                RETURN => return step.k,
-                other => panic!("instruction {other:#x}"),
-            }
-            at += 1;
-        }
-    }
-
     #[track_caller]
     fn check(program: &[sock_filter], call: c_long, argument: i32, expected: i32) {
-        let answer = run(program, call, argument);
+        let (answer, _) = tree::run(program, call, argument.cast_unsigned());
         let allowed = libc::SECCOMP_RET_ALLOW;
         let refused = libc::SECCOMP_RET_ERRNO | expected.unsigned_abs();
-        assert_eq!(answer, if expected == 0 { allowed } else { refused });
+        assert_eq!(answer, if expected == 0 { allowed } else { refused }, "call {call}");
     }
 
     #[test]
@@ -375,17 +277,64 @@ mod tests {
     }
 
     #[test]
-    fn built_in_skills_touch_nothing() {
+    fn built_in_skills_reach_nothing() {
+        let memory = Filters::new().expect("they can be made").memory;
+        for call in WORKING {
+            check(&memory, *call, 1, 0);
+        }
+        let files =
+            [libc::SYS_openat, libc::SYS_openat2, libc::SYS_unlinkat, libc::SYS_chdir, libc::SYS_statx];
+        let networks = [libc::SYS_socket, libc::SYS_connect, libc::SYS_bind];
+        let programs = [libc::SYS_execve, libc::SYS_execveat];
+        // No namespace of its own keeps it from the processes of the host.
+        let processes = [
+            libc::SYS_kill,
+            libc::SYS_tkill,
+            libc::SYS_tgkill,
+            libc::SYS_rt_sigqueueinfo,
+            libc::SYS_rt_tgsigqueueinfo,
+            libc::SYS_pidfd_open,
+            libc::SYS_pidfd_send_signal,
+            libc::SYS_pidfd_getfd,
+            libc::SYS_process_madvise,
+            libc::SYS_setpriority,
+            libc::SYS_sched_setaffinity,
+            libc::SYS_sched_setscheduler,
+            libc::SYS_ioprio_set,
+            libc::SYS_move_pages,
+            libc::SYS_ptrace,
+            libc::SYS_setpgid,
+        ];
+        // Nor from what they share.
+        let shared = [libc::SYS_shmget, libc::SYS_msgget, libc::SYS_semget, libc::SYS_mq_open];
+        let names = [libc::SYS_sethostname, libc::SYS_setdomainname, libc::SYS_unshare, libc::SYS_setns];
+        let all =
+            [files.as_slice(), &networks, &programs, &processes, &shared, &names, MOUNTING, FORKS].concat();
+        for call in all {
+            check(&memory, call, 0, libc::EPERM);
+        }
+        check(&memory, 10_000, 0, libc::EPERM);
+    }
+
+    #[test]
+    fn built_in_skills_have_threads_and_limits_of_their_own() {
+        let memory = Filters::new().expect("they can be made").memory;
+        check(&memory, libc::SYS_clone, libc::CLONE_THREAD | libc::CLONE_VM, 0);
+        check(&memory, libc::SYS_clone, libc::SIGCHLD, libc::EPERM);
+        check(&memory, libc::SYS_clone3, 0, libc::ENOSYS);
+        check(&memory, libc::SYS_prlimit64, 0, 0);
+        check(&memory, libc::SYS_prlimit64, 1, libc::EPERM);
+        check(&memory, libc::SYS_prlimit64, -1, libc::EPERM);
+    }
+
+    #[test]
+    fn a_filter_is_quickly_taken() {
         let filters = Filters::new().expect("they can be made");
-        for call in TOUCHING.iter().chain(TOUCHING_OLD).chain(MOUNTING) {
-            check(&filters.memory, *call, 0, libc::EPERM);
+        for (program, most) in [(&filters.memory, 10), (&filters.confined, 9), (&filters.no_fork, 7)] {
+            let deepest = (0..500).map(|call| tree::run(program, call, 0).1).max();
+            assert!(deepest.is_some_and(|deepest| deepest <= most), "{deepest:?} of {most}");
+            assert!(program.len() <= 64, "{}", program.len());
         }
-        for call in [libc::SYS_read, libc::SYS_write, libc::SYS_sendmsg, libc::SYS_mmap, libc::SYS_futex] {
-            check(&filters.memory, call, 0, 0);
-        }
-        // Each instruction costs a microsecond when the filter is taken.
-        assert!(filters.memory.len() <= 64, "{}", filters.memory.len());
-        assert!(filters.confined.len() <= 32, "{}", filters.confined.len());
     }
 
     #[test]

@@ -335,7 +335,9 @@ impl Engine {
         self.order(
             work,
             Sandbox {
+                namespaces: false,
                 mounts: false,
+                user_namespace: UserNamespace::None,
                 capabilities: Capabilities::Dropped,
                 seccomp: Seccomp::Memory,
                 ..standard()
@@ -402,6 +404,14 @@ impl Order {
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Wanted)) -> Self {
         change(&mut self.0);
         self
+    }
+
+    /// The same in namespaces, but for that of mounts.
+    pub(crate) fn in_namespaces(self) -> Self {
+        self.with(|birth| {
+            birth.sandbox.namespaces = true;
+            birth.sandbox.user_namespace = standard().user_namespace;
+        })
     }
 
     /// The same under the profile `none`.

@@ -25,7 +25,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("builtin_gives_its_result", builtin_gives_its_result),
         trial("builtin_takes_and_gives_large_values", builtin_takes_and_gives_large_values),
         trial("builtin_ends_by_term", builtin_ends_by_term),
-        trial("builtin_without_namespaces", builtin_without_namespaces),
+        trial("builtin_whatever_holds_it", builtin_whatever_holds_it),
+        trial("builtin_is_held_by_filters", builtin_is_held_by_filters),
         trial("usage_is_told", usage_is_told),
         trial("a_slow_engine_loses_nothing", a_slow_engine_loses_nothing),
         trial("two_hundred_at_once", two_hundred_at_once),
@@ -168,7 +169,8 @@ fn builtin_takes_and_gives_large_values(engine: &mut Engine) {
 /// A skill that waits for stdin stands for any that takes long.
 fn builtin_ends_by_term(engine: &mut Engine) {
     for (change, expected) in [
-        (as_is as fn(Order) -> Order, WaitStatus::Exited(143)),
+        (Order::in_namespaces as fn(Order) -> Order, WaitStatus::Exited(143)),
+        (as_is, WaitStatus::Signaled { signal: 15, core_dumped: false }),
         (Order::unconfined, WaitStatus::Signaled { signal: 15, core_dumped: false }),
     ] {
         let order = engine.builtin("json-parse", "{}").with(|birth| {
@@ -193,9 +195,28 @@ fn as_is(order: Order) -> Order {
     order
 }
 
-fn builtin_without_namespaces(engine: &mut Engine) {
-    let outcome = engine.run(engine.builtin("json-parse", r#"{"data":"1"}"#).unconfined());
-    assert!(matches!(result(&outcome.frames), SkillResult::Value { .. }), "{outcome:?}");
+fn builtin_whatever_holds_it(engine: &mut Engine) {
+    for change in [as_is as fn(Order) -> Order, Order::in_namespaces, Order::unconfined] {
+        let outcome = engine.run(change(engine.builtin("json-parse", r#"{"data":"1"}"#)));
+        assert!(matches!(result(&outcome.frames), SkillResult::Value { .. }), "{outcome:?}");
+        // This one makes a thread.
+        let outcome = engine.run(change(engine.builtin("json-query", r#"{"data":[1, 2],"query":"add"}"#)));
+        assert!(matches!(result(&outcome.frames), SkillResult::Value { .. }), "{outcome:?}");
+    }
+}
+
+fn builtin_is_held_by_filters(engine: &mut Engine) {
+    let order = engine.builtin("json-parse", "{}").with(|birth| {
+        birth.work = Work::Builtin { skill: "json-parse".into(), inputs: None, work_dir: "/".into() };
+    });
+    // It waits for stdin.
+    let attempt = engine.birth(order);
+    let wanted = ["CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"];
+    assert!(until(|| {
+        let status = fs::read_to_string(format!("/proc/{}/status", attempt.pid)).expect("it lives");
+        wanted.iter().all(|wanted| status.lines().any(|line| line == *wanted))
+    }));
+    engine.finish(attempt);
 }
 
 /// Of the whole tree, the init's own included.
