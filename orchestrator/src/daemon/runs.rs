@@ -1,6 +1,6 @@
 //! The runs of the daemon: each is a task that reports once when it exists, and once when it has ended.
 
-use std::process::Child;
+use std::{path::PathBuf, process::Child};
 
 use jiff::Timestamp;
 use schemas::{exit_code::ExitCode, schedule::Schedule, view::RunStatus};
@@ -19,19 +19,21 @@ use crate::{
     },
 };
 
-/// Starts a run, and reports.
+/// Starts a run, below this cgroup, and reports.
 pub(super) fn start(
     home: &Home,
     schedule: Schedule,
     run: RunId,
     at: Timestamp,
+    base: Option<PathBuf>,
     news: &mpsc::UnboundedSender<News>,
 ) {
     let (home, news) = (home.clone(), news.clone());
     tokio::task::spawn_local(async move {
         let tell = |event: Event| drop(news.send(News::Event(event)));
         let dir = home.run(run);
-        let starting = tokio::task::spawn_blocking(move || start::start(&home, &schedule, run, at)).await;
+        let start = move || start::start(&home, &schedule, run, at, base.as_deref());
+        let starting = tokio::task::spawn_blocking(start).await;
         let error = match starting {
             Ok(Ok(child)) => {
                 tell(Event::Started { run: run.to_string() });
@@ -53,13 +55,14 @@ pub(super) fn start(
 }
 
 /// Goes on with a run of the daemon before, and reports its end.
-pub(super) fn adopt(dir: RunDir, home: &Home, news: &mpsc::UnboundedSender<News>) {
+pub(super) fn adopt(dir: RunDir, home: &Home, base: Option<PathBuf>, news: &mpsc::UnboundedSender<News>) {
     let (home, news) = (home.clone(), news.clone());
     tokio::task::spawn_local(async move {
         let run = dir.id();
         let mut status = free(dir.clone()).await;
         if status == Some(RunStatus::Interrupted) {
-            status = match tokio::task::spawn_blocking(move || start::resume(&home, run)).await {
+            let resume = move || start::resume(&home, run, base.as_deref());
+            status = match tokio::task::spawn_blocking(resume).await {
                 Ok(Ok(child)) => child_ended(child).await,
                 Ok(Err(_)) | Err(_) => status,
             };

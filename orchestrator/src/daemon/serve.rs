@@ -1,6 +1,6 @@
 //! The loop of the daemon: one `select!`, whose arms only say what happened.
 
-use std::{future::pending, time::Duration};
+use std::{future::pending, path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 use schemas::{
@@ -22,8 +22,8 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    clock, control,
-    errors::{CommandError, Result},
+    cgroup, clock, control,
+    errors::{CommandError, Result, in_one_line},
     store::{
         fires,
         home::Home,
@@ -92,6 +92,8 @@ fn engine(error: &dyn std::error::Error) -> CommandError {
 /// A daemon at work.
 struct Daemon {
     home: Home,
+    /// The cgroup below which its runs are; `None`: each finds one.
+    base: Option<PathBuf>,
     scheduler: Scheduler,
     records: fires::Writer,
     alarm: Alarm,
@@ -111,6 +113,10 @@ impl Daemon {
         // Before the schedules are read: no change is overlooked.
         let watch = Watch::new(home).map_err(|error| engine(&error))?;
         let stored = schedules::read(home)?;
+        let base = cgroup::settle().unwrap_or_else(|error| {
+            say(&in_one_line(&error));
+            None
+        });
         let (sender, news) = mpsc::unbounded_channel();
         let (events, _) = broadcast::channel(EVENTS);
         api::listen(home, &sender, &events).map_err(|error| {
@@ -118,6 +124,7 @@ impl Daemon {
         })?;
         let mut daemon = Self {
             home: home.clone(),
+            base,
             scheduler: Scheduler::restore(&records),
             records: fires::Writer::start(home, &records).map_err(|error| engine(&error))?,
             alarm: Alarm::new().map_err(|error| engine(&error))?,
@@ -144,10 +151,11 @@ impl Daemon {
             match schedule {
                 _ if dir.journal().exists() => {
                     self.take(Event::Started { run: found.run })?;
-                    runs::adopt(dir, &self.home, &self.sender);
+                    runs::adopt(dir, &self.home, self.base.clone(), &self.sender);
                 }
                 Some(schedule) if !found.started => {
-                    runs::start(&self.home, schedule.clone(), run, found.at, &self.sender);
+                    let base = self.base.clone();
+                    runs::start(&self.home, schedule.clone(), run, found.at, base, &self.sender);
                 }
                 Some(_) | None => self.take(Event::Ended { run: found.run, status: None })?,
             }
@@ -253,7 +261,7 @@ impl Daemon {
                 Action::Record { .. } => {}
                 Action::Start { schedule, run, at } => {
                     if let Ok(run) = run.parse() {
-                        runs::start(&self.home, *schedule, run, at, &self.sender);
+                        runs::start(&self.home, *schedule, run, at, self.base.clone(), &self.sender);
                     }
                 }
                 Action::Stop { run } => stop(&self.home, &run),

@@ -19,12 +19,20 @@ use crate::{
 /// As much of what a refused run says as is kept.
 const WORDS_MAX: u64 = 4096;
 
-/// Starts a run and returns when it exists durably. It goes on when the caller goes.
-pub fn start(home: &Home, schedule: &Schedule, run: RunId, at: Timestamp) -> Result<Child> {
+/// Starts a run and returns when it exists durably. It goes on when the caller goes. `base`: the cgroup below which it
+/// shall be.
+pub fn start(
+    home: &Home,
+    schedule: &Schedule,
+    run: RunId,
+    at: Timestamp,
+    base: Option<&Path>,
+) -> Result<Child> {
     let failed = |error: io::Error| {
         CommandError::new(ExitCode::Engine, format!("a run of {} could not be started: {error}", schedule.id))
     };
-    let mut engine = command(home, schedule, run, at).spawn().map_err(failed)?;
+    let mut command = command(home, schedule, run, at);
+    let mut engine = below(base, &mut command).spawn().map_err(failed)?;
     if let Some(mut stdin) = engine.stdin.take() {
         // An engine that refuses the definition never reads them, and says why by itself.
         let _refused = serde_json::to_writer(&mut stdin, &schedule.inputs).map(|()| stdin.flush());
@@ -51,7 +59,7 @@ pub fn start(home: &Home, schedule: &Schedule, run: RunId, at: Timestamp) -> Res
 }
 
 /// Goes on with an interrupted run, as an engine of its own.
-pub fn resume(home: &Home, run: RunId) -> Result<Child> {
+pub fn resume(home: &Home, run: RunId, base: Option<&Path>) -> Result<Child> {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("q").args(["workflow", "--home"]).arg(home.path()).args([
         "resume",
@@ -60,7 +68,14 @@ pub fn resume(home: &Home, run: RunId) -> Result<Child> {
     ]);
     command.env_remove("NOTIFY_SOCKET");
     let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().map_err(|error| CommandError::from_error(ExitCode::Engine, &error))
+    below(base, command).spawn().map_err(|error| CommandError::from_error(ExitCode::Engine, &error))
+}
+
+fn below<'a>(base: Option<&Path>, command: &'a mut Command) -> &'a mut Command {
+    match base {
+        Some(base) => command.arg("--cgroup-base").arg(base),
+        None => command,
+    }
 }
 
 /// The first bytes of a stream that is read to its end.

@@ -20,7 +20,7 @@ use super::{Order, hidden};
 use crate::{
     attempt::{self, Host},
     cgroup::{self, Leaf, Tree},
-    errors::{CommandError, Result},
+    errors::{CommandError, Result, in_one_line},
     launcher::{self, Again, Setup},
     store::{
         home::{Home, RunDir},
@@ -33,8 +33,9 @@ const LAUNCHER_GOES: Duration = Duration::from_secs(2);
 
 /// Opens the host: what dead engines left is swept, a tree is made, the launcher started and asked.
 pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)> {
-    let (base, mut notes) = cgroup::find(order.driving.cgroup_base.as_deref())
+    let (base, misses) = cgroup::find(order.driving.cgroup_base.as_deref(), &dir.id().to_string())
         .map_err(|error| CommandError::from_error(ExitCode::Isolation, &error))?;
+    let mut notes: Vec<_> = misses.iter().map(|miss| in_one_line(miss)).collect();
     let tree = base.as_ref().and_then(|base| {
         cgroup::sweep(base);
         notes.extend(base.notes.iter().cloned());

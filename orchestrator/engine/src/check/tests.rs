@@ -8,6 +8,7 @@ mod control;
 mod corpus;
 mod generated;
 mod hostile;
+mod order;
 mod pages;
 mod places;
 mod plans;
