@@ -1,6 +1,5 @@
 //! What a step costs in counts that do not depend on the machine or its load: system calls, processes, durable
-//! writes, bytes, and what a check of it takes of instructions and pieces of memory. A definition is taken twice, once
-//! with as many more steps; the difference is theirs.
+//! writes and bytes. Steps are run twice, once with as many more of them; the difference is theirs.
 //!
 //! The bounds are what was counted when they were last lowered, and a little more. A change that goes over one has made
 //! every step dearer: mend it, or raise the bound and say why in the commit.
@@ -10,17 +9,12 @@ use std::{collections::BTreeMap, fs, path::Path};
 use integration_tests::{
     Fixture,
     definition::{echo, exec, workflow},
-    program, wait,
+    program,
 };
 use serde_json::{Value, json};
 
 /// Steps of the short chain, and how many more the long one has.
 const STEPS: u32 = 24;
-
-/// Instructions that a check of a step takes.
-const INSTRUCTIONS: u64 = 1;
-/// Pieces of memory that it takes.
-const PIECES: u64 = 1;
 
 /// Calls that an unoptimized build makes to check each descriptor that it closes.
 const CHECKS: &str = "fcntl";
@@ -143,41 +137,4 @@ fn steps_abreast_share_their_durable_writes() {
         |steps| json!({"id": "all", "type": "parallel", "max_concurrent": 16, "steps": chain(&hello, steps)});
     let counted = count(&|steps| vec![group(steps)]);
     check(&counted, "durable writes", counted.any_of(&["fdatasync", "fsync"]), 0.6);
-}
-
-/// What a check of this many steps takes under callgrind: instructions, and pieces of memory.
-#[track_caller]
-fn validate(steps: u32) -> (u64, u64) {
-    let fixture = Fixture::new();
-    fixture.define(&workflow(&chain(&hello, steps)));
-    let profile = fixture.work().join("profile");
-    let mut command = fixture.command("valgrind");
-    command.args(["--tool=callgrind", "--compress-strings=no", "--compress-pos=no"]);
-    command.arg(format!("--callgrind-out-file={}", profile.display()));
-    command.arg(program::q()).args(["workflow", "validate", "workflow.json"]);
-    fixture.start(command).finish().exits(0);
-    let text = fs::read_to_string(&profile).expect("valgrind wrote it");
-    let number = |text: &str| text.split_whitespace().next().and_then(|number| number.parse::<u64>().ok());
-    let total = text.lines().find_map(|line| number(line.strip_prefix("summary: ")?));
-    let mut pieces = 0;
-    // `cfn=NAME` and then `calls=COUNT …`: the format of callgrind's files.
-    for (callee, call) in text.lines().zip(text.lines().skip(1)) {
-        if callee == "cfn=malloc" || callee == "cfn=realloc" || callee == "cfn=calloc" {
-            pieces += call.strip_prefix("calls=").and_then(number).expect("a count");
-        }
-    }
-    (total.expect("a summary"), pieces)
-}
-
-#[test]
-fn a_check_of_a_step() {
-    if std::process::Command::new("valgrind").arg("--version").output().is_err() {
-        return wait::skip("valgrind is not installed, so that instructions are not counted");
-    }
-    let ((few, few_pieces), (many, many_pieces)) = (validate(STEPS), validate(5 * STEPS));
-    let each = |few: u64, many: u64| (many - few) / u64::from(4 * STEPS);
-    let (instructions, pieces) = (each(few, many), each(few_pieces, many_pieces));
-    // Of an unoptimized build: an optimized one takes a twelfth.
-    assert!((1..=INSTRUCTIONS).contains(&instructions), "instructions: {instructions} a step");
-    assert!((1..=PIECES).contains(&pieces), "pieces of memory: {pieces} a step");
 }
