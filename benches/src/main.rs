@@ -2,12 +2,13 @@
 //! subjects run in turn, round after round; what is told is the tenth percentile over the rounds and
 //! ratios within one run, since machines are noisy.
 //!
-//! `cargo run --release -p benchmarks -- [--rounds N] [--quick] [--checks] [--home RUNS]`, after
+//! `cargo run --release -p benchmarks -- [--rounds N] [--quick] [--checks] [--home RUNS] [--soak STEPS]`, after
 //! `cargo build --release --bin q`.
 
 mod home;
 mod measure;
 mod report;
+mod soak;
 mod subjects;
 
 use anyhow::{Context as _, Result};
@@ -23,6 +24,10 @@ fn main() -> Result<()> {
     if let Some(at) = value("--home") {
         let runs = arguments.get(at + 1).context("--home needs a number of runs")?.parse()?;
         return home::measure(&subjects::program()?, runs);
+    }
+    if let Some(at) = value("--soak") {
+        let steps = arguments.get(at + 1).context("--soak needs a number of steps")?.parse()?;
+        return soak::measure(&subjects::program()?, steps);
     }
     let quick = value("--quick").is_some();
     let rounds = match value("--rounds") {
