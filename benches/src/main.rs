@@ -2,14 +2,15 @@
 //! subjects run in turn, round after round; what is told is the tenth percentile over the rounds and
 //! ratios within one run, since machines are noisy.
 //!
-//! `cargo run --release -p benchmarks -- [--rounds N] [--quick] [--checks] [--home RUNS] [--kill] [--masking]`,
-//! after `cargo build --release --bin q`.
+//! `cargo run --release -p benchmarks -- [--rounds N] [--quick] [--checks] [--home RUNS] [--soak STEPS] [--kill]
+//! [--masking]`, after `cargo build --release --bin q`.
 
 mod home;
 mod kill;
 mod masking;
 mod measure;
 mod report;
+mod soak;
 mod subjects;
 
 use anyhow::{Context as _, Result};
@@ -31,6 +32,10 @@ fn main() -> Result<()> {
     }
     if value("--kill").is_some() {
         return kill::measure(&subjects::program()?);
+    }
+    if let Some(at) = value("--soak") {
+        let steps = arguments.get(at + 1).context("--soak needs a number of steps")?.parse()?;
+        return soak::measure(&subjects::program()?, steps);
     }
     let quick = value("--quick").is_some();
     let rounds = match value("--rounds") {

@@ -57,6 +57,8 @@ pub enum Error {
 pub struct Receiver {
     decoder: Decoder,
     descriptors: VecDeque<OwnedFd>,
+    /// Whether the last read found the end of what was there.
+    drained: bool,
 }
 
 impl Receiver {
@@ -79,17 +81,25 @@ impl Receiver {
                 Err(errno) => return Err(errno.into()),
             }
         };
+        let waiting = self.descriptors.len();
         for part in control.drain() {
             if let RecvAncillaryMessage::ScmRights(descriptors) = part {
                 self.descriptors.extend(descriptors);
             }
         }
+        // The kernel reads no further than the bytes with which descriptors came: unix(7).
+        self.drained = message.bytes < READ_SIZE && self.descriptors.len() == waiting;
         if message.flags.contains(ReturnFlags::CTRUNC) || self.descriptors.len() > 2 * MAX_DESCRIPTORS {
             self.descriptors.clear();
             return Err(io::Error::new(io::ErrorKind::InvalidData, Error::LostDescriptors));
         }
         self.decoder.feed(&bytes[..message.bytes]);
         Ok(message.bytes)
+    }
+
+    /// Whether the last read took all that was there then, so that another one would find nothing.
+    pub fn is_drained(&self) -> bool {
+        self.drained
     }
 
     /// Takes the next whole message; `None`: read on.

@@ -54,6 +54,7 @@ pub use self::{
     host::{Host, counts_users},
     limits::{limits_of, not_held_together, of_run, of_share},
     sandbox::{isolation, missing_parts},
+    spare::refill,
     walk::left_of,
 };
 use crate::{bridge, launcher, mask::Masker, signal::Process, store::files::Fault};
@@ -175,44 +176,51 @@ impl Handle {
     }
 }
 
-/// Starts an attempt as a task of the current runtime.
-pub fn start(host: Rc<Host>, spawn: Box<Spawn>, news: mpsc::UnboundedSender<News>) -> Handle {
+/// Starts an attempt: hands it over to its process at once, and looks after it in a task of the current runtime.
+pub fn start(host: &Rc<Host>, spawn: Box<Spawn>, news: mpsc::UnboundedSender<News>) -> Handle {
     let (orders, incoming) = mpsc::unbounded_channel();
     let watch = Rc::new(Watch::default());
     let handle = Handle { orders, watch: Rc::clone(&watch) };
-    tokio::task::spawn_local(async move {
-        let prepared = match host.enter() {
-            Ok(()) => prepare::prepare(&host, &spawn),
-            Err(error) => Err(spare::no_leaf(&error)),
-        };
-        let ended = match prepared {
-            Ok((prepared, launch)) => {
-                Attempt::new(&host, &spawn, prepared, &news, watch).live(launch, incoming).await
-            }
-            Err(refused) => match ending::refused(&host, &spawn, refused) {
-                Ok(ended) => ended,
-                Err(fault) => {
-                    host.leave();
-                    let _dispatcher_is_gone = news.send(News::Unable { id: spawn.id.clone(), fault });
-                    return;
-                }
-            },
-        };
-        host.leave();
-        let ended = match host.secrets.masker() {
-            Some(masker) => AttemptEnded { outcome: masker.outcome(ended.outcome), ..ended },
-            None => ended,
-        };
-        let _dispatcher_is_gone = news.send(News::Ended(Box::new(ended)));
-    });
+    let prepared = match host.enter() {
+        Ok(()) => prepare::prepare(host, &spawn),
+        Err(error) => Err(spare::no_leaf(&error)),
+    };
+    match prepared {
+        Ok((prepared, launch)) => {
+            let attempt = Attempt::new(Rc::clone(host), spawn, prepared, news, watch);
+            tokio::task::spawn_local(attempt.live(launch, incoming));
+        }
+        Err(refused) => {
+            let ended = ending::refused(host, &spawn, refused);
+            report(host, spawn.id, ended, &news);
+        }
+    }
     handle
 }
 
+/// The last that is heard of an attempt.
+fn report(
+    host: &Host,
+    id: AttemptId,
+    ended: Result<AttemptEnded, Fault>,
+    news: &mpsc::UnboundedSender<News>,
+) {
+    host.leave();
+    let last = match (ended, host.secrets.masker()) {
+        (Ok(ended), Some(masker)) => {
+            News::Ended(Box::new(AttemptEnded { outcome: masker.outcome(ended.outcome), ..ended }))
+        }
+        (Ok(ended), None) => News::Ended(Box::new(ended)),
+        (Err(fault), _) => News::Unable { id, fault },
+    };
+    let _dispatcher_is_gone = news.send(last);
+}
+
 /// A living attempt.
-struct Attempt<'a> {
-    host: &'a Rc<Host>,
-    spawn: &'a Spawn,
-    news: &'a mpsc::UnboundedSender<News>,
+struct Attempt {
+    host: Rc<Host>,
+    spawn: Box<Spawn>,
+    news: mpsc::UnboundedSender<News>,
     watch: Rc<Watch>,
     prepared: Prepared,
     began: Instant,
@@ -235,12 +243,12 @@ struct Attempt<'a> {
     bridge: Option<bridge::Open>,
 }
 
-impl<'a> Attempt<'a> {
+impl Attempt {
     fn new(
-        host: &'a Rc<Host>,
-        spawn: &'a Spawn,
+        host: Rc<Host>,
+        spawn: Box<Spawn>,
         prepared: Prepared,
-        news: &'a mpsc::UnboundedSender<News>,
+        news: mpsc::UnboundedSender<News>,
         watch: Rc<Watch>,
     ) -> Self {
         let ladder = Ladder::new(prepared.grace, prepared.told, prepared.root);
@@ -266,12 +274,11 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    async fn live(mut self, launch: Launch, mut orders: mpsc::UnboundedReceiver<Terminate>) -> AttemptEnded {
+    async fn live(mut self, launch: Launch, mut orders: mpsc::UnboundedReceiver<Terminate>) {
         let Launch { mut births, mut streams, mut control } = launch;
         if let Some(socket) = self.prepared.agent.as_mut().and_then(AgentWatch::take_socket) {
             self.bridge = self.prepared.services.open(vec![socket]).ok();
         }
-        spare::refill_later(self.host);
         let mut silent_since = self.began;
         let mut closed_at = None;
         while !self.is_over() {
@@ -299,7 +306,7 @@ impl<'a> Attempt<'a> {
             }
         }
         self.watch.over.set(true);
-        self.finish(streams, control, births).await
+        self.finish(streams, control, births).await;
     }
 
     fn is_over(&self) -> bool {
@@ -507,6 +514,17 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    async fn drain(&mut self, streams: &mut Streams, control: &mut Control) {
+        while self.leader.is_none() && control.is_open() {
+            let heard = control.hear().await;
+            self.heard(heard);
+        }
+        while streams.is_open() {
+            let read = streams.read().await;
+            self.read(streams, read, &mut None);
+        }
+    }
+
     /// The last process of the step that we know of is gone: ends what is left in the leaf, drains the
     /// pipes, judges.
     async fn finish(
@@ -514,22 +532,14 @@ impl<'a> Attempt<'a> {
         mut streams: Streams,
         mut control: Control,
         births: mpsc::UnboundedReceiver<launcher::News>,
-    ) -> AttemptEnded {
+    ) {
         // A leader that was alone leaves nothing behind but a process of ours that is about to end.
         let alone = self.leader.is_some_and(|leader| leader.leftovers == 0);
         let leftovers = if alone { Leftovers::NONE } else { self.end_leftovers().await };
-        let drained = tokio::time::timeout(DRAIN, async {
-            while self.leader.is_none() && control.is_open() {
-                let heard = control.hear().await;
-                self.heard(heard);
-            }
-            while streams.is_open() {
-                let read = streams.read().await;
-                self.read(&streams, read, &mut None);
-            }
-        });
-        // Over the bound, what came until then is what counts.
-        let _bounded = drained.await;
+        if streams.is_open() || self.leader.is_none() {
+            // Over the bound, what came until then is what counts.
+            let _bounded = tokio::time::timeout(DRAIN, self.drain(&mut streams, &mut control)).await;
+        }
         streams.finish();
         for host in self.prepared.egress.iter().flat_map(|egress| egress.refused()) {
             let text = format!("sandbox: {host} was refused: `sandbox.network.allow` does not name it");
@@ -538,7 +548,8 @@ impl<'a> Attempt<'a> {
         if let Some(why) = streams.lost() {
             self.say(Said::Log { level: "error".to_owned(), text: format!("output was not kept: {why}") });
         }
-        self.ended(&streams, leftovers, births)
+        let ended = self.ended(&streams, leftovers, births);
+        report(&self.host, ended.id.clone(), Ok(ended), &self.news);
     }
 }
 

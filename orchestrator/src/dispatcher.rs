@@ -42,8 +42,8 @@ pub struct Stop {
 
 /// Who hears of everything that happens.
 pub trait Watcher {
-    /// Hears one event.
-    fn event(&mut self, event: &RunEvent);
+    /// Hears what happened since it heard last, the oldest first.
+    fn events(&mut self, events: &[RunEvent]);
 }
 
 /// What can end a run before its end.
@@ -101,6 +101,8 @@ pub struct Dispatcher<'a> {
     untold: Vec<RunEvent>,
     /// Attempts whose end is known before they start: they never do.
     ended: HashSet<AttemptId>,
+    /// Whether an attempt was started since the next ones were last prepared.
+    started: bool,
     /// Why an attempt could not even begin, which ends the work on the run.
     unable: Option<Fault>,
 }
@@ -135,6 +137,7 @@ impl<'a> Dispatcher<'a> {
             watchers,
             untold: Vec::new(),
             ended: HashSet::new(),
+            started: false,
             unable: None,
         }
     }
@@ -153,7 +156,7 @@ impl<'a> Dispatcher<'a> {
             let now = self.clock.now();
             let events = batch.drain(..).map(|event| (now, event)).collect();
             // What ends because of it is not recorded as an end: `resume` finds it in flight.
-            let lost = self.host.launcher.is_lost();
+            let (lost, births) = (self.host.launcher.is_lost(), self.host.births());
             let committed = if lost { Err(Error::Launcher) } else { self.commit(events) };
             if let Err(error) = committed {
                 self.tell();
@@ -164,11 +167,14 @@ impl<'a> Dispatcher<'a> {
                 self.tell();
                 return Ok((self.run, self.journal, stopped_by));
             }
-            // Births first: the tasks that were started ask the launcher for theirs while the watchers hear.
-            for _ in 0..2 {
+            if births != self.host.births() {
+                // Births first: the launcher is asked for them while the watchers hear.
                 tokio::task::yield_now().await;
             }
             self.tell();
+            if std::mem::take(&mut self.started) {
+                attempt::refill(&self.host);
+            }
             let deadline = self.timers.first_key_value().map(|((at, _), _)| *at);
             tokio::select! {
                 Some(news) = self.news.1.recv() => self.take(news, &mut batch),
@@ -179,6 +185,13 @@ impl<'a> Dispatcher<'a> {
                 () = self.host.launcher.lost() => {}
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     batch.extend(self.due());
+                }
+            }
+            if !self.attempts.is_empty() {
+                // What others said while the last commit was made lies in their sockets: one turn of the loop finds
+                // it, the next lets their tasks read it.
+                for _ in 0..2 {
+                    tokio::task::yield_now().await;
                 }
             }
             // What came meanwhile goes with the same commit.
@@ -239,8 +252,9 @@ impl<'a> Dispatcher<'a> {
             Action::Spawn(spawn) if self.ended.remove(&spawn.id) => {}
             Action::Spawn(spawn) => {
                 let id = spawn.id.clone();
-                let handle = attempt::start(Rc::clone(&self.host), spawn, self.news.0.clone());
+                let handle = attempt::start(&self.host, spawn, self.news.0.clone());
                 self.attempts.insert(id, handle);
+                self.started = true;
             }
             Action::Terminate { id, reason, now } => {
                 if let Some(attempt) = self.attempts.get(&id) {
@@ -395,10 +409,11 @@ impl<'a> Dispatcher<'a> {
 
     /// Tells the watchers what they have not heard yet.
     fn tell(&mut self) {
-        for event in self.untold.drain(..) {
+        if !self.untold.is_empty() {
             for watcher in &mut self.watchers {
-                watcher.event(&event);
+                watcher.events(&self.untold);
             }
+            self.untold.clear();
         }
     }
 }

@@ -25,7 +25,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::signal::Process;
+use crate::{event_loop::fill, signal::Process};
 
 /// First argument that makes `q` a launcher, handled before anything else.
 pub const ARGUMENT: &str = "__launcher";
@@ -325,11 +325,8 @@ impl Line {
 
     /// Reads what is there; `false` at the end of the stream.
     fn read(&mut self) -> Result<bool, socket::Error> {
-        match self.end.socket.try_io(Interest::READABLE, || self.end.receiver.fill(&self.end.socket)) {
-            Ok(0) => return Ok(false),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
-            Err(error) => return Err(error.into()),
+        if fill(&mut self.end.receiver, &self.end.socket)? == Some(0) {
+            return Ok(false);
         }
         while let Some((message, descriptors)) = self.end.receiver.take::<FromLauncher>()? {
             self.deliver(&message, descriptors);

@@ -15,6 +15,7 @@ pub mod dispatcher;
 pub mod egress;
 pub mod environment;
 pub mod errors;
+pub(crate) mod event_loop;
 pub mod fold;
 pub mod inputs;
 pub mod launcher;

@@ -229,7 +229,7 @@ impl Audience<'_> {
     fn hear_event(&mut self, event: &RunEvent) {
         self.heard += 1;
         for watcher in &mut self.watchers {
-            watcher.event(event);
+            watcher.events(std::slice::from_ref(event));
         }
     }
 }

@@ -11,7 +11,12 @@ pub mod table;
 pub mod terminal;
 pub mod text;
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::LazyLock,
+};
+
+use anstream::{AutoStream, ColorChoice};
 
 /// Writes text to stdout.
 pub fn print(text: &str) -> io::Result<()> {
@@ -25,9 +30,10 @@ pub fn write(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Writes text to stderr. Where stderr is gone there is nobody to tell.
+/// Writes text to stderr, which stays what it was at the first word. Where it is gone there is nobody to tell.
 pub fn say(text: &str) {
-    let _nobody_listens = anstream::stderr().lock().write_all(text.as_bytes());
+    static COLOURS: LazyLock<ColorChoice> = LazyLock::new(|| AutoStream::choice(&io::stderr()));
+    let _nobody_listens = AutoStream::new(io::stderr().lock(), *COLOURS).write_all(text.as_bytes());
 }
 
 /// A reader such as `head` may stop early.

@@ -180,10 +180,9 @@ struct Watching {
 }
 
 impl Watcher for Watching {
-    fn event(&mut self, event: &RunEvent) {
-        if event.kind == EventType::StepLog {
-            self.warnings.extend(event.text.clone());
-        }
+    fn events(&mut self, events: &[RunEvent]) {
+        let lines = events.iter().filter(|event| event.kind == EventType::StepLog);
+        self.warnings.extend(lines.filter_map(|event| event.text.clone()));
     }
 }
 

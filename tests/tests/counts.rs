@@ -1,5 +1,5 @@
 //! What a step costs in counts that do not depend on the machine or its load: system calls, processes, durable
-//! writes and bytes. A chain is run twice, once with as many more steps; the difference is theirs.
+//! writes and bytes. Steps are run twice, once with as many more of them; the difference is theirs.
 //!
 //! The bounds are what was counted when they were last lowered, and a little more. A change that goes over one has made
 //! every step dearer: mend it, or raise the bound and say why in the commit.
@@ -41,12 +41,16 @@ impl Counted {
     }
 }
 
-/// Runs a chain with this many steps under strace; gives the calls by name, and the sizes of journal and log.
+/// A chain with this many steps.
+fn chain(step: &dyn Fn(&str) -> Value, steps: u32) -> Vec<Value> {
+    (0..steps).map(|index| step(&format!("s{index}"))).collect()
+}
+
+/// Runs steps under strace; gives the calls by name, and the sizes of journal and log.
 #[track_caller]
-fn run(step: &dyn Fn(&str) -> Value, steps: u32) -> (BTreeMap<String, u32>, u64, u64) {
+fn run(steps: &[Value]) -> (BTreeMap<String, u32>, u64, u64) {
     let fixture = Fixture::new();
-    let steps: Vec<_> = (0..steps).map(|index| step(&format!("s{index}"))).collect();
-    fixture.define(&workflow(&steps));
+    fixture.define(&workflow(steps));
     let counts = fixture.work().join("counts");
     let mut command = fixture.command("strace");
     command.args(["-f", "-qq", "-c", "-U", "calls,name", "-o"]).arg(&counts);
@@ -75,9 +79,9 @@ fn calls(file: &Path) -> BTreeMap<String, u32> {
 }
 
 #[track_caller]
-fn count(step: &dyn Fn(&str) -> Value) -> Counted {
-    let (few, few_journal, few_log) = run(step, STEPS);
-    let (many, many_journal, many_log) = run(step, 2 * STEPS);
+fn count(steps: &dyn Fn(u32) -> Vec<Value>) -> Counted {
+    let (few, few_journal, few_log) = run(&steps(STEPS));
+    let (many, many_journal, many_log) = run(&steps(2 * STEPS));
     let each = |few: u64, many: u64| {
         let more = u32::try_from(many.saturating_sub(few)).expect("it is small");
         f64::from(more) / f64::from(STEPS)
@@ -98,9 +102,13 @@ fn check(counted: &Counted, what: &str, count: f64, at_most: f64) {
     assert!(count <= at_most, "{what}: {count:.1} a step, at most {at_most}: {:#?}", counted.calls);
 }
 
+fn hello(id: &str) -> Value {
+    echo(id, json!({"message": "Hello"}))
+}
+
 #[test]
 fn exec_step() {
-    let counted = count(&|id| exec(id, &["/bin/true"]));
+    let counted = count(&|steps| chain(&|id| exec(id, &["/bin/true"]), steps));
     check(&counted, "system calls", counted.all(), 240.0);
     // The program, and the init of its namespace.
     check(&counted, "processes", counted.any_of(&["clone", "clone3", "fork", "vfork"]), 2.2);
@@ -113,7 +121,7 @@ fn exec_step() {
 
 #[test]
 fn echo_step() {
-    let counted = count(&|id| echo(id, json!({"message": "Hello"})));
+    let counted = count(&|steps| chain(&hello, steps));
     check(&counted, "system calls", counted.all(), 92.0);
     check(&counted, "processes", counted.any_of(&["clone", "clone3", "fork", "vfork"]), 1.2);
     check(&counted, "programs", counted.of("execve"), 0.1);
@@ -121,4 +129,12 @@ fn echo_step() {
     check(&counted, "durable writes", counted.any_of(&["fdatasync", "fsync"]), 1.2);
     check(&counted, "bytes of the journal", counted.journal_bytes, 600.0);
     check(&counted, "bytes of the log", counted.log_bytes, 600.0);
+}
+
+#[test]
+fn steps_abreast_share_their_durable_writes() {
+    let group =
+        |steps| json!({"id": "all", "type": "parallel", "max_concurrent": 16, "steps": chain(&hello, steps)});
+    let counted = count(&|steps| vec![group(steps)]);
+    check(&counted, "durable writes", counted.any_of(&["fdatasync", "fsync"]), 0.6);
 }

@@ -18,6 +18,8 @@ use schemas::{agent::ToolCall, failure::Code, json::Json};
 use tokio::{io::Interest, net::UnixStream};
 use workflow_engine::verdict::{OwnError, SkillAnswer, parse_output};
 
+use crate::event_loop::fill;
+
 /// What was heard.
 #[derive(Debug)]
 pub(super) enum Heard {
@@ -121,10 +123,9 @@ impl Control {
                 let sent = socket.try_io(Interest::WRITABLE, || order.send(socket));
                 !sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
             });
-            match socket.try_io(Interest::READABLE, || self.receiver.fill(socket)) {
-                Ok(0) => return self.closed(),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            match fill(&mut self.receiver, socket) {
+                Ok(Some(0)) => return self.closed(),
+                Ok(Some(_) | None) => {}
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     return self.broken(format!("the worker broke its protocol: {error}"));
                 }

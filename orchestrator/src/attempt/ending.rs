@@ -28,9 +28,9 @@ use crate::{
 const REMOVALS: u32 = 50;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(20);
 
-impl Attempt<'_> {
+impl Attempt {
     pub(super) fn ended(
-        mut self,
+        &mut self,
         streams: &Streams,
         leftovers: Leftovers,
         births: mpsc::UnboundedReceiver<News>,
@@ -45,7 +45,7 @@ impl Attempt<'_> {
             None => (None, None, None),
         };
         if self.prepared.has_work_dir && self.leader.is_some_and(|leader| leader.leftovers == 0) {
-            spare::give_back(self.host, &self.spawn.id, self.began.elapsed());
+            spare::give_back(&self.host, &self.spawn.id, self.began.elapsed());
         }
         if let Some(leaf) = self.prepared.leaf.take() {
             remove(leaf, self.exit.is_none().then_some(births));

@@ -70,6 +70,8 @@ pub struct Host {
     tickets: Cell<u64>,
     /// How many attempts there are now.
     attempts: Cell<u64>,
+    /// The limit on processes that is held for all of them.
+    held_processes: Cell<Option<u64>>,
     pub(super) spares: Spares,
     pub(super) ahead: Ahead,
 }
@@ -120,6 +122,7 @@ impl Host {
             real_base: OnceCell::new(),
             tickets: Cell::new(0),
             attempts: Cell::new(0),
+            held_processes: Cell::new(None),
             spares: Spares::default(),
             ahead: Ahead::default(),
         }
@@ -137,6 +140,11 @@ impl Host {
         self.tickets.replace(self.tickets.get() + 1)
     }
 
+    /// How many births were asked for so far.
+    pub fn births(&self) -> u64 {
+        self.tickets.get()
+    }
+
     /// One attempt more: the init of each comes on top of the run's limit on processes.
     pub(super) fn enter(&self) -> Result<(), cgroup::Error> {
         self.attempts.set(self.attempts.get() + 1);
@@ -146,19 +154,23 @@ impl Host {
     /// One less.
     pub(super) fn leave(&self) {
         self.attempts.set(self.attempts.get() - 1);
-        // A limit that stays one too high does no harm.
-        let _next_time = self.hold_processes();
+        // While nobody runs the limit can wait for the next one. One that stays too high by one does no harm.
+        if self.attempts.get() > 0 {
+            let _next_time = self.hold_processes();
+        }
     }
 
     fn hold_processes(&self) -> Result<(), cgroup::Error> {
         // One may be made ahead of its attempt.
         let whole = limits::of_run(&self.plan, self.run.path(), self.attempts.get() + 1);
-        match (&self.tree, whole.pids) {
-            (Some(tree), Some(pids)) => {
-                tree.set_limits(&cgroup::Limits { pids: Some(pids), ..cgroup::Limits::default() })
-            }
-            (_, None) | (None, _) => Ok(()),
+        if whole.pids == self.held_processes.get() {
+            return Ok(());
         }
+        if let (Some(tree), Some(pids)) = (&self.tree, whole.pids) {
+            tree.set_limits(&cgroup::Limits { pids: Some(pids), ..cgroup::Limits::default() })?;
+            self.held_processes.set(whole.pids);
+        }
+        Ok(())
     }
 
     /// Environment that every step gets.

@@ -6,7 +6,6 @@ use std::{
     io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    rc::Rc,
     time::{Duration, SystemTime},
 };
 
@@ -49,19 +48,12 @@ impl Spares {
     }
 }
 
-/// Makes what is next ahead, once there is nothing more urgent. What cannot be made ahead is made when it is needed, and
-/// its failure told there.
-pub(super) fn refill_later(host: &Rc<Host>) {
-    let host = Rc::downgrade(host);
-    tokio::task::spawn_local(async move {
-        // The run may have ended before its turn came.
-        let Some(host) = host.upgrade() else { return };
-        let spares = &host.spares;
-        worker::make_ahead(&host);
-        if spares.works.get() {
-            lay_out_directory(&host);
-        }
-    });
+/// Makes what is next ahead. What cannot be made ahead is made when it is needed, and its failure told there.
+pub fn refill(host: &Host) {
+    worker::make_ahead(host);
+    if host.spares.works.get() {
+        lay_out_directory(host);
+    }
 }
 
 /// Sees to it that there is a spare directory, where the next step will look for it if that is known.

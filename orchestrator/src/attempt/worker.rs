@@ -7,7 +7,6 @@ use std::{
     collections::{HashMap, HashSet},
     fs,
     os::unix::{fs::MetadataExt as _, net::UnixStream},
-    rc::Rc,
     time::SystemTime,
 };
 
@@ -92,9 +91,9 @@ pub(super) fn take(host: &Host, step: StepId, sandbox: Sandbox, limits: Limits) 
     }
 }
 
-/// Makes a process for the attempt that is likely next, once there is nothing more urgent. What cannot be made ahead
-/// is made when it is needed, and its failure told there.
-pub(super) fn make_ahead(host: &Rc<Host>) {
+/// Makes a process for the attempt that is likely next. What cannot be made ahead is made when it is needed, and its
+/// failure told there.
+pub(super) fn make_ahead(host: &Host) {
     let mut state = host.ahead.0.borrow_mut();
     let Some(kit) = state.expected(host) else { return };
     if state.ready.as_ref().is_some_and(|ready| ready.kit == kit) {

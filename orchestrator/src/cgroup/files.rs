@@ -1,9 +1,17 @@
 //! The control files of one cgroup: each is written in one call, and what is held is read back. And the shapes in
 //! which the kernel tells its numbers.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::FileExt as _,
+    path::Path,
+};
 
 use super::Error;
+
+/// Most files are shorter.
+const READ_SIZE: usize = 4096;
 
 /// The files of the cgroup with this directory.
 #[derive(Debug, Clone, Copy)]
@@ -22,13 +30,16 @@ impl Files<'_> {
         value: &str,
         is_held: impl Fn(&str) -> bool,
     ) -> Result<(), Error> {
-        self.write(name, value)?;
-        let found = self.read(name)?;
+        let path = self.0.join(name);
+        let found = match write_and_read(&path, value) {
+            Ok(found) => found,
+            Err(source) => return Err(Error::File { path, source }),
+        };
         let found = found.trim_end();
         if is_held(found) {
             return Ok(());
         }
-        Err(Error::NotHeld { path: self.0.join(name), wanted: value.to_owned(), found: found.to_owned() })
+        Err(Error::NotHeld { path, wanted: value.to_owned(), found: found.to_owned() })
     }
 
     /// The same of a file that not every kernel has.
@@ -58,7 +69,7 @@ impl Files<'_> {
     /// Reads a file.
     pub(super) fn read(self, name: &str) -> Result<String, Error> {
         let path = self.0.join(name);
-        fs::read_to_string(&path).map_err(|source| Error::File { path, source })
+        read_text(&path).map_err(|source| Error::File { path, source })
     }
 
     /// Reads a file of `name value` lines; empty where it is not there.
@@ -69,6 +80,33 @@ impl Files<'_> {
     /// Reads a file of one number; `None` where it is not there or says `max`.
     pub(super) fn number(self, name: &str) -> Option<u64> {
         self.read(name).ok()?.trim_end().parse().ok()
+    }
+}
+
+/// Writes a limit and reads back what the kernel made of it, which is one line. The file is opened once for both.
+fn write_and_read(path: &Path, value: &str) -> io::Result<String> {
+    let mut file = File::options().read(true).write(true).truncate(true).open(path)?;
+    file.write_all(value.as_bytes())?;
+    let mut bytes = [0; READ_SIZE];
+    let length = file.read_at(&mut bytes, 0)?;
+    Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
+}
+
+/// Reads a file whose length the kernel does not tell: nobody asks for it.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut text = Vec::new();
+    let mut bytes = [0; READ_SIZE];
+    loop {
+        match file.read(&mut bytes) {
+            Ok(0) => {
+                return String::from_utf8(text)
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+            Ok(length) => text.extend_from_slice(&bytes[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

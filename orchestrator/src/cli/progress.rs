@@ -75,20 +75,25 @@ impl Progress {
 }
 
 impl Watcher for Progress {
-    fn event(&mut self, event: &RunEvent) {
+    fn events(&mut self, events: &[RunEvent]) {
         match self.shape {
             Shape::Silent | Shape::View => {}
             Shape::Events => {
+                let lines = events.iter().filter_map(|event| serde_json::to_string(event).ok());
                 // A reader that went away does not stop the run.
-                if let Ok(line) = serde_json::to_string(event) {
-                    let _reader_is_gone = ui::print(&(line + "\n"));
-                }
+                let _reader_is_gone = ui::print(&lines.map(|line| line + "\n").collect::<String>());
             }
             Shape::Lines | Shape::Output(_) => {
                 if let Some(live) = &self.live {
-                    live.tell(event);
-                } else if let Some(line) = line::line(event, &self.workflow) {
-                    ui::say(&line);
+                    for event in events {
+                        live.tell(event);
+                    }
+                    return;
+                }
+                let lines: String =
+                    events.iter().filter_map(|event| line::line(event, &self.workflow)).collect();
+                if !lines.is_empty() {
+                    ui::say(&lines);
                 }
             }
         }

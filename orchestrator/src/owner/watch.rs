@@ -36,13 +36,18 @@ impl Log {
 }
 
 impl Watcher for Log {
-    fn event(&mut self, event: &RunEvent) {
-        if self.failed.is_some() || event.kind == EventType::StepProgress {
-            return;
+    fn events(&mut self, events: &[RunEvent]) {
+        if self.failed.is_none() {
+            self.failed = write(&mut self.log, events).err();
         }
-        let about = event.step.as_deref().zip(event.attempt);
-        self.failed = self.log.write(event.ts, level(event), about, &text(event)).err();
     }
+}
+
+fn write(log: &mut RunLog, events: &[RunEvent]) -> Result<(), Fault> {
+    for event in events.iter().filter(|event| event.kind != EventType::StepProgress) {
+        log.write(event.ts, level(event), event.step.as_deref().zip(event.attempt), &text(event))?;
+    }
+    log.flush()
 }
 
 fn level(event: &RunEvent) -> Level {

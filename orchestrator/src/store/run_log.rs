@@ -43,6 +43,8 @@ pub struct RunLog {
     path: PathBuf,
     rotation: Rotation,
     open: Option<Open>,
+    /// Lines of the open file that are not written yet.
+    waiting: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -54,10 +56,11 @@ struct Open {
 impl RunLog {
     /// The log of a run.
     pub fn new(run: &RunDir, rotation: Rotation) -> Self {
-        Self { run: run.id().to_string(), path: run.run_log(), rotation, open: None }
+        Self { run: run.id().to_string(), path: run.run_log(), rotation, open: None, waiting: Vec::new() }
     }
 
-    /// Writes a line of the engine, about a step and attempt if given. A text over 16 KiB is cut.
+    /// Adds a line of the engine, about a step and attempt if given, to what [`RunLog::flush`] writes. A text over
+    /// 16 KiB is cut.
     pub fn write(
         &mut self,
         ts: Timestamp,
@@ -81,20 +84,28 @@ impl RunLog {
         self.append(&bytes)
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let mut open = match self.open.take() {
-            Some(open) => open,
-            None => open_log(&self.path)?,
+    /// Writes what waits.
+    pub fn flush(&mut self) -> Result<(), Fault> {
+        let Some(open) = self.open.as_mut().filter(|_| !self.waiting.is_empty()) else { return Ok(()) };
+        disk::write_all(&open.file, &self.path, &self.waiting).map_err(fault("write", &self.path))?;
+        open.length += self.waiting.len() as u64;
+        self.waiting.clear();
+        Ok(())
+    }
+
+    fn append(&mut self, line: &[u8]) -> Result<(), Fault> {
+        let mut length = match &self.open {
+            Some(open) => open.length,
+            None => self.open.insert(open_log(&self.path)?).length,
         };
-        let length = bytes.len() as u64;
-        if open.length > 0 && open.length + length > self.rotation.max_bytes {
-            drop(open);
+        length += self.waiting.len() as u64;
+        if length > 0 && length + line.len() as u64 > self.rotation.max_bytes {
+            self.flush()?;
+            self.open = None;
             rotate(&self.path, self.rotation.files)?;
-            open = open_log(&self.path)?;
+            self.open = Some(open_log(&self.path)?);
         }
-        disk::write_all(&open.file, &self.path, bytes).map_err(fault("write", &self.path))?;
-        open.length += length;
-        self.open = Some(open);
+        self.waiting.extend_from_slice(line);
         Ok(())
     }
 }
@@ -158,6 +169,7 @@ mod tests {
         for number in numbers {
             log.write(Timestamp::UNIX_EPOCH, Level::Info, Some(("a", 1)), &number.to_string()).unwrap();
         }
+        log.flush().unwrap();
     }
 
     #[track_caller]
@@ -192,6 +204,7 @@ mod tests {
         let (_dir, run) = run_dir();
         let mut log = RunLog::new(&run, Rotation::default());
         log.write(Timestamp::UNIX_EPOCH, Level::Warn, None, "a\nb \u{1b}[31m").unwrap();
+        log.flush().unwrap();
         let text = std::fs::read_to_string(run.run_log()).unwrap().replace(&run.id().to_string(), "ID");
         assert_eq!(
             text,
@@ -205,6 +218,7 @@ mod tests {
         let (_dir, run) = run_dir();
         let mut log = RunLog::new(&run, Rotation::default());
         log.write(Timestamp::UNIX_EPOCH, Level::Info, None, &"é".repeat(TEXT_MAX)).unwrap();
+        log.flush().unwrap();
         assert_eq!(texts(&run), ["é".repeat(TEXT_MAX / 2)]);
     }
 }

@@ -101,6 +101,7 @@ mod tests {
         for number in numbers {
             log.write(Timestamp::UNIX_EPOCH, Level::Info, Some(("a", 1)), &number.to_string()).unwrap();
         }
+        log.flush().unwrap();
     }
 
     #[track_caller]
