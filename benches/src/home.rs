@@ -20,7 +20,7 @@ const KEPT: u32 = 1000;
 /// Makes the home, measures, and prints the table.
 pub(crate) fn measure(q: &Path, runs: u32) -> Result<()> {
     let dir = tempfile::Builder::new().prefix("q-home").tempdir_in("/var/tmp")?;
-    let home = Home { q: q.to_owned(), path: dir.path().join("home") };
+    let home = Home::new(q, dir.path());
     home.fill(dir.path(), runs)?;
     begin(runs);
     home.list(&[]).map(|cost| Row::once("index made anew from the runs", cost).print())?;
@@ -43,14 +43,19 @@ pub(crate) fn measure(q: &Path, runs: u32) -> Result<()> {
     Ok(())
 }
 
-struct Home {
-    q: PathBuf,
-    path: PathBuf,
+/// A home and the program that has it.
+pub(crate) struct Home {
+    pub(crate) q: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 impl Home {
+    pub(crate) fn new(q: &Path, folder: &Path) -> Self {
+        Self { q: q.to_owned(), path: folder.join("home") }
+    }
+
     /// One real run, and copies of what is derived from it, each with an id, a moment, a name and an end of its own.
-    fn fill(&self, folder: &Path, runs: u32) -> Result<()> {
+    pub(crate) fn fill(&self, folder: &Path, runs: u32) -> Result<()> {
         let step = json!({"id": "a", "type": "skill", "skill": "echo", "inputs": {"v": 1}});
         let definition = folder.join("workflow.json");
         let text = json!({"name": "often", "version": "1.0.0", "steps": [step]}).to_string();
@@ -87,13 +92,14 @@ impl Home {
         self.run(&[&["list", "--runs"], arguments].concat())
     }
 
-    fn run(&self, arguments: &[&str]) -> Result<Cost> {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Result<Cost> {
         let (q, home) = (self.q.to_string_lossy(), self.path.to_string_lossy());
         measure::command(&[&[&*q, "workflow"], arguments, &["--home", &*home]].concat())
     }
 }
 
-struct Row {
+/// A row of the table.
+pub(crate) struct Row {
     name: &'static str,
     costs: Vec<Cost>,
 }
@@ -103,14 +109,14 @@ impl Row {
         Self { name, costs: vec![cost] }
     }
 
-    fn often(name: &'static str, measured: impl Fn() -> Result<Cost>) -> Result<Self> {
+    pub(crate) fn often(name: &'static str, measured: impl Fn() -> Result<Cost>) -> Result<Self> {
         let costs = (0..ROUNDS).map(|_| measured()).collect::<Result<_>>()?;
         Ok(Self { name, costs })
     }
 
     /// Prints what it takes when nothing disturbs it: the tenth percentile.
     #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
-    fn print(&self) {
+    pub(crate) fn print(&self) {
         let p10 = |of: fn(&Cost) -> f64| {
             let mut figures: Vec<f64> = self.costs.iter().map(of).collect();
             figures.sort_by(f64::total_cmp);

@@ -2,9 +2,10 @@
 //! subjects run in turn, round after round; what is told is the tenth percentile over the rounds and
 //! ratios within one run, since machines are noisy.
 //!
-//! `cargo run --release -p benchmarks -- [--rounds N] [--quick] [--checks] [--home RUNS]`, after
-//! `cargo build --release --bin q`.
+//! `cargo run --release -p benchmarks -- [--rounds N] [--quick] [--checks] [--commands] [--home RUNS]`,
+//! after `cargo build --release --bin q`.
 
+mod commands;
 mod home;
 mod measure;
 mod report;
@@ -23,6 +24,9 @@ fn main() -> Result<()> {
     if let Some(at) = value("--home") {
         let runs = arguments.get(at + 1).context("--home needs a number of runs")?.parse()?;
         return home::measure(&subjects::program()?, runs);
+    }
+    if value("--commands").is_some() {
+        return commands::measure(&subjects::program()?);
     }
     let quick = value("--quick").is_some();
     let rounds = match value("--rounds") {

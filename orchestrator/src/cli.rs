@@ -192,6 +192,9 @@ fn told(home: &Home, error: &resolve::Error) -> CommandError {
 
 /// What somebody may have meant who named a run that is not there: the newest one of a workflow, or an id with a slip.
 fn meant(home: &Home, text: &str) -> String {
+    if text.starts_with('@') {
+        return "the newest run is `@last`".to_owned();
+    }
     let newest =
         Index::new(home).newest(NEAR_RUNS, &Filter::default(), |_| true).ok().flatten().unwrap_or_default();
     if let Some(run) = newest.iter().find(|run| run.workflow == text) {

@@ -62,6 +62,11 @@ fn each_command_by_each_way() {
     check(&fixture, 3, &["run broken.json", "validate broken.json", "eval 1+", "schedule next --cron x"]);
     check(&fixture, 3, &["schedule add known --cron 99", "schedule next --cron @daily --timezone Mars"]);
     check(&fixture, 3, &["run known --input n=x", "run known --input m=1", "run known --context k=1"]);
+    // Nearly the name of a step: a warning.
+    let steps = [echo("process", json!({"a": 1})), echo("b", json!({"v": "proces.value"}))];
+    fixture.define(&workflow(&steps));
+    check(&fixture, 0, &["validate workflow.json"]);
+    check(&fixture, 3, &["validate workflow.json --strict"]);
     fixture.define(&workflow(&[with(echo("a", json!({})), json!({"secrets": ["MISSING"]}))]));
     check(&fixture, 3, &["run workflow.json"]);
     check(
