@@ -20,6 +20,7 @@ mod resolve;
 mod sandbox;
 mod schema;
 mod secrets;
+mod served;
 mod skill;
 mod strategy;
 mod subworkflow;
@@ -32,7 +33,7 @@ mod types;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
@@ -52,6 +53,7 @@ pub use text_skill::over_inputs;
 
 use crate::{
     diagnostic::{Diagnostic, Problems},
+    expr::Asked,
     load::{Definition, Node},
     plan::{InputDeclaration, InputType, Limits, Plan, Sandbox, Step, StepId},
     value::Template,
@@ -71,7 +73,10 @@ pub struct Checked {
 /// Checks a definition against the skills that there are, and with it those that it calls.
 pub fn check_with(definition: &Definition, catalog: &Catalog, library: &Library) -> Checked {
     let mut calls = Calls::new(library);
-    let (plan, diagnostics) = judge(definition, catalog, (&mut calls, Standing::default()));
+    let (mut plan, diagnostics) = judge(definition, catalog, (&mut calls, Standing::default()));
+    if let Some(plan) = &mut plan {
+        agent::put_apart(plan);
+    }
     Checked { plan, diagnostics, library: calls.into_found() }
 }
 
@@ -110,7 +115,7 @@ fn judge<'a>(
             lists: outline.lists(),
             awaits: Vec::new(),
             in_handler: false,
-            present: HashMap::new(),
+            asked: HashMap::new(),
             hands_on: false,
             in_condition: false,
             own_steps: None,
@@ -146,8 +151,8 @@ struct Check<'a, 'p> {
     awaits: Vec<StepId>,
     /// Whether the strategies that are looked at belong to a step of a handler.
     in_handler: bool,
-    /// Of steps that were asked for: those that surely have run where they run.
-    present: HashMap<StepId, HashSet<String>>,
+    /// Of steps that were looked at: what `has()` said of others where they run.
+    asked: HashMap<StepId, Vec<Asked>>,
     /// Whether secret inputs may stand in what is looked at: where they are handed on as they are.
     hands_on: bool,
     /// Whether what is looked at is a condition, which is an expression and nothing else.

@@ -76,8 +76,17 @@ pub struct Path {
     pub head_range: Range<usize>,
     /// The way, each piece with its bytes (dots, brackets and quotes not included).
     pub segments: Vec<(Segment, Range<usize>)>,
-    /// Whether `has()` asks for a part of it before, or is this.
-    pub guarded: bool,
+    /// What `has()` says wherever this is reached; of the path itself that it is there, where this is a `has()`.
+    pub asked: Vec<Asked>,
+}
+
+/// An answer of `has()`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The name of which a part was asked for; of the record of a step it is the step.
+    pub name: String,
+    /// Whether it is there.
+    pub is_there: bool,
 }
 
 /// What a path means.
@@ -91,15 +100,15 @@ pub enum Bound {
     Reported,
 }
 
-/// The names of which an expression says by `has()` that a part is there, where it gives `outcome`; of the record of a
-/// step it is the step. `is_name` tells names with hyphens.
-pub fn present(source: &str, outcome: bool, is_name: &dyn Fn(&str) -> bool) -> Vec<String> {
-    let mut names = Vec::new();
+/// What an expression has asked for with `has()`, and what the answers surely were where it gives `outcome`. `is_name`
+/// tells names with hyphens.
+pub fn asked(source: &str, outcome: bool, is_name: &dyn Fn(&str) -> bool) -> Vec<Asked> {
+    let mut answers = Vec::new();
     let parsed = Tokens::read(source, is_name).and_then(|read| parse::parse(read.tokens, source));
     if let Ok(expression) = parsed {
-        guard::present(&expression, outcome, &mut names);
+        guard::asked(&expression, outcome, &mut answers);
     }
-    names
+    answers
 }
 
 /// A compiled expression. Cloning is cheap.
@@ -287,6 +296,16 @@ impl PartialEq for Program {
     /// Two programs are equal that were compiled from the same text with the same names.
     fn eq(&self, other: &Self) -> bool {
         self.source == other.source && self.paths == other.paths
+    }
+}
+
+impl Path {
+    /// The name of what it leads into: its head, or the step whose record it is.
+    fn name(&self) -> &str {
+        match self.segments.first() {
+            Some((Segment::Key(id), _)) if self.head == "steps" => id,
+            Some(_) | None => &self.head,
+        }
     }
 }
 

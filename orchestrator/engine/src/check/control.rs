@@ -148,7 +148,7 @@ impl<'a> Check<'a, '_> {
         // A plain path needs no parser.
         let path = reference::expression(inner, |id| self.outline.by_id(id).is_some());
         let (items, place) = if let Some(path) = path {
-            let at = Use { node, text: inner, start, from: reader, guarded: false };
+            let at = Use { node, text: inner, start, from: reader, asked: &[] };
             (Template::Reference(self.expression_reference(&at, &path)?), 0..inner.len())
         } else {
             let program = self.program(node, inner, start, reader)?;

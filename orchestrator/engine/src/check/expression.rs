@@ -85,8 +85,8 @@ impl Names for ExpressionNames<'_, '_, '_> {
             segments: path.segments.clone(),
         };
         let text = written.get(..length).unwrap_or(written);
-        let guarded = path_of_program.guarded;
-        let at = Use { node: self.node, text, start: self.start, from: self.from, guarded };
+        let asked = &path_of_program.asked;
+        let at = Use { node: self.node, text, start: self.start, from: self.from, asked };
         match self.check.expression_reference(&at, &path) {
             Some(reference) => Bound::To(reference),
             None => Bound::Reported,

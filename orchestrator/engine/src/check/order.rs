@@ -23,8 +23,10 @@ pub(super) enum Relation {
     Before,
     /// It has ended if its branch was taken.
     InBranch,
-    /// It comes later in the body of this loop: its value is that of the turn before.
-    Previous(StepId),
+    /// It comes later in the body of a loop: its value is that of the turn before.
+    Previous,
+    /// It comes later in the body of a loop, several turns of which run at once.
+    Concurrent,
     /// It comes later.
     Later,
     /// It is the reader.
@@ -37,6 +39,22 @@ pub(super) enum Relation {
     OtherBranch,
     /// It stands beside the run.
     Aside,
+    /// It is the step whose failure the reader, a handler, sees to.
+    Handled,
+    /// It has ended for some of the steps that the reader, a handler, sees to.
+    Sometimes,
+}
+
+impl Relation {
+    /// Whether it has ended on every path, if perhaps in the turn before.
+    pub(super) fn has_ended(self) -> bool {
+        matches!(self, Self::Before | Self::Previous)
+    }
+
+    /// Whether it can have ended on no path.
+    fn is_never(self) -> bool {
+        matches!(self, Self::Later | Self::Itself | Self::Around | Self::OtherBranch)
+    }
 }
 
 impl Reader {
@@ -49,19 +67,66 @@ impl Reader {
     }
 }
 
-/// How `source` stands to `reader`. What stands beside the run may name steps that did not run.
+/// How `source` stands to `reader`.
 pub(super) fn relation(outline: &Outline<'_>, reader: Reader, source: StepId) -> Relation {
     let row = |step| outline.spot(step).and_then(|spot| spot.row);
     let own = reader.step().and_then(row);
     if own == row(source) {
         return inside(outline, reader, source);
     }
-    match reader.step().and_then(|step| outline.side(step)) {
-        _ if row(source).is_some() => Relation::Aside,
-        Some(Side::Handler | Side::Rollback | Side::Finally) | None => Relation::Before,
-        Some(Side::Undo(of)) if outline.upwards(Some(source)).any(|holder| holder == of) => Relation::Before,
-        Some(Side::Undo(of)) => inside(outline, Reader::Step(of), source),
+    if row(source).is_some() {
+        return Relation::Aside;
     }
+    match reader.step().and_then(|step| Some((step, outline.side(step)?))) {
+        // They run when everything of the run has ended.
+        Some((_, Side::Rollback | Side::Finally)) | None => inside(outline, Reader::Outputs, source),
+        Some((_, Side::Undo(of))) => after(outline, of, source, Relation::Before),
+        Some((reader, Side::Handler)) => {
+            let mut all = served(outline, reader, source).map(|(_, relation)| relation);
+            match all.next() {
+                Some(first) => all.fold(first, among),
+                // Nobody names it.
+                None => inside(outline, Reader::Outputs, source),
+            }
+        }
+    }
+}
+
+/// How `source` stands to a handler in whose row `reader` stands, for each of those for whom it may run.
+pub(super) fn served<'o>(
+    outline: &'o Outline<'_>,
+    reader: StepId,
+    source: StepId,
+) -> impl Iterator<Item = (Option<StepId>, Relation)> + 'o {
+    outline.served(reader).iter().map(move |served| match *served {
+        Reader::Step(of) if outline.spot(of).is_some_and(|spot| spot.row.is_some()) => {
+            (Some(of), relation(outline, Reader::Step(of), source))
+        }
+        Reader::Step(of) => (Some(of), after(outline, of, source, Relation::Handled)),
+        Reader::Outputs | Reader::Condition(_) | Reader::After(_) => (None, inside(outline, *served, source)),
+    })
+}
+
+/// How `source` stands to what runs for the step `of` when that has ended: `itself`, if it is that step.
+fn after(outline: &Outline<'_>, of: StepId, source: StepId, itself: Relation) -> Relation {
+    let way: Vec<StepId> = outline.upwards(Some(source)).collect();
+    match way.iter().position(|holder| *holder == of) {
+        Some(0) => itself,
+        Some(held) => ended(outline, &way[1..=held]),
+        None => inside(outline, Reader::Step(of), source),
+    }
+}
+
+/// What two relations say together that hold at different times.
+fn among(one: Relation, other: Relation) -> Relation {
+    let is_beside = |relation: &Relation| matches!(relation, Relation::Beside | Relation::Concurrent);
+    if let Some(beside) = [one, other].into_iter().find(is_beside) {
+        return beside;
+    }
+    if one == other || (one.is_never() && other.is_never()) {
+        return one;
+    }
+    if one.has_ended() && other.has_ended() { Relation::Previous } else { Relation::Sometimes }
 }
 
 /// How two steps of the run, or of one row beside it, stand to each other.
@@ -117,7 +182,12 @@ fn inside(outline: &Outline<'_>, reader: Reader, source: StepId) -> Relation {
     if !comes_before {
         return later(outline, holder, Relation::Later);
     }
-    let branches = to_source[1..=below].iter().any(|step| outline.kind(*step) == "conditional");
+    ended(outline, &to_source[1..=below])
+}
+
+/// How a step stands to a reader after all of what holds it and not the reader.
+fn ended(outline: &Outline<'_>, holders: &[StepId]) -> Relation {
+    let branches = holders.iter().any(|step| outline.kind(*step) == "conditional");
     if branches { Relation::InBranch } else { Relation::Before }
 }
 
@@ -127,18 +197,21 @@ fn own_part(outline: &Outline<'_>, way: &[StepId]) -> Relation {
     if inside.iter().any(|step| outline.spot(*step).is_some_and(|spot| spot.background)) {
         return Relation::Beside;
     }
-    let branches = way[1..].iter().any(|step| outline.kind(*step) == "conditional");
-    if branches { Relation::InBranch } else { Relation::Before }
+    ended(outline, &way[1..])
 }
 
 /// What has not run in this turn may have in the turn before.
 fn later(outline: &Outline<'_>, holder: Option<StepId>, otherwise: Relation) -> Relation {
     let around = outline.upwards(holder).find(|step| outline.kind(*step) == "loop");
-    around.map_or(otherwise, Relation::Previous)
+    match around {
+        Some(around) if is_concurrent(outline, around) => Relation::Concurrent,
+        Some(_) => Relation::Previous,
+        None => otherwise,
+    }
 }
 
 /// Whether several turns of a loop run at once.
-pub(super) fn is_concurrent(outline: &Outline<'_>, of: StepId) -> bool {
+fn is_concurrent(outline: &Outline<'_>, of: StepId) -> bool {
     let node = outline.step(of).node;
     let limits = node.get("resource_limits").and_then(|limits| limits.get("max_concurrent_steps"));
     let count = |node: Option<&Node>| node.and_then(Node::as_number).and_then(|n| n.parse::<u32>().ok());

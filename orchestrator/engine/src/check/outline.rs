@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::{order::Reader, served::served};
 use crate::{
     load::{Node, each_step},
     plan::StepId,
@@ -59,6 +60,8 @@ pub(super) struct Outline<'a> {
     running: Vec<usize>,
     /// The rows beside the run.
     rows: Vec<Side>,
+    /// For whom each row may run as a handler.
+    served: Vec<Vec<Reader>>,
     /// The number of the first of them.
     base: u32,
 }
@@ -106,8 +109,9 @@ impl<'a> Outline<'a> {
                 by_id.entry(id).or_insert(index);
             }
         }
-        let mut outline = Self { steps, by_id, running, rows: lists.rows, base };
+        let mut outline = Self { steps, by_id, running, rows: lists.rows, served: Vec::new(), base };
         outline.spread_background();
+        outline.served = served(root, &outline);
         outline
     }
 
@@ -136,6 +140,12 @@ impl<'a> Outline<'a> {
     /// The rows beside the run.
     pub(super) fn rows(&self) -> &[Side] {
         &self.rows
+    }
+
+    /// For whom the handler may run in whose row a step stands.
+    pub(super) fn served(&self, step: StepId) -> &[Reader] {
+        let row = self.spot(step).and_then(|spot| spot.row);
+        row.and_then(|row| self.served.get(row as usize)).map_or(&[], Vec::as_slice)
     }
 
     /// The number of a row, which stands in the plan as a step that holds its steps.

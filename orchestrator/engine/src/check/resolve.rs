@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
     Check,
+    before::Wanted,
     names::{RECORD_FIELDS, RUN_FIELDS},
     order::Reader,
     outline::StepPlace,
@@ -14,6 +15,7 @@ use crate::{
         ALMOST_REFERENCE, Code, SECRET_INPUT, UNKNOWN_CONTEXT, UNKNOWN_FIELD, UNKNOWN_INPUT, UNKNOWN_OUTPUT,
         UNKNOWN_STEP,
     },
+    expr::Asked,
     load::{Node, in_words, nearest},
     plan::StepId,
     value::{Reference, Root, Segment},
@@ -29,8 +31,8 @@ pub(super) struct Use<'u> {
     pub(super) start: usize,
     /// Who reads it.
     pub(super) from: Reader,
-    /// Whether `has()` asks for a part of it before.
-    pub(super) guarded: bool,
+    /// What `has()` said where it is read.
+    pub(super) asked: &'u [Asked],
 }
 
 /// Where the names are that a name should have been one of.
@@ -51,7 +53,7 @@ impl<'a> Check<'a, '_> {
         path: &Path<'_>,
         from: Reader,
     ) -> Option<Reference> {
-        let at = Use { node, text, start: 0, from, guarded: false };
+        let at = Use { node, text, start: 0, from, asked: &[] };
         if let Some(root) = self.loop_name(from, path.head) {
             return Some(from_loop(root, text, path));
         }
@@ -94,7 +96,7 @@ impl<'a> Check<'a, '_> {
             id => {
                 let outline = self.outline;
                 let step = outline.by_id(id)?;
-                let id = self.comes_before(at, step, &path.head_range)?;
+                let id = self.comes_before(at, step, &path.head_range, Wanted::Outputs)?;
                 self.step_output(at, step, path)?;
                 (Root::Step(id), segments())
             }
@@ -158,7 +160,7 @@ impl<'a> Check<'a, '_> {
             self.unknown(UNKNOWN_STEP, at, (id, range), message, &Known::Steps);
             return None;
         };
-        let number = self.comes_before(at, step, range)?;
+        let number = self.comes_before(at, step, range, Wanted::Record)?;
         let Some((field, field_range)) = path.segments.get(1) else { return Some(number) };
         if !self.field(at, field, field_range, "the record of a step", &RECORD_FIELDS) {
             return None;

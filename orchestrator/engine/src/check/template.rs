@@ -126,7 +126,7 @@ impl<'a> Check<'a, '_> {
         // A plain path needs no parser.
         match reference::expression(trimmed, |id| self.outline.by_id(id).is_some()) {
             Some(path) => {
-                let at = Use { node, text: trimmed, start, from, guarded: false };
+                let at = Use { node, text: trimmed, start, from, asked: &[] };
                 self.expression_reference(&at, &path).map(Part::Value)
             }
             None => self.program(node, trimmed, start, from).map(Part::Expression),

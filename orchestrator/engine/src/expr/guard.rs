@@ -1,32 +1,30 @@
-//! Which names an expression asks for with `has()`, and where what it says of them holds.
+//! What an expression asks for with `has()`, and where the answers hold.
 
 use super::{
+    Asked,
+    lower::path,
     operators::Operator,
     syntax::{Expression, Shape},
     value::Value,
 };
-use crate::value::Segment;
 
-use super::lower::path;
-
-/// The names of which a part is surely there where `expression` gives `outcome`; of `steps["a"]` it is `a`.
-pub(super) fn present(expression: &Expression<'_>, outcome: bool, names: &mut Vec<String>) {
+/// What was asked for and surely was answered where `expression` gives `outcome`; of `steps["a"]` the name is `a`.
+pub(super) fn asked(expression: &Expression<'_>, outcome: bool, answers: &mut Vec<Asked>) {
     match &expression.shape {
-        Shape::Has(..) if outcome => names.extend(name(expression)),
-        Shape::Not(operand) => present(operand, !outcome, names),
-        Shape::And(parts) if outcome => parts.iter().for_each(|part| present(part, true, names)),
-        Shape::Or(parts) if !outcome => parts.iter().for_each(|part| present(part, false, names)),
+        Shape::Has(..) => answers.extend(name(expression).map(|name| Asked { name, is_there: outcome })),
+        Shape::Not(operand) => asked(operand, !outcome, answers),
+        Shape::And(parts) if outcome => parts.iter().for_each(|part| asked(part, true, answers)),
+        Shape::Or(parts) if !outcome => parts.iter().for_each(|part| asked(part, false, answers)),
         Shape::Binary(Operator::Equal, parts) => match &**parts {
             [part, Expression { shape: Shape::Literal(Value::Bool(value)), .. }]
             | [Expression { shape: Shape::Literal(Value::Bool(value)), .. }, part] => {
-                present(part, *value == outcome, names);
+                asked(part, *value == outcome, answers);
             }
             _ => {}
         },
         Shape::Literal(_)
         | Shape::Name(_)
         | Shape::Select(..)
-        | Shape::Has(..)
         | Shape::Index(_)
         | Shape::Call(_)
         | Shape::Macro(_)
@@ -41,11 +39,7 @@ pub(super) fn present(expression: &Expression<'_>, outcome: bool, names: &mut Ve
     }
 }
 
-/// What a path asks for: its head, or the step whose record it is.
+/// What a path asks for.
 fn name(expression: &Expression<'_>) -> Option<String> {
-    let (path, _) = path(expression)?;
-    match path.segments.first() {
-        Some((Segment::Key(id), _)) if path.head == "steps" => Some(id.clone()),
-        Some(_) | None => Some(path.head),
-    }
+    path(expression).map(|(path, _)| path.name().to_owned())
 }

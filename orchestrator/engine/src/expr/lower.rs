@@ -5,7 +5,7 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{
-    Bound, CompileError, Names, Path, Problem, Types,
+    Asked, Bound, CompileError, Names, Path, Problem, Types,
     functions::{self, Function},
     guard,
     operators::Operator,
@@ -33,8 +33,8 @@ pub(super) struct Lowering<'t, 'n, N> {
     pub(super) problems: Vec<Problem>,
     /// Variables of the macros around, outermost first.
     locals: Vec<&'t str>,
-    /// Names of which a part is there wherever this is reached, as `has()` says.
-    present: Vec<String>,
+    /// What `has()` says wherever this is reached.
+    asked: Vec<Asked>,
     patterns: usize,
 }
 
@@ -48,7 +48,7 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
             types: Vec::new(),
             problems: Vec::new(),
             locals: Vec::new(),
-            present: Vec::new(),
+            asked: Vec::new(),
             patterns: 0,
         }
     }
@@ -90,8 +90,8 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
             Shape::Message(name) => self.unknown(place.clone(), format!("there is no type `{name}`")),
             Shape::Not(operand) => Kind::Not(self.boxed(operand)?),
             Shape::Negate(operand) => Kind::Negate(self.boxed(operand)?),
-            Shape::And(parts) => Kind::And(self.where_present(parts, true, |this| this.nodes(parts))?),
-            Shape::Or(parts) => Kind::Or(self.where_present(parts, false, |this| this.nodes(parts))?),
+            Shape::And(parts) => Kind::And(self.where_asked(parts, true, |this| this.nodes(parts))?),
+            Shape::Or(parts) => Kind::Or(self.where_asked(parts, false, |this| this.nodes(parts))?),
             Shape::Binary(operator, parts) => {
                 let [left, right] = &**parts;
                 let (left, mut right) = (self.node(left)?, self.node(right)?);
@@ -105,8 +105,8 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
                 let asked = std::slice::from_ref(condition);
                 Kind::Choice(Box::new([
                     self.node(condition)?,
-                    self.where_present(asked, true, |this| this.node(then))?,
-                    self.where_present(asked, false, |this| this.node(otherwise))?,
+                    self.where_asked(asked, true, |this| this.node(then))?,
+                    self.where_asked(asked, false, |this| this.node(otherwise))?,
                 ]))
             }
         };
@@ -123,18 +123,18 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
 
     /// Works where each of some parts gives `outcome`, or where it does not matter what else does: `false` wins in
     /// `&&`, and `true` in `||`.
-    fn where_present<T>(
+    fn where_asked<T>(
         &mut self,
         parts: &[Expression<'t>],
         outcome: bool,
         work: impl FnOnce(&mut Self) -> T,
     ) -> T {
-        let before = self.present.len();
+        let before = self.asked.len();
         for part in parts {
-            guard::present(part, outcome, &mut self.present);
+            guard::asked(part, outcome, &mut self.asked);
         }
         let done = work(self);
-        self.present.truncate(before);
+        self.asked.truncate(before);
         done
     }
 
@@ -233,11 +233,10 @@ impl<'t, 'n, N: Names> Lowering<'t, 'n, N> {
     }
 
     fn bound(&mut self, mut path: Path, tested: bool) -> Node {
-        let asked_for = match path.segments.first() {
-            Some((Segment::Key(id), _)) if path.head == "steps" => id,
-            Some(_) | None => &path.head,
-        };
-        path.guarded = tested || self.present.contains(asked_for);
+        path.asked.clone_from(&self.asked);
+        if tested {
+            path.asked.push(Asked { name: path.name().to_owned(), is_there: true });
+        }
         let at = path.head_range.start;
         let text = path.to_string();
         if !self.names.has(&path.head)
@@ -294,7 +293,7 @@ pub(super) fn path<'t>(expression: &Expression<'t>) -> Option<(Path, Name<'t>)> 
         }
     };
     segments.reverse();
-    Some((Path { head: name.name.to_owned(), head_range: place, segments, guarded: false }, name))
+    Some((Path { head: name.name.to_owned(), head_range: place, segments, asked: Vec::new() }, name))
 }
 
 fn key(field: &Field<'_>) -> (Segment, Range<usize>) {

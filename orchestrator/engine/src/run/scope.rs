@@ -93,13 +93,11 @@ impl RunScope<'_> {
             "attempts" if newest.started.is_none() => Json::from_serialize(&0).ok(),
             "attempts" => Json::from_serialize(&newest.attempt()).ok(),
             "error" => match &newest.state {
-                StepState::Ended { result: StepResult::Failed(failure), .. } => {
-                    Json::from_serialize(failure).ok()
-                }
+                StepState::Ended { result: StepResult::Failed(failure), .. }
+                | StepState::Handled { failure, .. } => Json::from_serialize(failure).ok(),
                 StepState::Ended { .. }
                 | StepState::Waiting
                 | StepState::Retrying { .. }
-                | StepState::Handled { .. }
                 | StepState::Running { .. }
                 | StepState::Stopping { .. } => Some(Json::null()),
             },

@@ -1,26 +1,53 @@
 //! Nothing that an expression can say takes long, takes much, or ends the program.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::Variables;
 
-/// A bound that also holds in an unoptimized program on a busy machine.
-const SOON: Duration = Duration::from_secs(5);
+/// The time that the processor may work on one text, in an unoptimized program too.
+const SOON: Duration = Duration::from_secs(1);
+/// What a program may take that does nothing but these tests, in KiB.
+const MEMORY: u32 = 64 << 10;
 
 /// Compiles and evaluates; whatever comes of it, it comes soon.
 #[track_caller]
 fn soon(expression: &str, variables: &Variables) -> Result<String, String> {
-    #[expect(clippy::disallowed_methods, reason = "a test measures; the engine does not")]
-    let start = Instant::now();
+    let before = worked();
     let result = variables
         .compile(expression)
         .map_err(|error| error.message)
         .and_then(|program| program.evaluate(variables).map_err(|error| error.to_string()));
-    let took = start.elapsed();
+    let took = worked().saturating_sub(before);
     assert!(took < SOON, "{took:?}: {expression:.80}");
     result.map(|value| value.as_str().to_owned())
+}
+
+/// The time that the processor has worked for this thread, whatever else runs: `proc_pid_schedstat(5)`.
+#[expect(clippy::disallowed_methods, reason = "a test measures; the engine does not")]
+fn worked() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+}
+
+/// All of these again in a program that gets no more memory: it aborts if one asks for more.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a limit is for a whole process")]
+fn no_text_takes_much_memory() {
+    let program = std::env::current_exe().unwrap();
+    let limited = |memory: u32, tests: &[&str]| {
+        let limit = format!("ulimit -d {memory} && exec \"$0\" --test-threads=1 \"$@\"");
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &limit]).arg(&program).args(tests).output().unwrap()
+    };
+    let all = ["expr::tests::hostile::", "--skip", "no_text_takes_much_memory"];
+    let output = limited(MEMORY, &all);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && !told.contains(" 0 passed"), "{output:?}");
+    // The limit is one.
+    let output = limited(MEMORY / 16, &["expr::tests::hostile::what_grows_runs_out_of_memory"]);
+    assert!(!output.status.success(), "{output:?}");
 }
 
 #[track_caller]
