@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 use crate::measure::{self, Cost};
 
 /// Rounds of what changes nothing.
-const ROUNDS: usize = 15;
+pub(crate) const ROUNDS: usize = 15;
 /// Runs that stay when the home is pruned.
 const KEPT: u32 = 1000;
 
 /// Makes the home, measures, and prints the table.
 pub(crate) fn measure(q: &Path, runs: u32) -> Result<()> {
     let dir = tempfile::Builder::new().prefix("q-home").tempdir_in("/var/tmp")?;
-    let home = Home { q: q.to_owned(), path: dir.path().join("home") };
+    let home = Home::new(q, dir.path());
     home.fill(dir.path(), runs)?;
     Row::begin(&format!("a home with {runs} runs"));
     home.list(&[]).map(|cost| Row::once("index made anew from the runs", cost).print())?;
@@ -43,14 +43,19 @@ pub(crate) fn measure(q: &Path, runs: u32) -> Result<()> {
     Ok(())
 }
 
-struct Home {
-    q: PathBuf,
-    path: PathBuf,
+/// A home and the program that has it.
+pub(crate) struct Home {
+    pub(crate) q: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 impl Home {
+    pub(crate) fn new(q: &Path, folder: &Path) -> Self {
+        Self { q: q.to_owned(), path: folder.join("home") }
+    }
+
     /// One real run, and copies of what is derived from it, each with an id, a moment, a name and an end of its own.
-    fn fill(&self, folder: &Path, runs: u32) -> Result<()> {
+    pub(crate) fn fill(&self, folder: &Path, runs: u32) -> Result<()> {
         let step = json!({"id": "a", "type": "skill", "skill": "echo", "inputs": {"v": 1}});
         let definition = folder.join("workflow.json");
         let text = json!({"name": "often", "version": "1.0.0", "steps": [step]}).to_string();
@@ -87,7 +92,7 @@ impl Home {
         self.run(&[&["list", "--runs"], arguments].concat())
     }
 
-    fn run(&self, arguments: &[&str]) -> Result<Cost> {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Result<Cost> {
         let (q, home) = (self.q.to_string_lossy(), self.path.to_string_lossy());
         measure::command(&[&[&*q, "workflow"], arguments, &["--home", &*home]].concat())
     }

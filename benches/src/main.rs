@@ -2,9 +2,10 @@
 //! subjects run in turn, round after round; what is told is the tenth percentile over the rounds and
 //! ratios within one run, since machines are noisy.
 //!
-//! `cargo run --release -p benchmarks -- [--rounds N] [--quick] [--checks] [--home RUNS] [--soak STEPS] [--kill]
-//! [--masking]`, after `cargo build --release --bin q`.
+//! `cargo run --release -p benchmarks -- [--rounds N] [--quick] [--checks] [--commands] [--home RUNS] [--soak STEPS]
+//! [--kill] [--masking]`, after `cargo build --release --bin q`.
 
+mod commands;
 mod home;
 mod kill;
 mod masking;
@@ -36,6 +37,9 @@ fn main() -> Result<()> {
     if let Some(at) = value("--soak") {
         let steps = arguments.get(at + 1).context("--soak needs a number of steps")?.parse()?;
         return soak::measure(&subjects::program()?, steps);
+    }
+    if value("--commands").is_some() {
+        return commands::measure(&subjects::program()?);
     }
     let quick = value("--quick").is_some();
     let rounds = match value("--rounds") {

@@ -51,6 +51,9 @@ use crate::{
 /// Among so many of the newest runs one is looked for that may have been meant.
 const NEAR_RUNS: usize = 50;
 
+/// So much of what somebody took for an id is said again.
+const NAME_SHOWN: usize = 100;
+
 /// Workflows whose every step is its own process tree, held by the kernel.
 #[derive(Debug, Parser)]
 #[command(name = "q", version, max_term_width = 100, propagate_version = true)]
@@ -176,8 +179,9 @@ fn told(home: &Home, error: &resolve::Error) -> CommandError {
                 .hint(format!("the newest of them: {}", candidates.join(" ")))
         }
         resolve::Error::Unknown { text } => {
-            CommandError::new(exit, format!("there is no run whose id begins with {text:?}"))
-                .hint(meant(home, text))
+            let text: String = text.chars().take(NAME_SHOWN).collect();
+            CommandError::new(exit, format!("no run `{}` here", ui::text::escape(&text)))
+                .hint(meant(home, &text))
         }
         resolve::Error::NoRuns => {
             CommandError::new(exit, "there is no run yet").hint("`q workflow run` starts one")
@@ -188,6 +192,9 @@ fn told(home: &Home, error: &resolve::Error) -> CommandError {
 
 /// What somebody may have meant who named a run that is not there: the newest one of a workflow, or an id with a slip.
 fn meant(home: &Home, text: &str) -> String {
+    if text.starts_with('@') {
+        return "the newest run is `@last`".to_owned();
+    }
     let newest =
         Index::new(home).newest(NEAR_RUNS, &Filter::default(), |_| true).ok().flatten().unwrap_or_default();
     if let Some(run) = newest.iter().find(|run| run.workflow == text) {

@@ -136,7 +136,14 @@ async fn go(home: &Home, created: Created, order: &Order, watcher: &mut dyn Watc
     let mut log = watch::Log::new(&dir, order.driving.config.rotation);
     let clock = Clock::starting_at(start.lived());
     let mut audience = Audience { watchers: vec![watcher, &mut log], heard: 0 };
-    audience.hear(&run, &clock, start.first_news(&run));
+    let first_news = start.first_news(&run);
+    audience.hear(&run, &clock, first_news);
+    if first_news == EventType::RunCreated
+        && let Some(fire) = fired(&order.created)
+    {
+        let fired = run_event(&run, audience.heard + 1, clock.now(), EventType::ScheduleFired);
+        audience.hear_event(&RunEvent { text: Some(fire), ..fired });
+    }
     let slot = match turn {
         Turn::Slot(slot) => slot,
         Turn::Waits(ticket) => {
@@ -199,6 +206,15 @@ impl Start {
             Self::Reusing(old) => run.reuse(old, isolation, now),
         }
     }
+}
+
+/// The schedule that started a run, and the moment for which it did.
+fn fired(created: &RunCreated) -> Option<String> {
+    let schedule = created.trigger.strip_prefix("schedule:")?;
+    Some(match created.scheduled_at {
+        Some(at) => format!("{schedule} for {at}"),
+        None => schedule.to_owned(),
+    })
 }
 
 /// Tells the index that the run has its slot: who lists runs does not read journals.

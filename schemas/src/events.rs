@@ -22,6 +22,8 @@ words! {
         RunCreated = "run.created",
         /// The run waits for a slot.
         RunQueued = "run.queued",
+        /// A schedule started the run: `text` is the schedule, and the moment for which it was meant.
+        ScheduleFired = "schedule.fired",
         /// The run has its slot.
         RunStarted = "run.started",
         /// The run is being stopped.
@@ -102,7 +104,8 @@ pub struct RunEvent {
     /// Level of a log line: `debug`, `info`, `warn`, `error`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
-    /// A log line, what an agent says, why a step was skipped, or the step that a step of the rollback undoes.
+    /// A log line, what an agent says, why a step was skipped, the step that a step of the rollback undoes, or the
+    /// schedule that fired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// What the step says of its progress, or the plan of an agent.

@@ -1,6 +1,7 @@
 //! What the reading commands print with `--json`: one document each, but for lines of logs and answers.
 
 pub mod agents;
+pub mod daemon;
 pub mod doctor;
 pub mod eval;
 pub mod explain;
@@ -8,6 +9,7 @@ pub mod graph;
 pub mod history;
 pub mod list;
 pub mod log;
+pub mod notice;
 pub mod plan;
 pub mod schedules;
 pub mod skills;

@@ -121,7 +121,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 /// One line of `fires.jsonl`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FireRecord {
     /// [`FIRES_VERSION`].
     pub v: u32,
@@ -136,7 +136,7 @@ pub struct FireRecord {
 }
 
 /// What became of a fire.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fire {
     /// It waits for the run before it.

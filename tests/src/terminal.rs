@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use nix::pty::Winsize;
+use nix::{pty::Winsize, sys::signal::Signal};
 
-use crate::wait;
+use crate::{processes, wait};
 
 const LONG: Duration = Duration::from_mins(1);
 /// Lines of each terminal.
@@ -74,6 +74,18 @@ impl Terminal {
             }
         });
         Self { keys: File::from(pty.master), seen, child, answered: 0 }
+    }
+
+    /// Makes the terminal so wide, and tells the program.
+    #[track_caller]
+    pub fn resize(&self, columns: u16) {
+        let size =
+            rustix::termios::Winsize { ws_row: LINES.get(), ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&self.keys, size).expect("it is a terminal");
+        let width = columns.try_into().expect("a terminal has columns");
+        self.seen().screen.screen_mut().set_size(LINES, width);
+        // It is nobody's controlling terminal: the kernel tells nobody.
+        assert!(processes::send(self.pid(), Signal::SIGWINCH));
     }
 
     /// Its pid.

@@ -70,8 +70,10 @@ fn it_starts_once_tells_how_it_is_and_ends() {
     wait::eventually("the change is noticed", LONG, || {
         fixture.workflow(["daemon", "status", "--json"]).exits(0).json()["schedules"] == 1
     });
+    assert!(socket(&fixture).exists());
     fixture.workflow(["daemon", "stop"]).exits(0);
     fixture.workflow(["daemon", "status"]).exits(4);
+    assert!(!socket(&fixture).exists(), "nobody listens there");
 }
 
 #[test]
@@ -84,7 +86,10 @@ fn it_fires_and_the_run_says_by_what() {
     daemon.finish().exits(0).says(&["often fires for", "completed", "the daemon ends"]);
     let moments = scheduled(&fixture);
     assert_eq!(moments.iter().collect::<BTreeSet<_>>().len(), moments.len(), "each moment once: {moments:?}");
-    let view = fixture.view(&fixture.run_ids()[0]);
+    let first = &fixture.run_ids()[0];
+    let view = fixture.view(first);
+    let log = fixture.workflow(["logs", first, "--stream", "engine"]).exits(0).stdout;
+    assert!(log.contains("schedule.fired: often for "), "{log}");
     assert_eq!((&view["trigger"], &view["status"]), (&json!("schedule:often"), &json!("completed")));
     let listed = fixture.workflow(["schedule", "list", "--json"]).exits(0).json();
     assert_eq!(listed["schedules"][0]["last"], json!(moments.last()));
@@ -265,6 +270,8 @@ fn its_socket_tells_what_fires_while_it_fires() {
     assert_eq!(started["schedule"], "often");
     let ended = events.find(|event| event["fire"]["ended"]["run"] == run.as_str()).expect("the run ends");
     assert_eq!(ended["fire"]["ended"]["status"], "completed");
+    let schema = fixture.workflow(["schema", "fired"]).exits(0).json();
+    assert!([&started, &ended].iter().all(|event| jsonschema::is_valid(&schema, event)), "{ended:#}");
     daemon.signal(Signal::SIGTERM);
     daemon.finish().exits(0);
 }

@@ -105,6 +105,30 @@ fn watching_shows_steps_and_logs_until_the_run_ends() {
 }
 
 #[test]
+fn the_picture_follows_the_size_of_the_terminal() {
+    let fixture = Fixture::new();
+    let run = started(&fixture);
+    let mut watch = watch(&fixture);
+    watch.shows("> second");
+    let widest = |watch: &Terminal| {
+        watch.screen().lines().map(|line| line.trim_end().chars().count()).max().unwrap_or_default()
+    };
+    for columns in [40, 120] {
+        watch.resize(columns);
+        let fits = || {
+            let width = widest(&watch);
+            width <= columns.into()
+                && width > usize::from(columns) - 10
+                && watch.screen().contains("> second")
+        };
+        assert!(wait::holds_within(LONG, fits), "{columns} columns\n{}", watch.screen());
+    }
+    go(&fixture, 0);
+    assert!(watch.ends().success());
+    run.finish().exits(0);
+}
+
+#[test]
 fn keys_open_a_log_stop_the_run_and_leave() {
     let fixture = Fixture::new();
     let run = started(&fixture);

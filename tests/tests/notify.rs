@@ -50,6 +50,8 @@ fn a_program_is_told_of_a_failure_and_of_nothing_else() {
     run.env("TOKEN", "very-secret-value");
     fixture.start(run).finish().exits(1);
     let told = told(&fixture);
+    let schema = fixture.workflow(["schema", "notice"]).exits(0).json();
+    assert!(jsonschema::is_valid(&schema, &told), "{told:#}");
     assert_eq!((&told["schema_version"], &told["status"]), (&json!(1), &json!("failed")));
     assert_eq!((&told["error"]["step"], &told["error"]["code"]), (&json!("b"), &json!("exit_code")));
     assert_eq!(told["error"]["details"]["stderr"], json!(["bad ***"]), "secrets are masked");

@@ -5,6 +5,8 @@ use insta::assert_snapshot;
 use integration_tests::{
     Fixture,
     definition::{echo, shell, with, workflow},
+    running::LONG,
+    wait,
 };
 use serde_json::{Value, json};
 
@@ -43,17 +45,32 @@ fn said(fixture: &Fixture, run: &str, args: &[&str], columns: &str) -> String {
 fn what_is_wrong_is_said_with_a_way_out() {
     let (fixture, run) = fixture();
     let say = |args: &[&str]| said(&fixture, &run, args, "100");
-    assert_snapshot!(say(&["status", "nightly"]), @r#"
-    error: there is no run whose id begins with "nightly"
+    assert_snapshot!(say(&["status", "nightly"]), @r"
+    error: no run `nightly` here
     hint: the newest run of nightly is RUN
     exit 4
-    "#);
+    ");
     let slip = format!("{}x", &run[..35]);
-    assert_snapshot!(say(&["status", &slip]).replace(&slip[18..], ""), @r#"
-    error: there is no run whose id begins with "RUN-PREFIX"
+    assert_snapshot!(say(&["status", &slip]).replace(&slip[18..], ""), @r"
+    error: no run `RUN-PREFIX` here
     hint: did you mean RUN?
     exit 4
-    "#);
+    ");
+    assert_snapshot!(say(&["status", "@lasst"]), @r"
+    error: no run `@lasst` here
+    hint: the newest run is `@last`
+    exit 4
+    ");
+    assert_snapshot!(say(&["run", "nightly", "--timeout", "soon"]), @r"
+    error: invalid value 'soon' for '--timeout <DURATION>': is not a duration (use whole seconds, or 250ms, 30s, 10m, 1h30m)
+
+    For more information, try '--help'.
+    exit 2
+    ");
+    assert_snapshot!(say(&["report", &run, "-o", "no/such/place.html"]), @r"
+    error: no/such/place.html cannot be written: No such file or directory (os error 2)
+    exit 9
+    ");
     assert_snapshot!(say(&["run", "nightli"]), @r"
     error: nightli: no such file, and no stored definition of that name in HOME/definitions
     hint: did you mean `nightly`?
@@ -154,8 +171,36 @@ fn a_home_without_runs_says_so() {
 #[test]
 fn nothing_is_wider_than_the_terminal() {
     let (fixture, run) = fixture();
+    let far = "skills/in-a-folder-with-a-rather-long-name";
+    fixture.write_skill(
+        "skills",
+        "in-a-folder-with-a-rather-long-name",
+        json!({"version": "10.20.30"}),
+        "true",
+    );
+    assert!(fixture.has(far));
+    fixture.write(
+        "agents/with-a-rather-long-name.json",
+        json!({"description": "An agent of which there is much to tell", "model": "m"}).to_string(),
+    );
+    let zone = ["--cron", "0 9 1-7,15-21 * 1-5", "--timezone", "America/Argentina/ComodRivadavia"];
+    fixture.workflow(["schedule", "add", "workflow.json"].iter().chain(&zone)).exits(0);
     for args in [
         vec!["list"],
+        vec!["list", "--runs"],
+        vec!["list", "--definitions"],
+        vec!["skills", "list"],
+        vec!["agents", "list"],
+        vec!["schedule", "next", "nightly"],
+        vec!["history", "nightly"],
+        vec!["graph", &run],
+        vec!["eval", "1 + 1"],
+        vec!["stop", &run],
+        vec!["prune", "--dry-run"],
+        vec!["--help"],
+        vec!["run", "--help"],
+        vec!["schedule", "add", "--help"],
+        vec!["doctor", "--help"],
         vec!["status", &run],
         vec!["explain", &run],
         vec!["history"],
@@ -168,7 +213,8 @@ fn nothing_is_wider_than_the_terminal() {
             let text = fixture.start(command).finish().exits(0).stdout;
             let most: usize = columns.parse().expect("it is a number");
             // A whole id is there to be copied: it is never cut.
-            let lines = text.lines().filter(|line| !line.contains(&run));
+            // Nor is the one line that says how a command is called.
+            let lines = text.lines().filter(|line| !line.contains(&run) && !line.starts_with("Usage:"));
             let wide: Vec<_> = lines.filter(|line| line.chars().count() > most).collect();
             assert!(wide.is_empty(), "{args:?} at {columns} columns: {wide:#?}");
         }
@@ -210,6 +256,11 @@ fn everything_that_is_read_as_json_fits_its_schema() {
         ("skill-show", vec!["skills", "show", "echo"]),
         ("skill-show", vec!["skills", "show", "mine"]),
         ("agents", vec!["agents", "list"]),
+        ("agent-show", vec!["agents", "show", "code-analyzer"]),
+        ("validate", vec!["agents", "validate"]),
+        ("validate", vec!["skills", "validate", "mine"]),
+        ("state", vec!["skills", "run", "echo", "--input", "{\"v\":1}"]),
+        ("eval", vec!["eval", "1 + 1"]),
         ("doctor", vec!["doctor"]),
         ("plan", vec!["run", "nightly", "--dry-run"]),
         ("validate", vec!["validate", "nightly"]),
@@ -217,6 +268,20 @@ fn everything_that_is_read_as_json_fits_its_schema() {
         let printed = fixture.workflow(args.iter().copied().chain(["--json"])).exits(0).json();
         assert_fits(&fixture, schema, &printed, &args);
     }
+    let asked = "{\"expr\": \"1 + 1\"}\n{\"expr\": \"1 +\"}\n";
+    for line in fixture.workflow_with_stdin(&["eval", "--batch"], asked).lines() {
+        assert_fits(&fixture, "eval-batch", &line, &["eval", "--batch"]);
+    }
+    let status = fixture.workflow(["daemon", "status", "--json"]).exits(4).json();
+    assert_fits(&fixture, "daemon", &status, &["daemon", "status"]);
+    let daemon = fixture.spawn(["daemon", "run"]);
+    wait::eventually("the daemon answers", LONG, || {
+        fixture.workflow(["daemon", "status", "--json"]).json()["pid"] == daemon.pid()
+    });
+    let status = fixture.workflow(["daemon", "status", "--json"]).exits(0).json();
+    assert_fits(&fixture, "daemon", &status, &["daemon", "status"]);
+    fixture.workflow(["daemon", "stop"]).exits(0);
+    daemon.finish().exits(0);
     for line in fixture.workflow(["logs", &run, "--json"]).exits(0).lines() {
         assert_fits(&fixture, "logs", &line, &["logs"]);
     }

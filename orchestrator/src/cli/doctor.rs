@@ -46,14 +46,14 @@ pub(super) struct Arguments {
     /// Cut that journal before this line, which an error has named; what is cut off is kept beside it.
     #[arg(long, value_name = "LINE", requires = "run", value_parser = clap::value_parser!(u64).range(2..))]
     truncate_at: Option<u64>,
-    /// Makes one namespace and exits: what the tries run.
-    #[arg(long, hide = true, value_enum, conflicts_with_all = ["json", "require", "cgroup_base", "run"])]
-    try_namespace: Option<namespaces::Kind>,
+    /// Makes namespaces, says which, and exits: what tries them.
+    #[arg(long, hide = true, conflicts_with_all = ["json", "require", "cgroup_base", "run"])]
+    try_namespaces: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, home: impl FnOnce() -> Result<Home>) -> Result {
-    if let Some(kind) = arguments.try_namespace {
-        return Ok(namespaces::attempt(kind));
+    if arguments.try_namespaces {
+        return namespaces::attempt();
     }
     if let (Some(id), Some(line)) = (&arguments.run, arguments.truncate_at) {
         return cut::run(&home()?, id, line);

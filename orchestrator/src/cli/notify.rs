@@ -9,13 +9,11 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use schemas::{
     exit_code::ExitCode,
-    failure::Failure,
+    output::{SCHEMA_VERSION, notice::Notice},
     view::{RunStatus, RunView},
 };
-use serde::Serialize;
 
 use super::output::engine_error;
 use crate::{
@@ -39,21 +37,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(super) struct Arguments {
     /// Id of the run.
     run: RunId,
-}
-
-/// What they are told. Whatever came from a step has been masked before it was recorded.
-#[derive(Debug, Serialize)]
-struct Notice<'a> {
-    schema_version: u32,
-    run_id: &'a str,
-    workflow: &'a str,
-    version: &'a str,
-    status: RunStatus,
-    trigger: &'a str,
-    created_at: Timestamp,
-    finished_at: Option<Timestamp>,
-    duration_ms: Option<u64>,
-    error: Option<&'a Failure>,
 }
 
 /// Begins to tell of a run that has ended, if somebody wants to know; does not wait for it.
@@ -92,7 +75,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
 
 fn of(view: &RunView) -> Notice<'_> {
     Notice {
-        schema_version: 1,
+        schema_version: SCHEMA_VERSION,
         run_id: &view.run_id,
         workflow: &view.workflow,
         version: &view.version,

@@ -7,7 +7,7 @@ use std::{io::Write as _, path::PathBuf, process::Command};
 
 use schemas::exit_code::ExitCode;
 
-use super::output::{self, engine_error, shown};
+use super::output::{self, shown};
 use crate::{
     errors::{CommandError, Result},
     fold, inputs,
@@ -44,8 +44,10 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
         output::text(&page)?;
         return Ok(ExitCode::Done);
     };
-    files::replace(path, Durability::Derived, |file| file.write_all(page.as_bytes()))
-        .map_err(|fault| engine_error(&fault))?;
+    files::replace(path, Durability::Derived, |file| file.write_all(page.as_bytes())).map_err(|fault| {
+        let why = fault.source;
+        CommandError::new(ExitCode::Engine, format!("{} cannot be written: {why}", shown(path)))
+    })?;
     ui::say(&format!("wrote {}\n", shown(path)));
     if arguments.open {
         let opened = Command::new("xdg-open").arg(path).status();

@@ -194,5 +194,5 @@ fn created(
 pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     let number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
     let parsed = if number { units::duration_from_number(text) } else { units::duration_from_text(text) };
-    parsed.map_err(|error| error.to_string())
+    parsed.map_err(|error| format!("{error} (use whole seconds, or 250ms, 30s, 10m, 1h30m)"))
 }

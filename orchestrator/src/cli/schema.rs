@@ -8,20 +8,22 @@ use schemas::{
     events::RunEvent,
     exit_code::ExitCode,
     output::{
-        agents::AgentListing,
+        agents::{AgentListing, ShownAgent},
+        daemon::DaemonStatus,
         doctor::Doctor,
-        eval::Answer,
+        eval::{Answer, AnswerLine},
         explain::Explanation,
         graph::Graph,
         history::History,
         list::Listing,
         log::LogLine,
+        notice::Notice,
         plan::DryRun,
         schedules::{Fires, ScheduleListing},
         skills::{ShownSkill, SkillList},
         validate::Validation,
     },
-    schedule::Schedules,
+    schedule::{FireRecord, Schedules},
     view::RunView,
 };
 use serde_json::Value;
@@ -71,8 +73,14 @@ enum Name {
     Schedules,
     /// schedule next --json.
     Fires,
+    /// What became of a fire: an event of the daemon's socket, a line of fires.jsonl.
+    Fired,
+    /// daemon status --json.
+    Daemon,
     /// agents list --json.
     Agents,
+    /// agents show --json.
+    AgentShow,
     /// history --json.
     History,
     /// explain --json.
@@ -83,8 +91,12 @@ enum Name {
     Doctor,
     /// eval --json.
     Eval,
+    /// A line of eval --batch.
+    EvalBatch,
     /// run --dry-run --json.
     Plan,
+    /// What notify of config.json tells.
+    Notice,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result {
@@ -108,13 +120,18 @@ fn schema(name: Name) -> Value {
         Name::Schedule => written::<Schedules>(),
         Name::Schedules => printed::<ScheduleListing>(),
         Name::Fires => printed::<Fires>(),
+        Name::Fired => printed::<FireRecord>(),
+        Name::Daemon => printed::<DaemonStatus>(),
         Name::Agents => printed::<AgentListing>(),
+        Name::AgentShow => printed::<ShownAgent>(),
         Name::History => printed::<History>(),
         Name::Explain => printed::<Explanation>(),
         Name::Graph => printed::<Graph>(),
         Name::Doctor => printed::<Doctor>(),
         Name::Eval => printed::<Answer>(),
+        Name::EvalBatch => printed::<AnswerLine>(),
         Name::Plan => printed::<DryRun<'_>>(),
+        Name::Notice => printed::<Notice<'_>>(),
     }
 }
 

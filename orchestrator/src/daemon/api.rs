@@ -9,7 +9,7 @@ use std::{
         fd::{AsRawFd as _, OwnedFd},
         unix::fs::PermissionsExt as _,
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use axum::{
@@ -20,8 +20,7 @@ use axum::{
     routing::{get, post},
 };
 use futures_util::stream::{self, Stream};
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use schemas::output::daemon::DaemonStatus;
 use tokio::{
     net::{UnixListener, UnixStream, unix::SocketAddr},
     sync::{broadcast, mpsc, oneshot},
@@ -36,28 +35,7 @@ pub(super) struct Question {
     /// Whether the daemon shall end.
     pub(super) stop: bool,
     /// Where the answer goes.
-    pub(super) answer: oneshot::Sender<Answer>,
-}
-
-/// What the daemon says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
-    /// Version of this shape.
-    pub schema_version: u32,
-    /// True: whoever reads this has asked a daemon that runs.
-    pub running: bool,
-    /// Its process.
-    pub pid: u32,
-    /// Since when it runs.
-    pub started_at: Timestamp,
-    /// Schedules that fire.
-    pub schedules: usize,
-    /// When it will look at the next of them.
-    pub next: Option<Timestamp>,
-    /// Its runs that have not ended.
-    pub runs: Vec<String>,
-    /// Whether it starts nothing more, and ends with its last run.
-    pub draining: bool,
+    pub(super) answer: oneshot::Sender<DaemonStatus>,
 }
 
 #[derive(Clone)]
@@ -76,19 +54,34 @@ pub(super) fn address(home: &Home) -> io::Result<(OwnedFd, PathBuf)> {
     Ok((folder, path))
 }
 
+/// The socket of a daemon that listens; its file goes with it.
+#[derive(Debug)]
+pub(super) struct Listening(PathBuf);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // What is left of it, the next daemon removes.
+        let _next_daemon = remove(&self.0);
+    }
+}
+
+fn remove(socket: &Path) -> io::Result<()> {
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Listens. The caller holds the daemon's lock: a socket that is there is left over.
 pub(super) fn listen(
     home: &Home,
     news: &mpsc::UnboundedSender<News>,
     events: &broadcast::Sender<String>,
-) -> io::Result<()> {
-    match std::fs::remove_file(home.daemon_socket()) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
+) -> io::Result<Listening> {
+    remove(&home.daemon_socket())?;
     let (_folder, path) = address(home)?;
     let listener = UnixListener::bind(path)?;
+    let listening = Listening(home.daemon_socket());
     std::fs::set_permissions(home.daemon_socket(), Permissions::from_mode(0o600))?;
     let shared = Shared { news: news.clone(), events: events.clone() };
     let router = Router::new()
@@ -97,7 +90,7 @@ pub(super) fn listen(
         .route("/events", get(follow))
         .with_state(shared);
     tokio::spawn(async move { axum::serve(Ours(listener), router).await });
-    Ok(())
+    Ok(listening)
 }
 
 /// Connections of our own user, and of root. Others are closed unheard.
@@ -122,15 +115,15 @@ impl axum::serve::Listener for Ours {
     }
 }
 
-async fn status(State(shared): State<Shared>) -> Result<Json<Answer>, StatusCode> {
+async fn status(State(shared): State<Shared>) -> Result<Json<DaemonStatus>, StatusCode> {
     ask(&shared, false).await
 }
 
-async fn stop(State(shared): State<Shared>) -> Result<Json<Answer>, StatusCode> {
+async fn stop(State(shared): State<Shared>) -> Result<Json<DaemonStatus>, StatusCode> {
     ask(&shared, true).await
 }
 
-async fn ask(shared: &Shared, stop: bool) -> Result<Json<Answer>, StatusCode> {
+async fn ask(shared: &Shared, stop: bool) -> Result<Json<DaemonStatus>, StatusCode> {
     let (answer, receiver) = oneshot::channel();
     // The loop is over, or about to be.
     shared

@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-pub use super::api::Answer;
+use schemas::output::daemon::DaemonStatus;
+
 use super::api::address;
 use crate::store::home::Home;
 
@@ -16,16 +17,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ANSWER_MAX: u64 = 16 * 1024 * 1024;
 
 /// Asks how it is.
-pub fn status(home: &Home) -> io::Result<Answer> {
+pub fn status(home: &Home) -> io::Result<DaemonStatus> {
     ask(home, "GET /status")
 }
 
 /// Asks it to end. It takes its time: whoever wants to wait, waits for the process.
-pub fn stop(home: &Home) -> io::Result<Answer> {
+pub fn stop(home: &Home) -> io::Result<DaemonStatus> {
     ask(home, "POST /stop")
 }
 
-fn ask(home: &Home, request: &str) -> io::Result<Answer> {
+fn ask(home: &Home, request: &str) -> io::Result<DaemonStatus> {
     let (_folder, path) = address(home)?;
     let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -35,7 +36,7 @@ fn ask(home: &Home, request: &str) -> io::Result<Answer> {
     body(&answer).ok_or_else(|| io::Error::other("the daemon's answer is not understood"))
 }
 
-fn body(answer: &[u8]) -> Option<Answer> {
+fn body(answer: &[u8]) -> Option<DaemonStatus> {
     let text = std::str::from_utf8(answer).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
     head.starts_with("HTTP/1.1 200 ").then(|| serde_json::from_str(body).ok())?
@@ -49,13 +50,13 @@ mod tests {
     fn only_a_good_answer_is_one() {
         let json = r#"{"schema_version":1,"running":true,"pid":7,"started_at":"2026-01-01T00:00:00Z","schedules":1,"next":null,"runs":[],"draining":false}"#;
         let answer = |status: &str, body: &str| body_of(&format!("HTTP/1.1 {status}\r\nx: y\r\n\r\n{body}"));
-        assert_eq!(answer("200 OK", json).map(|answer| answer.pid), Some(7));
+        assert_eq!(answer("200 OK", json).and_then(|answer| answer.pid), Some(7));
         assert_eq!(answer("503 Service Unavailable", json), None);
         assert_eq!(answer("200 OK", "{}"), None);
         assert_eq!(body_of("garbage"), None);
     }
 
-    fn body_of(text: &str) -> Option<Answer> {
+    fn body_of(text: &str) -> Option<DaemonStatus> {
         body(text.as_bytes())
     }
 }

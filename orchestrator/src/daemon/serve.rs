@@ -5,6 +5,7 @@ use std::{future::pending, time::Duration};
 use jiff::Timestamp;
 use schemas::{
     exit_code::ExitCode,
+    output::{SCHEMA_VERSION, daemon::DaemonStatus},
     schedule::{FIRES_VERSION, Fire, FireRecord, Schedule},
     view::RunStatus,
 };
@@ -17,7 +18,7 @@ use workflow_engine::scheduler::{Action, Event, Scheduler, Unsettled};
 
 use super::{
     alarm::Alarm,
-    api::{self, Answer, Question},
+    api::{self, Listening, Question},
     client, notify, runs,
     start::Surroundings,
     watch::Watch,
@@ -104,6 +105,7 @@ struct Daemon {
     sender: mpsc::UnboundedSender<News>,
     news: mpsc::UnboundedReceiver<News>,
     events: broadcast::Sender<String>,
+    _listening: Listening,
     started_at: Timestamp,
     drain: Duration,
     /// When runs are stopped that still run.
@@ -122,7 +124,7 @@ impl Daemon {
         });
         let (sender, news) = mpsc::unbounded_channel();
         let (events, _) = broadcast::channel(EVENTS);
-        api::listen(home, &sender, &events).map_err(|error| {
+        let listening = api::listen(home, &sender, &events).map_err(|error| {
             CommandError::new(ExitCode::Engine, format!("the daemon cannot listen on its socket: {error}"))
         })?;
         let mut daemon = Self {
@@ -135,6 +137,7 @@ impl Daemon {
             sender,
             news,
             events,
+            _listening: listening,
             started_at: clock::wall(),
             drain,
             deadline: None,
@@ -231,15 +234,15 @@ impl Daemon {
                 Ok(())
             }
             News::Question(question) => {
-                let answer = Answer {
-                    schema_version: 1,
+                let answer = DaemonStatus {
+                    schema_version: SCHEMA_VERSION,
                     running: true,
-                    pid: std::process::id(),
-                    started_at: self.started_at,
-                    schedules: self.scheduler.count(),
+                    pid: Some(std::process::id()),
+                    started_at: Some(self.started_at),
+                    schedules: Some(self.scheduler.count()),
                     next: self.scheduler.wake(),
-                    runs: self.scheduler.running().map(str::to_owned).collect(),
-                    draining: self.deadline.is_some(),
+                    runs: Some(self.scheduler.running().map(str::to_owned).collect()),
+                    draining: Some(self.deadline.is_some()),
                 };
                 // Whoever asked may be gone.
                 let _gone = question.answer.send(answer);

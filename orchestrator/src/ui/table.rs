@@ -1,4 +1,5 @@
-//! Tables of text: columns as wide as they must be, the flexible one cut where the line is full.
+//! Tables of text: columns as wide as they must be, the flexible one cut where the line is full, and others where
+//! that is not enough.
 
 use super::{
     style::{Paint, paint},
@@ -7,8 +8,8 @@ use super::{
 
 /// Spaces between columns.
 const GAP: usize = 2;
-/// The flexible column is never cut below this.
-const LEAST_FLEXIBLE: usize = 8;
+/// No column is cut below this.
+const LEAST: usize = 8;
 
 /// One cell: its text, and how it is painted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,13 +40,13 @@ impl<T: AsRef<str>> From<T> for Cell {
 #[derive(Debug)]
 pub struct Table {
     head: Vec<&'static str>,
-    /// The column that is cut when the line is full.
+    /// The column that is cut first when the line is full.
     flexible: usize,
     rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
-    /// A table with these headings, of which one column may be cut.
+    /// A table with these headings, of which one column is cut before the others.
     pub fn new(head: Vec<&'static str>, flexible: usize) -> Self {
         Self { head, flexible, rows: Vec::new() }
     }
@@ -71,9 +72,19 @@ impl Table {
             }
         }
         let total = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
-        let surplus = total.saturating_sub(columns);
+        let mut surplus = total.saturating_sub(columns);
         let flexible = &mut widths[self.flexible];
-        *flexible = flexible.saturating_sub(surplus).max(LEAST_FLEXIBLE.min(*flexible));
+        let given = surplus.min(flexible.saturating_sub(LEAST));
+        *flexible -= given;
+        surplus -= given;
+        // Where that is not enough, the widest gives way, until none can.
+        while surplus > 0
+            && let Some(widest) = widths.iter_mut().max()
+            && *widest > LEAST
+        {
+            *widest -= 1;
+            surplus -= 1;
+        }
         widths
     }
 }
@@ -132,6 +143,16 @@ mod tests {
         a-rathe…      x
         漢字      12
         b\u{1b}…  3   y
+        ");
+    }
+
+    #[test]
+    fn then_the_widest_do() {
+        let mut table = Table::new(vec!["NAME", "WHERE", "WHAT"], 2);
+        table.row(vec!["short".into(), "/a/path/that/is/long".into(), "some words".into()]);
+        insta::assert_snapshot!(plain(&table.render(32)), @r"
+        NAME   WHERE           WHAT
+        short  /a/path/that/…  some wo…
         ");
     }
 }

@@ -98,8 +98,8 @@ pub(super) fn stop(arguments: &Stop, home: &Home) -> Result {
         CommandError::new(ExitCode::Engine, format!("the daemon does not listen: {error}"))
     };
     // Held before it is asked to end: its number cannot be that of another process.
-    let pid = client::status(home).map_err(unheard)?.pid;
-    let process = Process::open(i32::try_from(pid).unwrap_or_default()).map_err(unheard)?;
+    let pid = client::status(home).map_err(unheard)?.pid.and_then(|pid| i32::try_from(pid).ok());
+    let process = Process::open(pid.unwrap_or_default()).map_err(unheard)?;
     // One that has nothing to wait for is gone before its answer is written.
     for _ in 0..if arguments.now { 2 } else { 1 } {
         let _gone = client::stop(home);

@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 
 use jiff::{Timestamp, tz::TimeZone};
-use schemas::exit_code::ExitCode;
-use serde::Serialize;
+use schemas::{
+    exit_code::ExitCode,
+    output::{SCHEMA_VERSION, daemon::DaemonStatus},
+};
 
 use crate::{
     cli::output::{self, engine_error},
-    daemon::client::{self, Answer},
+    daemon::client,
     errors::Result,
     store::{home::Home, lock},
     ui::quantity,
@@ -23,43 +25,35 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Absent {
-    schema_version: u32,
-    running: bool,
-}
-
 pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
-    if !lock::is_held(&home.daemon_lock()).map_err(|error| engine_error(&error))? {
-        if arguments.json {
-            output::json(&Absent { schema_version: 1, running: false })?;
-        } else {
-            output::text("not running\n")?;
-        }
-        return Ok(ExitCode::NotFound);
+    let runs = lock::is_held(&home.daemon_lock()).map_err(|error| engine_error(&error))?;
+    // Its lock is held, so it runs: one that does not answer starts, or is about to end.
+    let silent = DaemonStatus { schema_version: SCHEMA_VERSION, running: runs, ..DaemonStatus::default() };
+    let status = if runs { client::status(home).unwrap_or(silent) } else { silent };
+    if arguments.json {
+        output::json(&status)?;
+    } else {
+        output::text(&told(&status, &TimeZone::system()))?;
     }
-    match client::status(home) {
-        Ok(answer) if arguments.json => output::json(&answer)?,
-        Ok(answer) => output::text(&told(&answer, &TimeZone::system()))?,
-        // Its lock is held, so it runs: it starts, or is about to end.
-        Err(_) if arguments.json => output::json(&Absent { schema_version: 1, running: true })?,
-        Err(_) => output::text("running, and does not answer yet\n")?,
-    }
-    Ok(ExitCode::Done)
+    Ok(if runs { ExitCode::Done } else { ExitCode::NotFound })
 }
 
-fn told(answer: &Answer, zone: &TimeZone) -> String {
+fn told(status: &DaemonStatus, zone: &TimeZone) -> String {
+    let DaemonStatus { running: true, pid: Some(pid), started_at: Some(started_at), .. } = status else {
+        return if status.running { "running, and does not answer yet\n" } else { "not running\n" }
+            .to_owned();
+    };
     let moment = |moment: Timestamp| quantity::moment(moment, zone);
-    let next = answer.next.map_or_else(|| "none".to_owned(), moment);
-    let state = if answer.draining { "running, and about to end" } else { "running" };
+    let next = status.next.map_or_else(|| "none".to_owned(), moment);
+    let state = if status.draining == Some(true) { "running, and about to end" } else { "running" };
+    let runs = status.runs.as_deref().unwrap_or_default();
     let mut text = format!(
-        "{state}: process {}, since {}\nschedules that fire: {}\nnext fire: {next}\nruns: {}\n",
-        answer.pid,
-        moment(answer.started_at),
-        answer.schedules,
-        answer.runs.len()
+        "{state}: process {pid}, since {}\nschedules that fire: {}\nnext fire: {next}\nruns: {}\n",
+        moment(*started_at),
+        status.schedules.unwrap_or_default(),
+        runs.len()
     );
-    for run in &answer.runs {
+    for run in runs {
         let _infallible = writeln!(text, "  {run}");
     }
     text

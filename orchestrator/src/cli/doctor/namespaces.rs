@@ -1,5 +1,5 @@
-//! Which namespaces can be made: each is tried by a process of its own, because unshare(2) changes the process
-//! that calls it and a user namespace takes one without threads.
+//! Which namespaces can be made: tried by a process of its own, because unshare(2) changes the process that calls
+//! it and a user namespace takes one without threads.
 
 use std::process::{Command, Stdio};
 
@@ -10,9 +10,11 @@ use nix::{
 };
 use schemas::{exit_code::ExitCode, output::doctor::Namespaces};
 
-/// A kind of namespace.
+use crate::{cli::output, errors::Result};
+
+/// A kind of namespace. That of users is the first: see [`attempt`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Kind {
+enum Kind {
     /// User ids.
     User,
     /// Process ids.
@@ -27,43 +29,51 @@ pub(super) enum Kind {
     Uts,
 }
 
+impl Kind {
+    fn flag(self) -> CloneFlags {
+        match self {
+            Self::User => CloneFlags::CLONE_NEWUSER,
+            Self::Pid => CloneFlags::CLONE_NEWPID,
+            Self::Mnt => CloneFlags::CLONE_NEWNS,
+            Self::Net => CloneFlags::CLONE_NEWNET,
+            Self::Ipc => CloneFlags::CLONE_NEWIPC,
+            Self::Uts => CloneFlags::CLONE_NEWUTS,
+        }
+    }
+
+    fn word(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
 /// Tries each kind.
 pub(super) fn examine() -> Namespaces {
-    Namespaces {
-        user: try_in_child(Kind::User),
-        pid: try_in_child(Kind::Pid),
-        mnt: try_in_child(Kind::Mnt),
-        net: try_in_child(Kind::Net),
-        ipc: try_in_child(Kind::Ipc),
-        uts: try_in_child(Kind::Uts),
-    }
-}
-
-fn try_in_child(kind: Kind) -> bool {
-    let word = kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-    let status = Command::new("/proc/self/exe")
-        .args(["workflow", "doctor", "--try-namespace", &word])
+    let tried = Command::new("/proc/self/exe")
+        .args(["workflow", "doctor", "--try-namespaces"])
         .env_clear()
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status();
-    status.is_ok_and(|status| status.success())
+        .output();
+    let said = tried.map(|tried| String::from_utf8_lossy(&tried.stdout).into_owned()).unwrap_or_default();
+    let made = |kind: Kind| said.split_ascii_whitespace().any(|word| word == kind.word());
+    Namespaces {
+        user: made(Kind::User),
+        pid: made(Kind::Pid),
+        mnt: made(Kind::Mnt),
+        net: made(Kind::Net),
+        ipc: made(Kind::Ipc),
+        uts: made(Kind::Uts),
+    }
 }
 
-/// Makes one namespace for this process; whoever is not root makes it inside a user namespace, as steps do.
-pub(super) fn attempt(kind: Kind) -> ExitCode {
-    let flag = match kind {
-        Kind::User => CloneFlags::CLONE_NEWUSER,
-        Kind::Pid => CloneFlags::CLONE_NEWPID,
-        Kind::Mnt => CloneFlags::CLONE_NEWNS,
-        Kind::Net => CloneFlags::CLONE_NEWNET,
-        Kind::Ipc => CloneFlags::CLONE_NEWIPC,
-        Kind::Uts => CloneFlags::CLONE_NEWUTS,
-    };
-    let flags = if geteuid().is_root() { flag } else { flag | CloneFlags::CLONE_NEWUSER };
-    match unshare(flags) {
-        Ok(()) => ExitCode::Done,
-        Err(_) => ExitCode::Failed,
+/// Makes one namespace of each kind for this process, and prints the kinds of which it could. Whoever is not root
+/// makes them inside a user namespace, as steps do: that one is made first then, and last by root.
+pub(super) fn attempt() -> Result {
+    let mut kinds = Kind::value_variants().to_vec();
+    if geteuid().is_root() {
+        kinds.rotate_left(1);
     }
+    let made = kinds.iter().filter(|kind| unshare(kind.flag()).is_ok());
+    output::text(&made.map(|kind| kind.word() + "\n").collect::<String>())?;
+    Ok(ExitCode::Done)
 }

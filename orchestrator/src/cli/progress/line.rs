@@ -67,6 +67,12 @@ pub(super) fn line(event: &RunEvent, workflow: &str) -> Option<String> {
             let name = event.guardrail.as_deref().unwrap_or_default();
             format!("  {step}: guardrail {} reached\n", ui::text::escape(name))
         }
+        EventType::ScheduleFired => {
+            format!(
+                "started by the schedule {}\n",
+                ui::text::escape(event.text.as_deref().unwrap_or_default())
+            )
+        }
         EventType::RunStarted
         | EventType::StepWaiting
         | EventType::StepStarted

@@ -107,7 +107,8 @@ impl Rows {
                     row.note = agent::line(agent);
                 }
             }
-            EventType::StepProgress
+            EventType::ScheduleFired
+            | EventType::StepProgress
             | EventType::StepLog
             | EventType::ToolCalled
             | EventType::AgentMessage
