@@ -24,7 +24,8 @@ pub(crate) fn measure(q: &Path, runs: u32) -> Result<()> {
     home.fill(dir.path(), runs)?;
     Row::begin(&format!("a home with {runs} runs"));
     home.list(&[]).map(|cost| Row::once("index made anew from the runs", cost).print())?;
-    Row::often("`q --version`", ROUNDS, || measure::command(&[&home.q.to_string_lossy(), "--version"]))?.print();
+    Row::often("`q --version`", ROUNDS, || measure::command(&[&home.q.to_string_lossy(), "--version"]))?
+        .print();
     let all = runs.to_string();
     for (name, arguments) in [
         ("`list` of the newest 20", &[][..]),

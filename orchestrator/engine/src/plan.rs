@@ -3,8 +3,8 @@
 
 mod agent;
 mod control;
-mod limits;
 mod input;
+mod limits;
 mod sandbox;
 mod strategy;
 
@@ -20,8 +20,8 @@ pub(crate) use self::limits::{least, tightest};
 pub use self::{
     agent::{AgentTarget, SkillTool},
     control::{Branch, Conditional, Loop, Parallel, Subworkflow, Turns, WaitFor},
-    limits::{Enforcement, Limits},
     input::{InputDeclaration, InputType},
+    limits::{Enforcement, Limits},
     sandbox::{Endpoint, Network, Profile, Sandbox, SandboxChoice, Seccomp, User},
     strategy::{Act, Backoff, Final, Jitter, Retry, Rollback, Scale, Strategy, Trigger, Written, seed},
 };
