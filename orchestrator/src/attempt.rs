@@ -52,7 +52,7 @@ use self::{
 };
 pub use self::{
     host::{Host, counts_users},
-    limits::{limits_of, not_held_together, of_run},
+    limits::{limits_of, not_held_together, of_run, of_share},
     sandbox::{isolation, missing_parts},
     walk::left_of,
 };

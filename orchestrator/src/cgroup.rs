@@ -13,17 +13,19 @@ mod memory;
 mod mounts;
 mod pids;
 mod stats;
+mod systemd;
 mod tree;
 
 use std::path::PathBuf;
 
 pub(crate) use self::mounts::{types, v2_mount};
 pub use self::{
-    find::{Base, find},
+    find::{Base, Miss, find, settle},
     io::{Bandwidth, Device},
     leaf::Leaf,
     limits::Limits,
     stats::Stats,
+    systemd::Error as NoScope,
     tree::Tree,
 };
 
@@ -97,13 +99,22 @@ pub enum Error {
     },
 }
 
-/// Ends and removes what dead engines left below the base. Returns how many trees there were.
+/// Ends and removes what dead engines left below the base, or in scopes beside it. Returns how many trees there were.
 pub fn sweep(base: &Base) -> u32 {
-    tree::sweep(&base.path)
+    places(base).iter().map(|place| tree::sweep(place)).sum()
 }
 
 /// Ends and removes what the dead engine left whose tree has this nonce. `false`: something of it stays.
 pub fn sweep_of(base: &Base, nonce: &str) -> bool {
     sweep(base);
-    !tree::exists(&base.path, nonce)
+    !places(base).iter().any(|place| tree::exists(place, nonce))
+}
+
+/// Where engines with this base have their trees. Those for which systemd made scopes have a base each.
+fn places(base: &Base) -> Vec<PathBuf> {
+    let mut places = systemd::scopes_beside(&base.path);
+    if !places.contains(&base.path) {
+        places.push(base.path.clone());
+    }
+    places
 }

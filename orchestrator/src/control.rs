@@ -72,7 +72,30 @@ pub fn serve(fifo: File, stops: mpsc::UnboundedSender<Stop>) -> io::Result<()> {
     Ok(())
 }
 
-/// Asks the owner of a run to stop it; `false`: nobody listens.
+/// A request that is there for as long as this is: whoever owns the run, or comes to own it, hears it.
+#[derive(Debug)]
+pub struct Standing {
+    _fifo: File,
+}
+
+/// Asks whoever owns the run to stop it. An owner that does not listen yet, as one that has just taken the run over,
+/// finds the request when it does.
+pub fn ask(run: &RunDir, at_once: bool) -> Result<Standing, Fault> {
+    let path = path(run);
+    let mut fifo = open(&path)?;
+    match fifo.write_all(word(at_once)) {
+        // So full of requests that one more says nothing new.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        written => written.map_err(fault("write", &path))?,
+    }
+    Ok(Standing { _fifo: fifo })
+}
+
+fn word(at_once: bool) -> &'static [u8] {
+    if at_once { AT_ONCE } else { GRACEFUL }
+}
+
+/// Asks the owner of a run to stop it, and goes away; `false`: nobody listens.
 pub fn request(run: &RunDir, at_once: bool) -> io::Result<bool> {
     let opened = OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(path(run));
     let mut fifo = match opened {
@@ -82,6 +105,56 @@ pub fn request(run: &RunDir, at_once: bool) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
-    fifo.write_all(if at_once { AT_ONCE } else { GRACEFUL })?;
+    fifo.write_all(word(at_once))?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{files, home::Home, names::RunId};
+
+    /// What an owner hears who opens the fifo after all this was asked.
+    #[track_caller]
+    fn check(ask_first: &[bool], expected: &[bool]) {
+        let dir = tempfile::tempdir().unwrap();
+        let run = Home::at(dir.path().to_owned()).run(RunId::generate());
+        files::ensure_dir(run.path()).unwrap();
+        let _standing: Vec<_> = ask_first.iter().map(|at_once| ask(&run, *at_once).unwrap()).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let heard = tokio::task::LocalSet::new().block_on(&runtime, async {
+            let (sender, mut stops) = mpsc::unbounded_channel();
+            serve(open(&path(&run)).unwrap(), sender).unwrap();
+            let mut heard = Vec::new();
+            while heard.len() < expected.len() {
+                heard.push(stops.recv().await.unwrap().now);
+            }
+            heard
+        });
+        assert_eq!(heard, expected);
+    }
+
+    #[test]
+    fn who_listens_later_hears_what_was_asked_before() {
+        check(&[true], &[true]);
+        check(&[false, true], &[false, true]);
+    }
+
+    #[test]
+    fn whoever_does_not_stay_is_told_that_nobody_listens() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = Home::at(dir.path().to_owned()).run(RunId::generate());
+        files::ensure_dir(run.path()).unwrap();
+        assert!(!request(&run, false).unwrap(), "there is no fifo yet");
+        let owner = open(&path(&run)).unwrap();
+        assert!(request(&run, false).unwrap());
+        drop(owner);
+        assert!(!request(&run, false).unwrap());
+        // Full of requests: one more says nothing new.
+        let standing = ask(&run, true).unwrap();
+        for _ in 0..20_000 {
+            drop(ask(&run, true).unwrap());
+        }
+        drop(standing);
+    }
 }

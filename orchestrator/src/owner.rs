@@ -35,6 +35,7 @@ pub use self::{
     create::{Created, Start, create},
     host::{Survey, refuse_unheld, survey},
     interrupted::cancel_interrupted,
+    line::demand,
     resume::resume,
     retry::retry,
 };

@@ -1,6 +1,6 @@
 //! Which records of runs go, and their removal: those that ended long ago and are not among the newest.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use schemas::{exit_code::ExitCode, view::RunStatus};
@@ -12,8 +12,7 @@ use crate::{
     store::{
         home::Home,
         index::{Entry, Filter, Index},
-        lock,
-        run::{self as runs, Error},
+        removal, run,
     },
 };
 
@@ -52,15 +51,12 @@ pub fn doomed(home: &Home, rule: Rule, now: Timestamp) -> Result<Vec<Entry>> {
 
 /// Removes them; gives those that are gone. One that somebody has just taken over stays.
 pub fn prune(home: &Home, rule: Rule, now: Timestamp) -> Result<Vec<Entry>> {
-    let mut removed = Vec::new();
-    for entry in doomed(home, rule, now)? {
-        match runs::delete(home, entry.run_id) {
-            Ok(()) => removed.push(entry),
-            Err(Error::Lock(lock::Error::Owned(_) | lock::Error::NoRun(_))) => {}
-            Err(error) => return Err(CommandError::from_error(ExitCode::Engine, &error)),
-        }
-    }
-    runs::sweep(home).map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
+    let failed = |error: run::Error| CommandError::from_error(ExitCode::Engine, &error);
+    let doomed = doomed(home, rule, now)?;
+    let ids: Vec<_> = doomed.iter().map(|entry| entry.run_id).collect();
+    let gone: HashSet<_> = removal::delete_all(home, &ids).map_err(failed)?.into_iter().collect();
+    let removed: Vec<_> = doomed.into_iter().filter(|entry| gone.contains(&entry.run_id)).collect();
+    removal::sweep(home).map_err(failed)?;
     if removed.len() >= COMPACT_FROM {
         // Their rows would be read by every list until the index has grown a few times over.
         let _next_time = Index::new(home).compact();

@@ -1,5 +1,5 @@
-//! Every write point of a run fails once, in each way in which a disk can fail. Which points there are is counted,
-//! not listed: the seam below the store (`store::disk`) tells of each. Whole runs with real processes, in this
+//! Every write point of a run and of a resume fails, in each way in which its call can fail. Which points there are is
+//! counted, not listed: the seam below the store (`store::disk`) tells of each. Whole runs with real processes, in this
 //! process; it is its own launcher, so that it has no test harness around it.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
@@ -45,22 +45,57 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // What fails next is said in one place for the whole process.
     arguments.test_threads = Some(1);
-    let trial = |name: &str, test: fn()| {
+    let trial = |name: String, test: Box<dyn FnOnce() + Send>| {
         Trial::test(name, move || {
             test();
             Ok(())
         })
     };
-    let trials = vec![
-        trial("each_write_of_a_run_fails_for_want_of_room", each_for_want_of_room),
-        trial("each_write_of_a_run_fails_in_other_ways", each_in_other_ways),
-        trial("each_write_of_a_resume_fails", each_of_a_resume),
-    ];
+    let of_a_run = WAYS.map(|way| {
+        trial(format!("each_write_of_a_run_fails_{}", way.name), Box::new(move || each_of_a_run(&way)))
+    });
+    let of_a_resume = trial("each_write_of_a_resume_fails".to_owned(), Box::new(each_of_a_resume));
+    let trials = of_a_run.into_iter().chain([of_a_resume]).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// In which ways besides ENOSPC.
-const OTHERS: [i32; 4] = [libc::EDQUOT, libc::EIO, libc::EROFS, libc::EMFILE];
+/// A way to fail: for the first time that a point comes; and for the last, of one that comes more than once.
+#[derive(Clone, Copy)]
+struct Way {
+    name: &'static str,
+    first: i32,
+    last: Option<i32>,
+}
+
+const WAYS: [Way; 5] = [
+    Way { name: "for_want_of_room", first: libc::ENOSPC, last: Some(libc::EDQUOT) },
+    Way { name: "with_the_device", first: libc::EIO, last: Some(libc::EIO) },
+    Way { name: "since_nothing_may_be_written", first: libc::EROFS, last: None },
+    Way { name: "since_it_is_not_ours", first: libc::EACCES, last: None },
+    Way { name: "for_want_of_descriptors", first: libc::EMFILE, last: Some(libc::ENFILE) },
+];
+
+/// Whether the system call of a point can fail so: open(2), write(2), fsync(2), rename(2), unlink(2), fcntl_locking(2).
+#[track_caller]
+fn can_fail(point: &str, errno: i32) -> bool {
+    let (act, _path) = point.rsplit_once(' ').unwrap();
+    let opens = ["open for writing", "sync directory"].contains(&act);
+    let takes_room = ["write", "sync", "cut", "allocate room for"].contains(&act);
+    let names = ["create directory", "make fifo", "rename", "link"].contains(&act);
+    let takes_nothing = ["remove", "set mode of"].contains(&act);
+    assert!(
+        opens || takes_room || names || takes_nothing || act == "lock",
+        "nobody has said how `{act}` fails"
+    );
+    match errno {
+        libc::EIO => true,
+        libc::ENOSPC | libc::EDQUOT => opens || takes_room || names,
+        libc::EROFS => act != "lock",
+        libc::EACCES => opens || names || takes_nothing,
+        libc::EMFILE | libc::ENFILE => opens,
+        other => panic!("nobody has said where {other} comes"),
+    }
+}
 
 /// What the seam is to do.
 struct Plan {
@@ -233,6 +268,27 @@ impl World {
         assert_eq!(listed, [(id, RunStatus::Completed)], "{place}");
     }
 
+    /// Nothing that can be read is there by half, and nothing that was to take its place; where removing it failed, it
+    /// may be.
+    #[track_caller]
+    fn assert_whole(&self, failed: &str, place: &str) {
+        let mut folders = vec![self.home.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+                let (path, kind) = (entry.path(), entry.file_type().unwrap());
+                let left = entry.file_name().to_string_lossy().ends_with(".tmp");
+                assert!(!left || failed.starts_with("remove "), "{place}: {} is left", path.display());
+                if kind.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "json") {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    let read = schemas::json::Json::parse(&text);
+                    assert!(read.is_ok(), "{place}: {} is not whole: {text}", path.display());
+                }
+            }
+        }
+    }
+
     fn effects(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.folder.path().join("effects")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
@@ -258,40 +314,23 @@ fn whole() -> (BTreeMap<String, usize>, String) {
     (points, whole.run.view().outputs.as_str().to_owned())
 }
 
-fn each_for_want_of_room() {
+fn each_of_a_run(way: &Way) {
     let (points, expected) = whole();
-    for point in points.keys() {
-        fails(point, 1, libc::ENOSPC, &expected);
-    }
-}
-
-/// In each way before the run exists, which is quick; then in one after the other, also at the end of what repeats.
-fn each_in_other_ways() {
-    let (points, expected) = whole();
-    let mut in_turn = OTHERS.into_iter().cycle();
     for (point, times) in &points {
-        let [first, second, third, fourth] = [(); 4].map(|()| in_turn.next().unwrap());
-        if fails(point, 1, first, &expected) == Existed::No {
-            for errno in [second, third, fourth] {
-                fails(point, 1, errno, &expected);
-            }
-        } else if *times > 1 {
-            fails(point, *times, second, &expected);
-        } else {
-            in_turn.next();
+        if can_fail(point, way.first) {
+            fails(point, 1, way.first, &expected);
+        }
+        if let Some(last) = way.last
+            && *times > 1
+            && can_fail(point, last)
+        {
+            fails(point, *times, last, &expected);
         }
     }
 }
 
-/// Whether a run was there after the failure.
-#[derive(PartialEq, Eq)]
-enum Existed {
-    Yes,
-    No,
-}
-
 /// Runs with one write failing.
-fn fails(point: &str, time: usize, errno: i32, expected: &str) -> Existed {
+fn fails(point: &str, time: usize, errno: i32, expected: &str) {
     let why = io::Error::from_raw_os_error(errno).to_string();
     let place = format!("{point}, time {time}: {why}");
     let (world, id) = (World::new(), RunId::generate());
@@ -306,7 +345,6 @@ fn fails(point: &str, time: usize, errno: i32, expected: &str) -> Existed {
             assert!(!failed || is_said(point, &watching.warnings), "{place} {:?}", watching.warnings);
             assert_eq!(ended.run.view().outputs.as_str(), expected, "{place}");
             world.assert_listed(id, &place);
-            Existed::Yes
         }
         Err(error) => {
             let exists = !recorded(&world.home.run(id)).is_empty();
@@ -314,9 +352,9 @@ fn fails(point: &str, time: usize, errno: i32, expected: &str) -> Existed {
             assert!(text.contains(&why), "{place}: {text}");
             assert_eq!(text.contains(&format!("resume {id}")), exists, "{place}: {text}");
             goes_on(&world, id, &error, expected, &place);
-            if exists { Existed::Yes } else { Existed::No }
         }
     }
+    world.assert_whole(point, &place);
 }
 
 /// What is only made ahead, as the directories of attempts are, or cleared away, has another way and needs no words.
@@ -350,7 +388,7 @@ fn goes_on(world: &World, id: RunId, error: &CommandError, expected: &str, place
     world.assert_listed(id, place);
 }
 
-/// Resumes an interrupted run with one write failing: the first at each point.
+/// Resumes an interrupted run with one write failing: the first at each point, in one way after the other.
 fn each_of_a_resume() {
     let world = World::new();
     let id = RunId::generate();
@@ -361,8 +399,9 @@ fn each_of_a_resume() {
     fail_at(None);
     let whole = world.resume(id, &mut Watching::default()).unwrap();
     let expected = whole.run.view().outputs.as_str().to_owned();
-    let errors = OTHERS.into_iter().chain([libc::ENOSPC]).cycle();
-    for (point, errno) in asked().into_keys().zip(errors) {
+    let mut in_turn = WAYS.into_iter().map(|way| way.first).cycle();
+    for point in asked().into_keys() {
+        let errno = in_turn.by_ref().find(|errno| can_fail(&point, *errno)).unwrap();
         let place = format!("{point}: {}", io::Error::from_raw_os_error(errno));
         std::fs::remove_dir_all(world.folder.path()).unwrap();
         std::fs::create_dir(world.folder.path()).unwrap();
@@ -379,6 +418,7 @@ fn each_of_a_resume() {
             }
             Err(error) => goes_on(&world, id, &error, &expected, &place),
         }
+        world.assert_whole(&point, &place);
     }
 }
 

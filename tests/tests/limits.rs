@@ -6,6 +6,7 @@ use std::time::Duration;
 use integration_tests::{
     Fixture,
     definition::{echo, shell, with, workflow},
+    fixture::write_file,
     processes,
     view::{attempt, outputs, step},
     wait,
@@ -179,6 +180,35 @@ fn ceiling_of_the_run_is_held_or_said_to_be_missing() {
         let told = notes.split("all of its steps together (").nth(1).and_then(|rest| rest.split(')').next());
         assert_eq!(told.is_some_and(|told| told.contains(word)), missing, "{part}: {notes}");
     }
+}
+
+#[test]
+fn a_run_without_limits_of_its_own_is_held_to_its_share_of_the_home() {
+    let fixture = Fixture::new();
+    let config = json!({"max_concurrent_runs": 2, "resources": {"memory": "96MiB", "cpu": 3.0}});
+    write_file(&fixture.home().join("config.json"), config.to_string().as_bytes());
+    let free = workflow(&[hungry()]);
+    let view = fixture.run(&free).exits(1).json();
+    let error = &step(&view, "hungry")["error"];
+    assert_eq!((&error["code"], &error["details"]["limit"]), (&json!("oom"), &json!(48 << 20)), "{error:#}");
+    let limits = attempt(&view, "hungry")["limits"].as_array().expect("a list");
+    let value = |name: &str| limits.iter().find(|limit| limit["name"] == name).map(|limit| &limit["value"]);
+    assert_eq!((value("memory"), value("cpu")), (Some(&json!(48 << 20)), Some(&json!(1500))), "{limits:#?}");
+    let notes = view["isolation"]["notes"].to_string();
+    assert!(notes.contains("held to its share (memory 48 MiB, CPU 1.5 cores)"), "{notes}");
+    let dry = fixture.workflow(["run", "workflow.json", "--dry-run"]).exits(0).stdout;
+    assert!(dry.contains("memory 50331648 ("), "{dry}");
+
+    // What the definition says itself is not a share, and is not made tighter.
+    let own = limited(workflow(&[echo("a", json!({}))]), &json!({"memory": "90MiB", "cpu": 2.5}));
+    let view = fixture.run(&own).exits(0).json();
+    let limits = attempt(&view, "a")["limits"].to_string();
+    assert!(limits.contains("94371840") && limits.contains("2500"), "{limits}");
+    assert!(!view["isolation"]["notes"].to_string().contains("share ("), "{view:#}");
+
+    // The home's share asks for nothing that the definition does not: a run that requires its own limits starts.
+    let required = json!({"open_files": 64, "enforcement": "required"});
+    fixture.run(&limited(workflow(&[echo("a", json!({}))]), &required)).exits(0);
 }
 
 /// A step that makes cgroups below its own.

@@ -2,7 +2,7 @@
 
 use integration_tests::{
     Fixture,
-    definition::{echo, workflow},
+    definition::{echo, with, workflow},
     fixture::write_file,
 };
 use serde_json::{Value, json};
@@ -180,6 +180,25 @@ fn a_run_that_is_refused_says_why() {
     write_file(&fixture.home().join("definitions/nightly.json"), b"{");
     fixture.workflow(["schedule", "run-now", "nightly"]).exits(3).says(&["schedule nightly", "E004"]);
     assert_eq!(fixture.run_ids(), [""; 0]);
+}
+
+#[test]
+fn a_schedule_whose_runs_can_never_start_is_refused() {
+    let fixture = Fixture::new();
+    let large = with(scheduled(), json!({"resource_limits": {"memory": "2GiB", "cpu": 1.5}}));
+    fixture.define(&large);
+    let add = ["schedule", "add", "workflow.json", "--cron", "@yearly"];
+    for (resources, word) in [(json!({"memory": "1GiB"}), "memory"), (json!({"cpu": 1.0}), "CPU")] {
+        let config = json!({"resources": resources});
+        write_file(&fixture.home().join("config.json"), config.to_string().as_bytes());
+        fixture.workflow(add).exits(1).says(&["can never start", word, "resource_limits", "config.json"]);
+    }
+    assert_eq!(list(&fixture), json!([]));
+    assert!(!fixture.home().join("definitions/nightly.json").exists(), "nothing of it is stored");
+    // As large as all runs together may be.
+    let config = json!({"resources": {"memory": "2GiB", "cpu": 1.5}});
+    write_file(&fixture.home().join("config.json"), config.to_string().as_bytes());
+    fixture.workflow(add).exits(0);
 }
 
 #[test]

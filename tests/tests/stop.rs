@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use integration_tests::{
-    Finished, Fixture, Running,
+    Draw, Finished, Fixture, Running,
     definition::{echo, exec, shell, with, workflow},
     program,
     view::{attempt, never_ran, step},
+    wait,
 };
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -179,6 +180,26 @@ fn stop_of_an_interrupted_run_cancels_it() {
     fixture.workflow(["stop", &id]).exits(0);
     assert_eq!(fixture.view(&id)["status"], "cancelled");
     assert_eq!(fixture.workflow(["status", &id, "--exit-code"]).code, 8);
+}
+
+#[test]
+fn stop_of_a_run_that_is_just_being_resumed_is_heard() {
+    let mut draw = Draw(4);
+    for round in 0..8 {
+        let fixture = Fixture::new();
+        let (running, id) = start(&fixture, polite("a"), "a.started");
+        fixture.kill_engine(running);
+        let mut resumed = fixture.spawn(["resume", &id]);
+        // Before it has the lock, before it listens, and while it runs already.
+        let after = Duration::from_millis(u64::try_from(draw.below(60)).expect("it is small"));
+        wait::holds_within(after, || resumed.has_ended());
+        fixture.spawn(["stop", &id, "--now"]).finish_within(Duration::from_secs(20)).exits(0);
+        assert_eq!(fixture.view(&id)["status"], "cancelled", "round {round}, after {after:?}");
+        let resumed = resumed.finish_within(Duration::from_secs(20));
+        // It had nothing to resume any more where the stop came first, or met its lock.
+        assert!([8, 1, 9].contains(&resumed.code), "round {round}: {resumed:?}");
+        fixture.assert_nothing_left();
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::{
 use integration_tests::{
     Fixture, Running,
     definition::{echo, shell, with, workflow},
+    fixture::write_file,
     processes::{self, Process},
     program,
     running::LONG,
@@ -252,6 +253,27 @@ fn steps_of_a_run_have_its_memory_together() {
     assert!(error["message"].as_str().is_some_and(|text| text.contains("together")), "{error:#}");
     assert_held(&view, killed, "memory", 40 * MIB);
     assert_no_note(&view, "together");
+    guest.prove();
+}
+
+#[test]
+fn a_run_without_limits_has_its_share_of_the_home() {
+    let Some(guest) = Guest::enter("memory.share") else { return };
+    let config = json!({"max_concurrent_runs": 2, "resources": {"memory": "96MiB", "cpu": 0.4}});
+    write_file(&guest.fixture.home().join("config.json"), config.to_string().as_bytes());
+    // Each keeps 28 MiB; the run has 48 for both.
+    let keeps =
+        |id: &str| shell(id, "data=$(head -c 28m /dev/zero | tr '\\0' x); sleep 600; echo $data | wc -c");
+    let both = json!({"id": "both", "type": "parallel", "steps": [keeps("a"), keeps("b")]});
+    let view = guest.run(&[both], 1);
+
+    let killed: Vec<_> =
+        ["a", "b"].into_iter().filter(|id| step(&view, id)["error"]["code"] == "oom").collect();
+    let [killed] = killed[..] else { panic!("one of them is killed, the other cancelled: {view:#}") };
+    let error = &step(&view, killed)["error"];
+    assert_eq!(error["details"]["limit"], 48 * MIB, "{error:#}");
+    assert_held(&view, killed, "memory", 48 * MIB);
+    assert_held(&view, killed, "cpu", 200);
     guest.prove();
 }
 

@@ -1,27 +1,31 @@
 //! [`Plan`]: a checked definition in the form that runs. Steps stand in an arena, references are resolved
 //! to ids, limits and defaults are merged. Whoever holds a plan never looks at the definition again.
 
+mod agent;
 mod control;
 mod input;
+mod limits;
 mod sandbox;
 mod strategy;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use schemas::{
-    agent::{AgentFile, Guardrails},
     json::Json,
     schedule::{CatchUp, Overlap},
     skill::Protocol,
 };
 
+pub(crate) use self::limits::{least, tightest};
 pub use self::{
+    agent::{AgentTarget, SkillTool},
     control::{Branch, Conditional, Loop, Parallel, Subworkflow, Turns, WaitFor},
     input::{InputDeclaration, InputType},
+    limits::{Enforcement, Limits},
     sandbox::{Endpoint, Network, Profile, Sandbox, SandboxChoice, Seccomp, User},
     strategy::{Act, Backoff, Final, Jitter, Retry, Rollback, Scale, Strategy, Trigger, Written, seed},
 };
-use crate::{expr::Program, units::Bytes, value::Template};
+use crate::{expr::Program, value::Template};
 
 /// Index of a step in [`Plan::steps`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -230,21 +234,9 @@ pub enum SkillTarget {
     },
     /// A folder with a `skill.json`.
     External(ExternalSkill),
-    /// An agent. Its inputs are an object of two members: `prompt` (or `null`) and `inputs`.
+    /// An agent. Its inputs are an object of two members: `prompt` (or `null`), or in place of it `parts`, where words
+    /// of agents stand apart; and `inputs`.
     Agent(Box<AgentTarget>),
-}
-
-/// An agent, and the guardrails within which the step has it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AgentTarget {
-    /// What its file says.
-    pub file: Arc<AgentFile>,
-    /// Where paths in its file start; `None`: the folder of the definition.
-    pub folder: Option<String>,
-    /// What holds for it here.
-    pub guardrails: Guardrails,
-    /// JSON Schema of its result: that of the step, else its own.
-    pub output_schema: Option<Json>,
 }
 
 /// What a built-in skill touches.
@@ -261,6 +253,8 @@ pub enum Needs {
 /// An external skill, as its manifest describes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExternalSkill {
+    /// What it does, for people and models.
+    pub description: Option<String>,
     /// Absolute path of its folder.
     pub folder: String,
     /// The program and its arguments; at least one. The first is absolute, or has no slash and is looked up
@@ -280,45 +274,6 @@ pub struct ExternalSkill {
     pub env: Vec<(String, String)>,
     /// Whether it may run again after a crash.
     pub idempotent: bool,
-}
-
-/// Limits on resources; absent: no limit of the user's.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Memory of the tree.
-    pub memory: Option<Bytes>,
-    /// CPU share in thousandths of a core.
-    pub cpu_millis: Option<u32>,
-    /// CPU time of the tree.
-    pub cpu_time: Option<Duration>,
-    /// Processes and threads.
-    pub pids: Option<u32>,
-    /// Open descriptors of a process.
-    pub open_files: Option<u64>,
-    /// Size of a written file.
-    pub file_size: Option<Bytes>,
-    /// Size of the private `/tmp`.
-    pub scratch: Option<Bytes>,
-    /// Size of a step's whole output.
-    pub output: Option<Bytes>,
-    /// Bytes a second read from disk.
-    pub io_read_bps: Option<Bytes>,
-    /// Bytes a second written to disk.
-    pub io_write_bps: Option<Bytes>,
-    /// Steps at once.
-    pub max_concurrent_steps: Option<u32>,
-    /// Whether a limit that cannot be held refuses the run.
-    pub enforcement: Enforcement,
-}
-
-/// What happens where a limit cannot be held.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Enforcement {
-    /// The run goes on and its record says so.
-    #[default]
-    BestEffort,
-    /// The run is refused before anything starts.
-    Required,
 }
 
 /// What to do with an attempt whose engine died.

@@ -3,7 +3,7 @@
 
 use std::{cmp::Ordering, num::NonZeroU32};
 
-use crate::units::Bytes;
+use crate::{plan::Limits, units::Bytes};
 
 /// What all runs at once may use together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,16 +55,28 @@ pub enum Never {
 }
 
 impl Capacity {
-    /// What a run with these limits is counted with; one without a limit is counted with an equal share.
+    /// What a run with these limits is counted with; one without a limit is counted with its share.
     pub fn demand(&self, memory: Option<Bytes>, cpu_millis: Option<u32>) -> Result<Demand, Never> {
-        let runs = self.runs.get();
-        let wanted_memory =
-            memory.or(self.memory.map(|all| Bytes(all.0 / u64::from(runs)))).unwrap_or_default();
-        let wanted_cpu = cpu_millis.or(self.cpu_millis.map(|all| all / runs)).unwrap_or_default();
+        let share = self.share(memory, cpu_millis);
+        let wanted_memory = memory.or(share.memory).unwrap_or_default();
+        let wanted_cpu = cpu_millis.or(share.cpu_millis).unwrap_or_default();
         match (self.memory, self.cpu_millis) {
             (Some(all), _) if wanted_memory > all => Err(Never::Memory { wanted: wanted_memory, all }),
             (_, Some(all)) if wanted_cpu > all => Err(Never::Cpu { wanted: wanted_cpu, all }),
             (_, _) => Ok(Demand { memory: wanted_memory, cpu_millis: wanted_cpu }),
+        }
+    }
+
+    /// What a run with these limits is held to besides: an equal share of what it has no limit of its own for.
+    /// Nothing where all runs together are not bounded.
+    pub fn share(&self, memory: Option<Bytes>, cpu_millis: Option<u32>) -> Limits {
+        let runs = self.runs.get();
+        // Nothing can be held to none at all.
+        let of_memory = |all: Bytes| Bytes((all.0 / u64::from(runs)).max(1));
+        Limits {
+            memory: self.memory.filter(|_| memory.is_none()).map(of_memory),
+            cpu_millis: self.cpu_millis.filter(|_| cpu_millis.is_none()).map(|all| (all / runs).max(1)),
+            ..Limits::default()
         }
     }
 
@@ -199,6 +211,18 @@ mod tests {
         assert_eq!(bounded.demand(None, None), Ok(demand(25, 250)));
         assert_eq!(bounded.demand(Some(Bytes(60)), None), Ok(demand(60, 250)));
         assert_eq!(capacity(4, None, None).demand(Some(Bytes(7)), None), Ok(demand(7, 0)));
+        // So many runs that none of it is left for one: still not no limit at all.
+        assert_eq!(capacity(9, Some(8), Some(8)).demand(None, None), Ok(demand(1, 1)));
+    }
+
+    #[test]
+    fn a_run_is_held_to_its_share_where_it_has_no_limit_of_its_own() {
+        let share = |memory, cpu_millis| Limits { memory, cpu_millis, ..Limits::default() };
+        let bounded = capacity(4, Some(100), Some(1000));
+        assert_eq!(bounded.share(None, None), share(Some(Bytes(25)), Some(250)));
+        assert_eq!(bounded.share(Some(Bytes(60)), None), share(None, Some(250)));
+        assert_eq!(bounded.share(Some(Bytes(60)), Some(5)), Limits::default());
+        assert_eq!(capacity(4, None, None).share(None, None), Limits::default());
     }
 
     #[test]

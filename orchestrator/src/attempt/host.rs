@@ -48,7 +48,7 @@ pub struct Host {
     pub notes: Vec<String>,
     /// Where the run lives.
     pub run: RunDir,
-    /// What it follows.
+    /// What it follows, held to the run's share of what all runs of the home have together.
     pub plan: Arc<Plan>,
     /// Where relative paths start.
     pub base: PathBuf,

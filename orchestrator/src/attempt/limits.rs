@@ -16,7 +16,10 @@ use workflow_engine::{
 };
 
 use super::{host::Host, sampler::Sampler, sandbox, scratch::Scratch};
-use crate::cgroup::{self, Bandwidth, Controllers, Device};
+use crate::{
+    cgroup::{self, Bandwidth, Controllers, Device},
+    ui::quantity,
+};
 
 /// Cap on one step's whole output, unless its limits say otherwise.
 pub(super) const OUTPUT: u64 = 16 * 1024 * 1024;
@@ -46,6 +49,20 @@ pub fn of_run(plan: &Plan, written: &Path, attempts: u64) -> cgroup::Limits {
         pids: limits.pids.map(|count| u64::from(count) + attempts * OWN_PROCESSES),
         io: bandwidth(limits, &[written.to_owned()]),
     }
+}
+
+/// What of the limits of a run that has none of its own is its share of what all runs of the home have together.
+pub fn of_share(share: &Limits) -> Option<String> {
+    let memory = share.memory.map(|bytes| format!("memory {}", quantity::bytes(bytes.0)));
+    let cpu = share.cpu_millis.map(|millis| format!("CPU {}", quantity::cores(u64::from(millis))));
+    let parts: Vec<_> = memory.into_iter().chain(cpu).collect();
+    (!parts.is_empty()).then(|| {
+        format!(
+            "the definition does not limit the whole run in what config.json bounds for all runs together: this run \
+             is held to its share ({})",
+            parts.join(", ")
+        )
+    })
 }
 
 /// What of the limits of the whole run no controller holds: they hold for each step by itself then.
@@ -129,8 +146,9 @@ pub(super) fn bounds(step: &Step, limits: &Limits) -> Bounds {
     }
 }
 
-/// The call with another limit on memory: a strategy gives the next try more.
-pub(super) fn scaled(call: &SkillCall, memory: units::Bytes) -> SkillCall {
+/// The call with another limit on memory: a strategy gives the next try more, though never more than the run has.
+pub(super) fn scaled(host: &Host, call: &SkillCall, memory: units::Bytes) -> SkillCall {
+    let memory = host.plan.limits.memory.map_or(memory, |most| memory.min(most));
     let limits = Limits { memory: Some(memory), ..(*call.limits).clone() };
     SkillCall { limits: Arc::new(limits), ..call.clone() }
 }

@@ -133,7 +133,7 @@ pub(super) fn prepare(host: &Host, spawn: &Spawn) -> Result<(Prepared, Launch), 
             message: "the step runs no program".to_owned(),
         }));
     };
-    let scaled = spawn.memory.map(|memory| limits::scaled(call, memory));
+    let scaled = spawn.memory.map(|memory| limits::scaled(host, call, memory));
     let call = scaled.as_ref().unwrap_or(call);
     let mut task = task(host, spawn, call)?;
     let namespaces = sandbox::has_namespaces(host, &call.sandbox);

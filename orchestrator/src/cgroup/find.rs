@@ -1,12 +1,14 @@
-//! Finding a cgroup below which ours may stand: the base named on the command line, the engine's own
-//! cgroup, or the root of a v2 mount. What was passed over is said in a note.
+//! Finding a cgroup below which ours may stand: the base named on the command line, the engine's own cgroup, a scope
+//! that systemd gives, or a v2 tree without controllers. What was passed over is said, and how it is mended.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use nix::{
+    errno::Errno,
     sys::statfs::{CGROUP2_SUPER_MAGIC, statfs},
     unistd::{AccessFlags, access},
 };
@@ -15,7 +17,12 @@ use super::{
     Controllers, Error,
     files::Files,
     mounts::{below, own_path, v2_mount},
+    systemd,
 };
+
+/// The cgroup into whose `supervisor/` this process has moved itself. It does so once: whoever looks again in its
+/// lifetime finds the same.
+static MOVED: OnceLock<PathBuf> = OnceLock::new();
 
 /// A cgroup below which ours may stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,33 +35,97 @@ pub struct Base {
     pub notes: Vec<String>,
 }
 
-/// Finds the base. `None` in the place of a base: no v2 tree is usable; the notes say why.
-pub fn find(given: Option<&Path>) -> Result<(Option<Base>, Vec<String>), Error> {
+/// Why a place was passed over, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Miss {
+    /// There is no v2 hierarchy.
+    #[error("no cgroup v2 hierarchy is mounted: a step's tree is ended by its pid namespace")]
+    NotMounted,
+    /// What is mounted is another part of the hierarchy.
+    #[error(
+        "the engine's own cgroup is outside the mounted hierarchy: give it a cgroup namespace of its own"
+    )]
+    Outside,
+    /// Containers have it so.
+    #[error(
+        "the cgroup file system is read-only: run the container with `--security-opt writable-cgroups=true`"
+    )]
+    ReadOnly,
+    /// It belongs to somebody else.
+    #[error("the cgroup {} is not writable", .0.display())]
+    NotWritable(PathBuf),
+    /// A cgroup with processes gives no controllers to its children (cgroup-v2.rst, "No Internal Process Constraint").
+    #[error("other processes live in the cgroup {}: it gives no controllers", .0.display())]
+    Shared(PathBuf),
+    /// systemd gives no scope.
+    #[error(transparent)]
+    Systemd(#[from] systemd::Error),
+}
+
+/// Finds the base, and what was passed over before a worse one was taken, or none. A scope that systemd is asked for
+/// has `name` in its own.
+pub fn find(given: Option<&Path>, name: &str) -> Result<(Option<Base>, Vec<Miss>), Error> {
     if let Some(path) = given {
         return Ok((Some(given_base(path)?), Vec::new()));
     }
-    let mut notes = Vec::new();
+    let mut misses = Vec::new();
+    match own()? {
+        Ok(base) => return Ok((Some(base), misses)),
+        // A scope would stand where nobody sees it.
+        Err(miss @ (Miss::NotMounted | Miss::Outside)) => return Ok((None, vec![miss])),
+        Err(miss) => misses.push(miss),
+    }
+    match systemd::enter_scope(name) {
+        Ok(()) => match own()? {
+            Ok(base) => return Ok((Some(base), Vec::new())),
+            Err(miss) => misses.push(miss),
+        },
+        Err(error) => misses.push(Miss::Systemd(error)),
+    }
+    // Trees in it are ended at once all the same.
+    let shared = misses.iter().rev().find_map(|miss| match miss {
+        Miss::Shared(path) => Some(path.clone()),
+        Miss::NotMounted | Miss::Outside | Miss::ReadOnly | Miss::NotWritable(_) | Miss::Systemd(_) => None,
+    });
+    let base = shared.map(|path| Base { path, controllers: Controllers::default(), notes: Vec::new() });
+    Ok((base, misses))
+}
+
+/// Makes room in this process's own cgroup, where it is ours alone, for the trees of engines that it will start: the
+/// base that they are to be given. `None`: they look for themselves.
+pub fn settle() -> Result<Option<PathBuf>, Error> {
+    let _none_or_the_root = own()?;
+    Ok(MOVED.get().cloned())
+}
+
+/// The cgroup of this process, where it is ours alone: this process moves itself into `supervisor/` in it. Or the root
+/// of the hierarchy.
+fn own() -> Result<Result<Base, Miss>, Error> {
+    if let Some(path) = MOVED.get() {
+        return enable_controllers(path.clone()).map(Ok);
+    }
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let Some(mount) = v2_mount(&mounts) else {
-        notes.push(
-            "no cgroup v2 hierarchy is mounted: a step's tree is ended by its pid namespace".to_owned(),
-        );
-        return Ok((None, notes));
-    };
+    let Some(mount) = v2_mount(&mounts) else { return Ok(Err(Miss::NotMounted)) };
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let Some(own) = own_path(&own).and_then(|own| below(&mount, own)) else {
-        notes.push("the engine's own cgroup is outside the mounted hierarchy".to_owned());
-        return Ok((None, notes));
+        return Ok(Err(Miss::Outside));
     };
-    if !writable(&own) {
-        notes.push(format!(
-            "the cgroup {} is not writable: run under `systemd-run --user --scope -p Delegate=yes`",
-            own.display()
-        ));
-        return Ok((None, notes));
+    if access(&own, AccessFlags::W_OK) == Err(Errno::EROFS) {
+        return Ok(Err(Miss::ReadOnly));
     }
-    let base = if is_root(&own) { root_base(own) } else { own_base(own) }?;
-    Ok((Some(base), notes))
+    let files = ["cgroup.procs", "cgroup.subtree_control"];
+    if !writable(&own) || !files.iter().all(|file| writable(&own.join(file))) {
+        return Ok(Err(Miss::NotWritable(own)));
+    }
+    if is_root(&own) {
+        return root_base(own).map(Ok);
+    }
+    let me = std::process::id().to_string();
+    if Files(&own).read("cgroup.procs")?.lines().any(|pid| pid != me) {
+        return Ok(Err(Miss::Shared(own)));
+    }
+    move_into_supervisor(&own, &me)?;
+    enable_controllers(MOVED.get_or_init(|| own).clone()).map(Ok)
 }
 
 /// A base that was named is ours to configure.
@@ -71,28 +142,15 @@ fn given_base(path: &Path) -> Result<Base, Error> {
     enable_controllers(path)
 }
 
-/// The engine's own cgroup. Children with controllers need it to be empty: the engine moves itself into
-/// `supervisor/`, if nobody else lives here.
-fn own_base(path: PathBuf) -> Result<Base, Error> {
-    let procs = Files(&path).read("cgroup.procs")?;
-    let me = std::process::id().to_string();
-    let alone = procs.lines().all(|pid| pid == me);
-    if !alone || !writable(&path.join("cgroup.procs")) || !writable(&path.join("cgroup.subtree_control")) {
-        let note = format!(
-            "other processes live in the cgroup {}: it gives no controllers; run under \
-             `systemd-run --user --scope -p Delegate=yes`, or name an empty one with --cgroup-base",
-            path.display()
-        );
-        return Ok(Base { path, controllers: Controllers::default(), notes: vec![note] });
-    }
-    let supervisor = path.join("supervisor");
+/// Children with controllers need their parent to be empty.
+fn move_into_supervisor(own: &Path, me: &str) -> Result<(), Error> {
+    let supervisor = own.join("supervisor");
     match fs::create_dir(&supervisor) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(source) => return Err(Error::Create { path: supervisor, source }),
     }
-    Files(&supervisor).write("cgroup.procs", &me)?;
-    enable_controllers(path)
+    Files(&supervisor).write("cgroup.procs", me)
 }
 
 /// The root of a hierarchy belongs to the machine: it is taken as it is.

@@ -9,14 +9,7 @@ use super::output::{self, shown};
 use crate::{
     errors::{CommandError, Result},
     fold,
-    store::{
-        definitions,
-        home::Home,
-        lock,
-        names::SafeName,
-        run::{self as runs, Error},
-        schedules,
-    },
+    store::{definitions, home::Home, lock, names::SafeName, removal, run::Error, schedules},
     ui::{self, terminal, text::escape},
 };
 
@@ -94,7 +87,7 @@ fn delete_run(id: &str, sure: bool, home: &Home) -> Result {
         .hint(format!("`q workflow stop {id}` {hint}")));
     }
     confirm(sure, &format!("run {id} of {} ({})", escape(&view.workflow), view.status))?;
-    runs::delete(home, id).map_err(|error| {
+    removal::delete(home, id).map_err(|error| {
         let exit = match &error {
             Error::Lock(lock::Error::Owned(_)) => ExitCode::Failed,
             Error::Lock(lock::Error::NoRun(_)) => ExitCode::NotFound,

@@ -57,24 +57,24 @@ fn active(home: &Home) -> Result<Vec<RunDir>> {
     Ok(entries.into_iter().map(|entry| home.run(entry.run_id)).collect())
 }
 
-/// Stops one run and says what came of it.
+/// Stops one run and says what came of it. Whoever owns it may change meanwhile: then the next one is asked.
 fn stop(home: &Home, dir: &RunDir, at_once: bool) -> Result<String> {
     let view = fold::current_view(dir)?;
     if view.status.is_ended() {
         return Ok(format!("already ended: {}", view.status));
     }
-    let failed = |error: std::io::Error| CommandError::from_error(ExitCode::Engine, &error);
-    let heard = view.status != RunStatus::Interrupted && control::request(dir, at_once).map_err(failed)?;
-    // The kernel gives us the lock when its owner ends: nothing is polled.
-    lock::wait_until_free(dir).map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
-    let mut view = fold::current_view(dir)?;
-    if view.status == RunStatus::Interrupted {
-        view = owner::cancel_interrupted(home, dir)?;
-    } else if !heard && !view.status.is_ended() {
-        return Err(CommandError::new(
-            ExitCode::Engine,
-            format!("run {} could not be asked to stop", dir.id()),
-        ));
+    let mut status = view.status;
+    while !status.is_ended() {
+        if status == RunStatus::Interrupted
+            && let Some(view) = owner::cancel_interrupted(home, dir)?
+        {
+            return Ok(view.status.to_string());
+        }
+        let asked = control::ask(dir, at_once);
+        let _standing = asked.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
+        // The kernel gives us the lock when its owner ends: nothing is polled.
+        lock::wait_until_free(dir).map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
+        status = fold::current_view(dir)?.status;
     }
-    Ok(view.status.to_string())
+    Ok(status.to_string())
 }

@@ -7,7 +7,10 @@ use schemas::{exit_code::ExitCode, schedule::Schedule, view::RunStatus};
 use tokio::sync::{mpsc, oneshot};
 use workflow_engine::scheduler::Event;
 
-use super::{serve::News, start};
+use super::{
+    serve::News,
+    start::{self, Surroundings},
+};
 use crate::{
     errors::Result,
     fold,
@@ -25,13 +28,15 @@ pub(super) fn start(
     schedule: Schedule,
     run: RunId,
     at: Timestamp,
+    surroundings: Surroundings,
     news: &mpsc::UnboundedSender<News>,
 ) {
     let (home, news) = (home.clone(), news.clone());
     tokio::task::spawn_local(async move {
         let tell = |event: Event| drop(news.send(News::Event(event)));
         let dir = home.run(run);
-        let starting = tokio::task::spawn_blocking(move || start::start(&home, &schedule, run, at)).await;
+        let start = move || start::start(&home, &schedule, run, at, &surroundings);
+        let starting = tokio::task::spawn_blocking(start).await;
         let error = match starting {
             Ok(Ok(child)) => {
                 tell(Event::Started { run: run.to_string() });
@@ -53,13 +58,19 @@ pub(super) fn start(
 }
 
 /// Goes on with a run of the daemon before, and reports its end.
-pub(super) fn adopt(dir: RunDir, home: &Home, news: &mpsc::UnboundedSender<News>) {
+pub(super) fn adopt(
+    dir: RunDir,
+    home: &Home,
+    surroundings: Surroundings,
+    news: &mpsc::UnboundedSender<News>,
+) {
     let (home, news) = (home.clone(), news.clone());
     tokio::task::spawn_local(async move {
         let run = dir.id();
         let mut status = free(dir.clone()).await;
         if status == Some(RunStatus::Interrupted) {
-            status = match tokio::task::spawn_blocking(move || start::resume(&home, run)).await {
+            let resume = move || start::resume(&home, run, &surroundings);
+            status = match tokio::task::spawn_blocking(resume).await {
                 Ok(Ok(child)) => child_ended(child).await,
                 Ok(Err(_)) | Err(_) => status,
             };

@@ -14,13 +14,13 @@ use schemas::{
     view::{Enforcer, Isolation, Limit},
 };
 use tokio::task::JoinHandle;
-use workflow_engine::plan::{Enforcement, Network, Profile, Sandbox, Step};
+use workflow_engine::plan::{Enforcement, Limits, Network, Profile, Sandbox, Step};
 
 use super::{Order, hidden};
 use crate::{
     attempt::{self, Host},
     cgroup::{self, Leaf, Tree},
-    errors::{CommandError, Result},
+    errors::{CommandError, Result, in_one_line},
     launcher::{self, Again, Setup},
     store::{
         home::{Home, RunDir},
@@ -33,8 +33,9 @@ const LAUNCHER_GOES: Duration = Duration::from_secs(2);
 
 /// Opens the host: what dead engines left is swept, a tree is made, the launcher started and asked.
 pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)> {
-    let (base, mut notes) = cgroup::find(order.driving.cgroup_base.as_deref())
+    let (base, misses) = cgroup::find(order.driving.cgroup_base.as_deref(), &dir.id().to_string())
         .map_err(|error| CommandError::from_error(ExitCode::Isolation, &error))?;
+    let mut notes: Vec<_> = misses.iter().map(|miss| in_one_line(miss)).collect();
     let tree = base.as_ref().and_then(|base| {
         cgroup::sweep(base);
         notes.extend(base.notes.iter().cloned());
@@ -46,14 +47,19 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)
             }
         }
     });
+    let share = share(order);
+    let plan = match attempt::of_share(&share) {
+        Some(note) => {
+            notes.push(note);
+            Arc::new(order.plan.within(&share))
+        }
+        None => Arc::clone(&order.plan),
+    };
     if let Some(tree) = &tree {
-        tree.set_limits(&attempt::of_run(&order.plan, dir.path(), 0))
+        tree.set_limits(&attempt::of_run(&plan, dir.path(), 0))
             .map_err(|error| CommandError::from_error(ExitCode::Isolation, &error))?;
     }
-    notes.extend(attempt::not_held_together(
-        &order.plan,
-        tree.as_ref().map(Tree::controllers).unwrap_or_default(),
-    ));
+    notes.extend(attempt::not_held_together(&plan, tree.as_ref().map(Tree::controllers).unwrap_or_default()));
     let probe = tree.as_ref().and_then(|tree| tree.leaf("probe").ok());
     let launcher_error = |error: launcher::Error| CommandError::from_error(ExitCode::Engine, &error);
     let probe_path = probe.as_ref().map(|probe| probe.path().to_owned());
@@ -84,13 +90,19 @@ pub(super) fn open(order: &Order, dir: &RunDir) -> Result<(Host, JoinHandle<()>)
         tree,
         notes,
         dir.clone(),
-        Arc::clone(&order.plan),
+        plan,
         Path::new(&order.created.base).to_owned(),
         order.folder(),
         null.into(),
         Rc::clone(&order.secrets),
     );
     Ok((host, line))
+}
+
+/// To what the run is held besides its own limits, so that all runs together stay within what the home has.
+fn share(order: &Order) -> Limits {
+    let own = &order.plan.limits;
+    order.driving.config.capacity.share(own.memory, own.cpu_millis)
 }
 
 /// How a launcher that died is started again: with a fresh leaf to try births in.
@@ -146,7 +158,7 @@ pub fn survey(order: &Order) -> Result<Survey> {
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
         let (host, launcher) = open(order, &nowhere)?;
-        let limits = order.plan.steps.iter().map(|step| attempt::limits_of(&host, step)).collect();
+        let limits = host.plan.steps.iter().map(|step| attempt::limits_of(&host, step)).collect();
         let missing = |step: &Step| {
             step.kind.skill().map_or_else(Vec::new, |call| attempt::missing_parts(&host, &call.sandbox))
         };
@@ -173,8 +185,13 @@ pub fn refuse_unheld(order: &Order) -> Result<()> {
     }
     for (step, limits) in order.plan.steps.iter().zip(&survey.limits).filter(|(step, _)| requires(step)) {
         let Some(call) = step.kind.skill() else { continue };
-        // The default on processes was not asked for.
-        let asked = |limit: &&Limit| limit.name != "pids" || call.limits.pids.is_some();
+        // The default on processes was not asked for, nor is the share of what the home has.
+        let asked = |limit: &&Limit| match &*limit.name {
+            "pids" => call.limits.pids.is_some(),
+            "memory" => call.limits.memory.is_some(),
+            "cpu" => call.limits.cpu_millis.is_some(),
+            _any_other => true,
+        };
         // What q looks at now and then is held by no kernel.
         let unmet = |limit: &&Limit| !limit.held || limit.by == Enforcer::Monitor;
         for limit in limits.iter().filter(asked).filter(unmet) {

@@ -15,15 +15,20 @@ use crate::{
     store::{
         self,
         home::{Home, RunDir},
-        run::OwnedRun,
+        lock,
+        run::{self, OwnedRun},
     },
 };
 
-/// Takes the run over, ends what its engine left, and ends it as `cancelled`.
-pub fn cancel_interrupted(home: &Home, dir: &RunDir) -> Result<RunView> {
+/// Takes the run over, ends what its engine left, and ends it as `cancelled`. `None`: somebody else has just taken it
+/// over.
+pub fn cancel_interrupted(home: &Home, dir: &RunDir) -> Result<Option<RunView>> {
     let engine_error = |error: &dyn std::error::Error| CommandError::from_error(ExitCode::Engine, error);
-    let owned = store::run::reopen(home, dir.id(), |_| ());
-    let OwnedRun { mut journal, lock, .. } = owned.map_err(|error| engine_error(&error))?;
+    let OwnedRun { mut journal, lock, .. } = match store::run::reopen(home, dir.id(), |_| ()) {
+        Ok(owned) => owned,
+        Err(run::Error::Lock(lock::Error::Owned(_))) => return Ok(None),
+        Err(error) => return Err(engine_error(&error)),
+    };
     leftovers::end(dir.id(), None)?;
     let Folded { mut run, last, .. } = fold::folded(dir, inputs::stand_ins)?;
     let clock = Clock::starting_at(last.up());
@@ -42,5 +47,5 @@ pub fn cancel_interrupted(home: &Home, dir: &RunDir) -> Result<RunView> {
     let _padded = journal.finish();
     let _derived_again = super::derive(home, dir, &run.kept_view());
     drop(lock);
-    Ok(run.view())
+    Ok(Some(run.view()))
 }

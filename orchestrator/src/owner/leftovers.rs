@@ -20,8 +20,8 @@ const GONE: Duration = Duration::from_secs(2);
 
 /// Ends the processes of the run's dead engine, and waits until they are gone.
 pub(super) fn end(run: RunId, cgroup_base: Option<&Path>) -> Result<()> {
-    let (base, _) =
-        cgroup::find(cgroup_base).map_err(|error| CommandError::from_error(ExitCode::Isolation, &error))?;
+    let (base, _) = cgroup::find(cgroup_base, &run.to_string())
+        .map_err(|error| CommandError::from_error(ExitCode::Isolation, &error))?;
     let nonce = host::nonce(run);
     if let Some(base) = &base
         && !(0..LOOKS).any(|_| cgroup::sweep_of(base, &nonce))

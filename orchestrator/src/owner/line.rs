@@ -4,7 +4,11 @@ use std::{collections::HashSet, path::PathBuf, thread};
 
 use schemas::{events::EventType, exit_code::ExitCode, journal::Event};
 use tokio::sync::mpsc;
-use workflow_engine::run::Run;
+use workflow_engine::{
+    plan::Plan,
+    queue::{Capacity, Demand},
+    run::Run,
+};
 
 use super::{Audience, Ended, Order, settle};
 use crate::{
@@ -29,16 +33,20 @@ pub(super) enum Waited {
     Stopped(Stop),
 }
 
-/// Takes a slot for the run, or a place in the line. A run that wants more than all may have is refused.
-pub(super) fn enter(home: &Home, order: &Order) -> Result<Turn> {
-    let limits = &order.plan.limits;
-    let capacity = order.driving.config.capacity;
-    let demand = capacity.demand(limits.memory, limits.cpu_millis).map_err(|never| {
+/// What a run of the plan is counted with. One that wants more than all runs may have is refused.
+pub fn demand(home: &Home, plan: &Plan, capacity: &Capacity) -> Result<Demand> {
+    capacity.demand(plan.limits.memory, plan.limits.cpu_millis).map_err(|never| {
         CommandError::new(ExitCode::Failed, format!("the run can never start: {never}")).hint(format!(
             "lower `resource_limits` of the definition, or raise `resources` in {}",
             home.config().display()
         ))
-    })?;
+    })
+}
+
+/// Takes a slot for the run, or a place in the line.
+pub(super) fn enter(home: &Home, order: &Order) -> Result<Turn> {
+    let capacity = order.driving.config.capacity;
+    let demand = demand(home, &order.plan, &capacity)?;
     let run = order.created.run_id.parse();
     let run = run.map_err(|error| CommandError::from_error(ExitCode::Engine, &error))?;
     let request = Request { run, priority: order.driving.priority, demand, capacity };

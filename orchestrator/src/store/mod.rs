@@ -15,6 +15,7 @@ pub mod lock;
 pub mod names;
 pub mod output;
 pub mod queue;
+pub mod removal;
 pub mod resolve;
 pub mod run;
 pub mod run_log;

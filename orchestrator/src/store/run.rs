@@ -1,4 +1,4 @@
-//! Making, reopening and deleting a run: its directory with the lock and the journal.
+//! Making and reopening a run: its directory with the lock and the journal. How it is removed is in `removal`.
 
 use std::{collections::BTreeMap, fs::OpenOptions, io, path::Path};
 
@@ -8,14 +8,11 @@ use super::{
     disk,
     files::{self, Fault, Trouble, fault},
     home::{Home, RunDir},
-    index::{self, Index},
+    index,
     journal::{self, Record, Writer},
     lock::{self, RunLock},
     names::{self, RunId, SafeName},
 };
-
-/// How the names of directories begin that are being removed.
-const GRAVE: &str = ".deleted-";
 
 /// Names of what stands in the folder of a frozen definition.
 const DEFINITION: &str = "definition.json";
@@ -188,48 +185,18 @@ pub fn reopen(home: &Home, id: RunId, visit: impl FnMut(Record)) -> Result<Owned
     Ok(OwnedRun { dir, journal, lock })
 }
 
-/// Deletes a run that nobody owns. Whether it has ended is the caller's matter.
-pub fn delete(home: &Home, id: RunId) -> Result<(), Error> {
-    home.refuse_foreign()?;
-    let dir = home.run(id);
-    let lock = RunLock::try_take(&dir)?;
-    // First, so that a deletion cut short leaves no row of a run that is not there.
-    Index::new(home).deleted(id)?;
-    let grave = home.runs().join(format!("{GRAVE}{id}"));
-    disk::rename(dir.path(), &grave).map_err(fault("remove", dir.path()))?;
-    drop(lock);
-    Ok(files::remove_tree(&grave)?)
-}
-
-/// Removes what deletions left behind that were cut short.
-pub fn sweep(home: &Home) -> Result<(), Error> {
-    let path = home.runs();
-    let entries = match std::fs::read_dir(&path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(fault("list", &path)(error).into()),
-    };
-    for entry in entries {
-        let entry = entry.map_err(fault("list", &path))?;
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with(GRAVE)) {
-            files::remove_tree(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::store::journal::{Reader, fixture};
 
-    fn home() -> (tempfile::TempDir, Home) {
+    pub(in crate::store) fn home() -> (tempfile::TempDir, Home) {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path().join("not/yet/there"));
         (dir, home)
     }
 
-    fn create_in(home: &Home) -> Result<OwnedRun, Error> {
+    pub(in crate::store) fn create_in(home: &Home) -> Result<OwnedRun, Error> {
         let (now, Event::RunCreated(created)) = fixture::created() else { unreachable!("it is one") };
         let skills = BTreeMap::from([("s".parse().unwrap(), b"[]".to_vec())]);
         let child = Frozen { definition: b"{}".to_vec(), skills, ..Frozen::default() };
@@ -287,29 +254,6 @@ mod tests {
         let refused = create(&home, &Frozen::default(), now, *created);
         assert!(matches!(refused, Err(Error::Journal(journal::Error::TooLong { .. }))));
         assert_eq!(std::fs::read_dir(home.runs()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn an_owned_run_is_not_deleted_and_a_deleted_one_is_gone() {
-        let (_dir, home) = home();
-        let run = create_in(&home).unwrap();
-        let id = run.dir.id();
-        assert!(matches!(delete(&home, id), Err(Error::Lock(lock::Error::Owned(_)))));
-        drop(run);
-        delete(&home, id).unwrap();
-        assert!(matches!(delete(&home, id), Err(Error::Lock(lock::Error::NoRun(_)))));
-        assert_eq!(std::fs::read_dir(home.runs()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn deletions_that_were_cut_short_are_swept() {
-        let (_dir, home) = home();
-        sweep(&home).unwrap();
-        let run = create_in(&home).unwrap();
-        files::ensure_dir(&home.runs().join(".deleted-x/steps")).unwrap();
-        sweep(&home).unwrap();
-        assert_eq!(std::fs::read_dir(home.runs()).unwrap().count(), 1);
-        assert!(run.dir.path().is_dir());
     }
 
     #[test]

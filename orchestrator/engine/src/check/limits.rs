@@ -1,5 +1,6 @@
-//! `resource_limits`: from a file to [`Limits`], and the tightest of two.
+//! `resource_limits`: from a file to [`Limits`].
 
+pub(super) use crate::plan::{least, tightest};
 use crate::{
     load::Node,
     plan::{Enforcement, Limits},
@@ -35,34 +36,5 @@ fn enforcement(node: &Node) -> Enforcement {
     match node.get("enforcement").and_then(Node::as_text) {
         Some("required") => Enforcement::Required,
         Some(_) | None => Enforcement::BestEffort,
-    }
-}
-
-/// Each limit from where it is tighter.
-pub(super) fn tightest(a: &Limits, b: &Limits) -> Limits {
-    Limits {
-        memory: least(a.memory, b.memory),
-        cpu_millis: least(a.cpu_millis, b.cpu_millis),
-        cpu_time: least(a.cpu_time, b.cpu_time),
-        pids: least(a.pids, b.pids),
-        open_files: least(a.open_files, b.open_files),
-        file_size: least(a.file_size, b.file_size),
-        scratch: least(a.scratch, b.scratch),
-        output: least(a.output, b.output),
-        io_read_bps: least(a.io_read_bps, b.io_read_bps),
-        io_write_bps: least(a.io_write_bps, b.io_write_bps),
-        max_concurrent_steps: least(a.max_concurrent_steps, b.max_concurrent_steps),
-        enforcement: match (a.enforcement, b.enforcement) {
-            (Enforcement::BestEffort, Enforcement::BestEffort) => Enforcement::BestEffort,
-            (Enforcement::Required, _) | (_, Enforcement::Required) => Enforcement::Required,
-        },
-    }
-}
-
-/// The smaller of those that are given.
-pub(super) fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (one, None) | (None, one) => one,
     }
 }

@@ -13,9 +13,9 @@ use schemas::{
 };
 
 use crate::{
-    cgroup::{self, Base, Controllers, Leaf, Limits, Tree},
+    cgroup::{self, Base, Controllers, Leaf, Limits, Miss, Tree},
     cli::output::engine_error,
-    errors::{CommandError, Result},
+    errors::{CommandError, Result, in_one_line},
     launcher::{self, Ready, Setup},
 };
 
@@ -31,7 +31,9 @@ pub(super) struct Found {
     pub(super) held: Controllers,
     /// Where the base stands.
     pub(super) place: Place,
-    /// What stood in the way.
+    /// What was passed over before it.
+    pub(super) misses: Vec<Miss>,
+    /// The same in words, and what it lacks.
     pub(super) notes: Vec<String>,
     /// What births lack.
     pub(super) births: Vec<String>,
@@ -51,8 +53,9 @@ pub(super) enum Place {
 pub(super) fn examine(given: Option<&Path>) -> Result<Found> {
     let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let mount = cgroup::v2_mount(&mountinfo);
-    let (base, mut notes) =
-        cgroup::find(given).map_err(|error| CommandError::from_error(ExitCode::Isolation, &error))?;
+    let (base, misses) = cgroup::find(given, "doctor")
+        .map_err(|error| CommandError::from_error(ExitCode::Isolation, &error))?;
+    let mut notes: Vec<_> = misses.iter().map(|miss| in_one_line(miss)).collect();
     let tree = base.as_ref().and_then(|base| {
         notes.extend(base.notes.iter().cloned());
         make_tree(base).map_err(|error| notes.push(error.to_string())).ok()
@@ -78,7 +81,7 @@ pub(super) fn examine(given: Option<&Path>) -> Result<Found> {
     };
     let births = births(leaf.as_ref())?;
     remove(leaf, tree);
-    Ok(Found { cgroup: found, held, place, notes, births })
+    Ok(Found { cgroup: found, held, place, misses, notes, births })
 }
 
 /// Which hierarchies are mounted, by the types of file systems (proc(5), mountinfo).

@@ -6,6 +6,7 @@ use super::{
     cgroups::{Found, Place},
     kernel::{Boot, Kernel},
 };
+use crate::cgroup::{Miss, NoScope};
 
 /// What is missing, the most important first.
 pub(super) fn gaps(found: &Found, namespaces: Namespaces, kernel: &Kernel) -> Vec<Gap> {
@@ -58,24 +59,56 @@ fn fix(found: &Found, missing: &[&str], kernel: &Kernel) -> String {
         (CgroupMode::Legacy | CgroupMode::Hybrid, _) => {
             boot_with("systemd.unified_cgroup_hierarchy=1", kernel)
         }
-        (CgroupMode::Unified, Place::Nowhere) => own_scope(kernel),
-        (CgroupMode::Unified, Place::Own) if found.cgroup.controllers.is_empty() => own_scope(kernel),
+        (CgroupMode::Unified, Place::Nowhere | Place::Own) if !found.misses.is_empty() => {
+            own_cgroup(found, kernel)
+        }
         (CgroupMode::Unified, Place::Root) => {
             let base = found.cgroup.base.as_deref().unwrap_or("/sys/fs/cgroup");
             let wanted: Vec<_> = missing.iter().map(|name| format!("+{name}")).collect();
             format!("echo '{}' | sudo tee {base}/cgroup.subtree_control", wanted.join(" "))
         }
         // systemd.resource-control(5): a user's manager hands on what it was given itself.
-        (CgroupMode::Unified, Place::Own) => "sudo mkdir -p /etc/systemd/system/user@.service.d && \
+        (CgroupMode::Unified, Place::Nowhere | Place::Own) => {
+            "sudo mkdir -p /etc/systemd/system/user@.service.d && \
             printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | \
             sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload"
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 
-fn own_scope(kernel: &Kernel) -> String {
-    let user = if kernel.uid == 0 { "" } else { "--user " };
-    format!("systemd-run {user}--scope -p Delegate=yes q workflow run FILE")
+/// How q is given a cgroup of its own, by what stood in the way.
+fn own_cgroup(found: &Found, kernel: &Kernel) -> String {
+    let mount = found.cgroup.mount.as_deref().unwrap_or("/sys/fs/cgroup");
+    let mut mend = String::new();
+    // A later one says what stands in the way of a better place, unless there is no such place here.
+    for miss in &found.misses {
+        mend = match miss {
+            Miss::Systemd(NoScope::NotBooted) if !mend.is_empty() => mend,
+            Miss::NotMounted | Miss::Outside | Miss::ReadOnly => {
+                "docker run --cgroupns=private --security-opt writable-cgroups=true IMAGE q workflow run FILE"
+                    .to_owned()
+            }
+            Miss::Shared(own) => {
+                let own = own.display();
+                format!(
+                    "mkdir {own}/others; for pid in $(cat {own}/cgroup.procs); do echo $pid >{own}/others/cgroup.procs; \
+                     done; q workflow run FILE --cgroup-base {own}"
+                )
+            }
+            Miss::NotWritable(_) | Miss::Systemd(NoScope::NotBooted) => format!(
+                "echo '+cpu +io +memory +pids' | sudo tee {mount}/cgroup.subtree_control; \
+                 sudo mkdir -p {mount}/q/shell; sudo chown -R $(id -u) {mount}/q; \
+                 echo $$ | sudo tee {mount}/q/shell/cgroup.procs; q workflow run FILE --cgroup-base {mount}/q"
+            ),
+            Miss::Systemd(NoScope::NoUserManager(_)) => "sudo loginctl enable-linger $(id -un)".to_owned(),
+            Miss::Systemd(NoScope::Start { .. } | NoScope::Refused { .. } | NoScope::Late { .. }) => {
+                let user = if kernel.uid == 0 { "" } else { "--user " };
+                format!("systemd-run {user}--scope -p Delegate=yes q workflow run FILE")
+            }
+        };
+    }
+    mend
 }
 
 /// The kernel's command line gets one more argument.
@@ -135,6 +168,8 @@ fn landlock(kernel: &Kernel) -> Gap {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use schemas::output::doctor::{Cgroup, Landlock};
 
     use super::*;
@@ -156,7 +191,7 @@ mod tests {
         }
     }
 
-    fn found(mode: CgroupMode, place: Place, held: Controllers) -> Found {
+    fn found(mode: CgroupMode, place: Place, held: Controllers, misses: Vec<Miss>) -> Found {
         let base = (place != Place::Nowhere).then(|| "/sys/fs/cgroup".to_owned());
         Found {
             cgroup: Cgroup {
@@ -170,6 +205,7 @@ mod tests {
             },
             held,
             place,
+            misses,
             notes: vec!["what stood in the way".to_owned()],
             births: Vec::new(),
         }
@@ -182,28 +218,44 @@ mod tests {
 
     #[test]
     fn a_machine_that_has_everything_has_no_gaps() {
-        assert_eq!(gaps(&found(CgroupMode::Unified, Place::Own, ALL), NAMESPACES, &kernel(1000)), []);
+        assert_eq!(
+            gaps(&found(CgroupMode::Unified, Place::Own, ALL, Vec::new()), NAMESPACES, &kernel(1000)),
+            []
+        );
     }
 
     #[test]
     fn limits_are_mended_where_they_are_missing() {
         let none = Controllers::default();
         let without_cpu = Controllers { cpu: false, ..ALL };
+        let own = || PathBuf::from("/sys/fs/cgroup/own");
+        let no_manager = || Miss::Systemd(NoScope::NoUserManager(1000));
+        let refused = || Miss::Systemd(NoScope::Refused { said: "no".to_owned() });
+        let not_booted = || Miss::Systemd(NoScope::NotBooted);
+        let unified = |place, misses| found(CgroupMode::Unified, place, none, misses);
         let cases = [
-            found(CgroupMode::None, Place::Nowhere, none),
-            found(CgroupMode::Legacy, Place::Nowhere, none),
-            found(CgroupMode::Hybrid, Place::Root, none),
-            found(CgroupMode::Unified, Place::Nowhere, none),
-            found(CgroupMode::Unified, Place::Own, none),
-            found(CgroupMode::Unified, Place::Own, without_cpu),
-            found(CgroupMode::Unified, Place::Root, without_cpu),
+            found(CgroupMode::None, Place::Nowhere, none, vec![Miss::NotMounted]),
+            found(CgroupMode::Legacy, Place::Nowhere, none, vec![Miss::NotMounted]),
+            found(CgroupMode::Hybrid, Place::Root, none, Vec::new()),
+            unified(Place::Nowhere, vec![Miss::Outside]),
+            unified(Place::Nowhere, vec![Miss::ReadOnly, not_booted()]),
+            unified(Place::Nowhere, vec![Miss::NotWritable(own()), not_booted()]),
+            unified(Place::Own, vec![Miss::Shared(own()), not_booted()]),
+            unified(Place::Nowhere, vec![Miss::NotWritable(own()), no_manager()]),
+            unified(Place::Own, vec![Miss::Shared(own()), refused()]),
+            found(CgroupMode::Unified, Place::Own, without_cpu, Vec::new()),
+            found(CgroupMode::Unified, Place::Root, without_cpu, Vec::new()),
         ];
         let told: Vec<_> = cases.iter().map(|found| shown(&gaps(found, NAMESPACES, &kernel(1000)))).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
         limits on memory, cpu, pids, io | what stood in the way | sudo mount -t cgroup2 none /sys/fs/cgroup
         limits on memory, cpu, pids, io | what stood in the way | sudo grubby --update-kernel=ALL --args="systemd.unified_cgroup_hierarchy=1" && sudo reboot
         limits on memory, cpu, pids, io | cgroup v2 is mounted beside v1, and v1 has the controllers | sudo grubby --update-kernel=ALL --args="systemd.unified_cgroup_hierarchy=1" && sudo reboot
-        limits on memory, cpu, pids, io | what stood in the way | systemd-run --user --scope -p Delegate=yes q workflow run FILE
+        limits on memory, cpu, pids, io | what stood in the way | docker run --cgroupns=private --security-opt writable-cgroups=true IMAGE q workflow run FILE
+        limits on memory, cpu, pids, io | what stood in the way | docker run --cgroupns=private --security-opt writable-cgroups=true IMAGE q workflow run FILE
+        limits on memory, cpu, pids, io | what stood in the way | echo '+cpu +io +memory +pids' | sudo tee /sys/fs/cgroup/cgroup.subtree_control; sudo mkdir -p /sys/fs/cgroup/q/shell; sudo chown -R $(id -u) /sys/fs/cgroup/q; echo $$ | sudo tee /sys/fs/cgroup/q/shell/cgroup.procs; q workflow run FILE --cgroup-base /sys/fs/cgroup/q
+        limits on memory, cpu, pids, io | what stood in the way | mkdir /sys/fs/cgroup/own/others; for pid in $(cat /sys/fs/cgroup/own/cgroup.procs); do echo $pid >/sys/fs/cgroup/own/others/cgroup.procs; done; q workflow run FILE --cgroup-base /sys/fs/cgroup/own
+        limits on memory, cpu, pids, io | what stood in the way | sudo loginctl enable-linger $(id -un)
         limits on memory, cpu, pids, io | what stood in the way | systemd-run --user --scope -p Delegate=yes q workflow run FILE
         limits on cpu | what stood in the way | sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\nDelegate=cpu cpuset io memory pids\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload
         limits on cpu | what stood in the way | echo '+cpu' | sudo tee /sys/fs/cgroup/cgroup.subtree_control
@@ -212,7 +264,8 @@ mod tests {
 
     #[test]
     fn the_rest_is_told_too() {
-        let mut found = found(CgroupMode::Unified, Place::Nowhere, Controllers::default());
+        let refused = Miss::Systemd(NoScope::Refused { said: "no".to_owned() });
+        let mut found = found(CgroupMode::Unified, Place::Nowhere, Controllers::default(), vec![refused]);
         found.births.push("children cannot be born inside their cgroup: EACCES".to_owned());
         found.cgroup.delegated = true;
         found.cgroup.kill = false;

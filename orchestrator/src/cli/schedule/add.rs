@@ -21,10 +21,11 @@ use workflow_engine::{
 use super::timetable_of;
 use crate::{
     cli::output::{self, shown},
-    clock,
+    clock, config,
     definition::{self, Checked, Source},
     errors::{CommandError, Result},
     inputs::{self, Given},
+    owner,
     store::{
         definitions::{self, Existing},
         home::Home,
@@ -94,6 +95,8 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     output::problems(&source, &checked);
     let found = found_by(&checked);
     let Some(plan) = checked.plan else { return Ok(ExitCode::Invalid) };
+    // Better said to whoever adds it than into a log at every fire.
+    owner::demand(home, &plan, &config::read(home)?.capacity)?;
     // What is stored is JSON, whatever the file is.
     let text = checked.json.map_or_else(|| source.text.clone(), |json| json.as_str().as_bytes().to_vec());
     let added = asked(arguments, &plan)?;

@@ -68,9 +68,18 @@ impl Index {
         if entry.status.is_ended() { self.compact_if_due() } else { Ok(()) }
     }
 
-    /// Notes that a run was deleted.
-    pub fn deleted(&self, run: RunId) -> Result<(), Error> {
-        self.append(run, &line::deleted_line(run)?)
+    /// Notes that runs were deleted. Where there is no index, there is nothing to note: it is made from those that are
+    /// there.
+    pub fn deleted(&self, runs: &[RunId]) -> Result<(), Error> {
+        let mut lines = Vec::new();
+        for run in runs {
+            lines.extend(line::deleted_line(*run)?);
+        }
+        let _shared = FileLock::take(&self.home.index_lock(), Mode::Shared)?;
+        match self.open_to_append()? {
+            Some(file) => self.write(&file, &lines),
+            None => Ok(()),
+        }
     }
 
     /// The newest runs that fit and for which `keep` is true, newest first, at most `limit`; `keep` may

@@ -45,7 +45,7 @@ fn the_last_line_wins_and_the_first_gives_the_place() {
     index.changed(&entry(b, Failed)).unwrap();
     assert_eq!(all(&index), [(c, Queued), (b, Failed), (a, Running)]);
     index.changed(&entry(a, Completed)).unwrap();
-    index.deleted(c).unwrap();
+    index.deleted(&[c]).unwrap();
     assert_eq!(all(&index), [(b, Failed), (a, Completed)]);
     let newest = index.newest(1, &Filter::default(), |_| true).unwrap().unwrap();
     assert_eq!(newest, [entry(b, Failed)]);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{plan, with_steps};
 use crate::{
-    plan::{Enforcement, InputType, KillMode, OnCrash, Profile, SkillCall, Step, StepId, StepKind},
+    plan::{Enforcement, InputType, KillMode, Limits, OnCrash, Profile, SkillCall, Step, StepId, StepKind},
     units::Bytes,
     value::{Part, Reference, Root, Segment, Template},
 };
@@ -258,4 +258,22 @@ fn the_skills_of_all_steps_are_listed() {
     let definition = crate::load::load(text.as_bytes(), crate::load::Syntax::Json).unwrap();
     assert_eq!(definition.skills(), ["json-parse", "process-a"]);
     assert_eq!(definition.name(), Some("t"));
+}
+
+#[test]
+fn a_plan_within_a_ceiling_is_held_to_what_is_tighter() {
+    let limited =
+        |limits: &str| format!(r#"{{"id":"s","type":"skill","skill":"echo","resource_limits":{limits}}}"#);
+    let ceiling = Limits { memory: Some(Bytes(64 << 20)), cpu_millis: Some(500), ..Limits::default() };
+    let check = |limits: &str, memory: u64, cpu_millis: u32| {
+        let held = plan(&with_steps(&limited(limits))).within(&ceiling);
+        let step = &call(&held.steps[1]).limits;
+        assert_eq!((step.memory, step.cpu_millis), (Some(Bytes(memory << 20)), Some(cpu_millis)), "{limits}");
+        assert_eq!((held.limits.memory, held.limits.cpu_millis), (Some(Bytes(64 << 20)), Some(500)));
+    };
+    check("{}", 64, 500);
+    check(r#"{"memory":"32MiB","cpu":2.0}"#, 32, 500);
+    check(r#"{"memory":"1GiB","cpu":0.25}"#, 64, 250);
+    let free = plan(&with_steps(&limited(r#"{"pids":7}"#)));
+    assert_eq!(free.within(&Limits::default()), free, "no ceiling changes nothing");
 }
