@@ -30,6 +30,7 @@ use evaluate::Evaluation;
 pub use judge::{Finding, Weight};
 pub use kinds::Kinds;
 use lower::Lowering;
+pub use parse::is_reserved;
 use token::Tokens;
 pub use token::{MAX_SOURCE, is_ambiguous};
 use tree::Node;

@@ -37,11 +37,13 @@ impl<'a> Check<'a, '_> {
         Some(program)
     }
 
-    /// An expression that is only a path, and can be read in one way.
+    /// An expression that is only a path, and can be read in one way; a step whose id is a reserved word is reached by
+    /// its record.
     pub(super) fn plain_path<'t>(&self, text: &'t str) -> Option<reference::Path<'t>> {
         let is_name = |name: &str| self.is_name(name);
         reference::expression(text, |id| self.outline.by_id(id).is_some())
             .filter(|path| !expr::is_ambiguous(path.head, &is_name))
+            .filter(|path| !(expr::is_reserved(path.head) && self.outline.by_id(path.head).is_some()))
     }
 
     /// Whether there is such a name, which may hold hyphens.

@@ -5,6 +5,8 @@ mod primary;
 
 use std::ops::Range;
 
+pub use primary::is_reserved;
+
 use super::{
     CompileError,
     operators::Operator,

@@ -386,6 +386,10 @@ fn references() {
 
 #[test]
 fn templates() {
+    assert_snapshot!(steps(r#"{"id":"for","type":"skill","skill":"echo"},
+{"id":"s","type":"skill","skill":"echo","inputs":{"a":"for.v","b":"${steps['for'].outputs.v}","c":"${for.v}"}}"#), @r#"
+    E050 5:102-5:105 "/steps/2/inputs/c" `for` is a reserved word: a step of this id is `steps["for"]`
+    "#);
     assert_snapshot!(steps(r#"{"id":"a","type":"skill","skill":"echo"},{"id":"b","type":"skill","skill":"echo"},{"id":"a-b","type":"skill","skill":"echo"},
 {"id":"s","type":"skill","skill":"echo","inputs":{"a":"${a-b}","b":"${a-b.v}","c":"a-b.v","d":"${a-b.v + 1}"}},
 {"id":"l","type":"loop","for_each":"a-b.v","steps":[{"id":"t","type":"skill","skill":"echo"}]}"#), @r#"

@@ -12,6 +12,11 @@ use super::{
     KEYWORDS, Parser, Result, made,
 };
 
+/// Whether a word is one that no name may be.
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 /// Words that no name may be.
 const RESERVED: [&str; 17] = [
     "as",
@@ -116,7 +121,7 @@ impl<'t> Parser<'t> {
         if let Some(message) = self.message()? {
             return Ok(message);
         }
-        if RESERVED.contains(&name) {
+        if is_reserved(name) {
             let message = format!("`{name}` is a reserved word: a step of this id is `steps[\"{name}\"]`");
             return Err(CompileError::new(message, place));
         }
