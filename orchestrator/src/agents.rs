@@ -1,13 +1,15 @@
 //! Looking for agents: the folders in which their files may stand, first wins; built-in ones come last. Inline
 //! agents are part of the definition, and come before all of these.
 
+mod servers;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use schemas::agent::{AgentFile, EXTENSION};
+use schemas::agent::{AgentFile, EXTENSION, named_skill};
 use serde::{Deserialize, Serialize};
 use workflow_engine::{
     check::{AgentEntry, Agents, read_agent},
@@ -78,6 +80,15 @@ pub fn discover(names: &[&str], beside: Option<&Path>, home: &Home) -> Agents {
     agents
 }
 
+/// Names of the skills that are tools of these agents.
+pub fn skill_tools(agents: &Agents) -> impl Iterator<Item = String> + '_ {
+    let lists = agents.known.values().flat_map(|entry| {
+        let own = entry.file.guardrails.as_ref().and_then(|guardrails| guardrails.allowed_tools.as_ref());
+        own.into_iter().chain(&entry.file.allowed_tools)
+    });
+    lists.flatten().filter_map(|tool| named_skill(tool).map(str::to_owned))
+}
+
 /// What a run keeps of an agent.
 #[derive(Serialize, Deserialize)]
 struct Copy {
@@ -127,6 +138,16 @@ const PROMPT_MAX: u64 = 1024 * 1024;
 pub fn prompt_file(agent: &AgentTarget, usual: &Path) -> Option<PathBuf> {
     let path = agent.file.prompt.as_deref()?.strip_prefix(PROMPT_FILE)?;
     Some(agent.folder.as_deref().map_or(usual, Path::new).join(path))
+}
+
+/// The command of an agent that is a program. One that is named by a relative path starts at the folder of the agent's
+/// file; `usual` is where paths start in an agent of the definition itself.
+pub fn in_folder(mut command: Vec<String>, agent: &AgentTarget, usual: &Path) -> Vec<String> {
+    if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
+        let folder = agent.folder.as_deref().map_or(usual, Path::new);
+        *program = folder.join(&*program).to_string_lossy().into_owned();
+    }
+    command
 }
 
 /// The files of prompts that the agents of a plan name, as the run is frozen with them; `None`: there are none. One
@@ -243,14 +264,20 @@ fn take(name: &SafeName, places: &[PathBuf], agents: &mut Agents) {
     }
     let Some(found) = find(name, places) else { return };
     let error = found.error();
-    match (found.file, error) {
-        (Some(file), None) => {
+    let file = found.file.map(|mut file| {
+        let here = std::env::current_dir().unwrap_or_default();
+        let user = std::env::var_os("HOME").map(PathBuf::from);
+        servers::add(&mut file, &here, user.as_deref()).map(|()| file)
+    });
+    match (file, error) {
+        (Some(Ok(file)), None) => {
             let folder = found.path.as_deref().and_then(Path::parent);
             let folder = folder.map(|folder| folder.to_string_lossy().into_owned());
             agents.known.insert(name.to_string(), AgentEntry { file: Arc::new(file), folder });
         }
-        (_, error) => {
-            agents.broken.insert(name.to_string(), error.unwrap_or_default());
+        (file, error) => {
+            let why = error.or(file.and_then(Result::err)).unwrap_or_default();
+            agents.broken.insert(name.to_string(), why);
         }
     }
 }
@@ -266,6 +293,26 @@ mod tests {
             assert!(found.diagnostics.is_empty(), "{name}: {:?}", found.diagnostics);
             assert_eq!(found.file.and_then(|file| file.name).as_deref(), Some(*name));
         }
+    }
+
+    #[test]
+    fn a_relative_program_starts_at_the_folder_of_its_agent() {
+        #[track_caller]
+        fn check(program: &str, folder: Option<&str>, expected: &str) {
+            let agent = AgentTarget {
+                file: Arc::default(),
+                folder: folder.map(str::to_owned),
+                guardrails: schemas::agent::Guardrails::default(),
+                skills: Vec::new(),
+                output_schema: None,
+            };
+            let command = vec![program.to_owned(), "./x".to_owned()];
+            assert_eq!(in_folder(command, &agent, Path::new("/work")), [expected, "./x"], "{program}");
+        }
+        check("codex", Some("/agents"), "codex");
+        check("/opt/codex", Some("/agents"), "/opt/codex");
+        check("./mine.py", Some("/agents"), "/agents/./mine.py");
+        check("bin/mine", None, "/work/bin/mine");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 pub mod list;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -51,12 +51,12 @@ pub fn discover(definition: &Definition, beside: Option<&Path>, home: &Home, giv
     found.catalog.searched = places.iter().map(|place| place.folder.display().to_string()).collect();
     found.catalog.searched.push("built in".to_owned());
     let inline = definition.inline_skills();
-    let mut names = definition.skills();
-    names.sort_unstable();
-    names.dedup();
+    let of_agents = agents::skill_tools(&found.catalog.agents);
+    let names = definition.skills().into_iter().chain(definition.skill_tools()).map(str::to_owned);
+    let names: BTreeSet<String> = names.chain(of_agents).collect();
     for name in &names {
         if let Ok(safe) = name.parse::<SafeName>() {
-            let held = inline.iter().any(|(held, _)| held == name);
+            let held = inline.iter().any(|(held, _)| *held == name);
             look_for(&safe, &places, held, &mut found);
         }
     }
@@ -66,7 +66,7 @@ pub fn discover(definition: &Definition, beside: Option<&Path>, home: &Home, giv
             hold(name, manifest, &folder, &mut found.catalog);
         }
     }
-    if names.iter().any(|name| !found.catalog.skills.contains_key(*name)) {
+    if names.iter().any(|name| !found.catalog.skills.contains_key(name)) {
         add_neighbours(&places, &mut found);
     }
     found
@@ -288,6 +288,7 @@ pub fn entry(manifest: Manifest, folder: &Path) -> Result<SkillEntry, String> {
     let sandbox = manifest.sandbox.as_ref().map(sandbox_of_manifest).transpose()?.unwrap_or_default();
     Ok(SkillEntry {
         target: Arc::new(SkillTarget::External(ExternalSkill {
+            description: manifest.description,
             folder: folder.to_string_lossy().into_owned(),
             command,
             protocol: manifest.protocol,

@@ -2,23 +2,60 @@
 //! finds none.
 
 use std::{
-    collections::BTreeSet,
+    ffi::OsString,
     fs::{File, OpenOptions},
     io,
     ops::Range,
-    os::unix::fs::FileExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::FileExt as _},
+    sync::Arc,
 };
 
 /// Most of an environment; execve(2) takes far less.
 const MOST: u64 = 64 * 1024 * 1024;
 
-/// Overwrites the values of these variables with NUL bytes where the kernel shows them. Only for the start of the
-/// program: nobody else may read the environment meanwhile.
+/// Variables that hold no secret, of those that q reads or hands on.
+const PLAIN: [&[u8]; 15] = [
+    b"PATH",
+    b"HOME",
+    b"USER",
+    b"LOGNAME",
+    b"SHELL",
+    b"PWD",
+    b"LANG",
+    b"TZ",
+    b"TERM",
+    b"TMPDIR",
+    b"NO_COLOR",
+    b"COLUMNS",
+    b"PAGER",
+    b"NOTIFY_SOCKET",
+    b"RUST_BACKTRACE",
+];
+/// How the names of others like them begin.
+const PLAIN_PREFIXES: [&[u8]; 3] = [b"LC_", b"XDG_", b"Q_"];
+
+/// Variables that were taken out of the environment, for the programs that are to have them all the same.
+pub type Withheld = Arc<[(OsString, OsString)]>;
+
+/// Takes out of the environment whatever could be a secret. A daemon starts runs of which it knows nothing when it
+/// starts itself, so it cannot know which variables these will name.
+pub fn withhold() -> io::Result<Withheld> {
+    let taken = std::env::vars_os().filter(|(name, _)| !is_plain(name.as_bytes())).collect();
+    wipe(|name| !is_plain(name))?;
+    Ok(taken)
+}
+
+fn is_plain(name: &[u8]) -> bool {
+    PLAIN.contains(&name) || PLAIN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Overwrites the values of variables with NUL bytes where the kernel shows them. Only for the start of the program:
+/// nobody else may read the environment meanwhile.
 ///
 /// That memory belongs to this process, and is written through `/proc/self/mem` (proc_pid_mem(5)): to set or remove
 /// a variable would leave the bytes that `/proc/<pid>/environ` shows as they were.
-pub fn wipe(names: &BTreeSet<String>) -> io::Result<()> {
-    if names.is_empty() {
+pub fn wipe(taken: impl Fn(&[u8]) -> bool) -> io::Result<()> {
+    if !std::env::vars_os().any(|(name, _)| taken(name.as_bytes())) {
         return Ok(());
     }
     let place = place(&std::fs::read_to_string("/proc/self/stat")?)?;
@@ -26,7 +63,7 @@ pub fn wipe(names: &BTreeSet<String>) -> io::Result<()> {
     let length = usize::try_from((place.end - place.start).min(MOST)).map_err(io::Error::other)?;
     let mut bytes = vec![0; length];
     memory.read_exact_at(&mut bytes, place.start)?;
-    for value in values(&bytes, names) {
+    for value in values(&bytes, taken) {
         blank(&memory, place.start + value.start as u64, value.len())?;
     }
     Ok(())
@@ -50,14 +87,12 @@ fn place(stat: &str) -> io::Result<Range<u64>> {
 }
 
 /// Where the values of the named variables stand.
-fn values(bytes: &[u8], names: &BTreeSet<String>) -> Vec<Range<usize>> {
+fn values(bytes: &[u8], taken: impl Fn(&[u8]) -> bool) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut start = 0;
     for variable in bytes.split(|byte| *byte == 0) {
-        let equals = memchr::memchr(b'=', variable);
-        let name = equals.and_then(|equals| std::str::from_utf8(&variable[..equals]).ok());
-        if let (Some(equals), Some(name)) = (equals, name)
-            && names.contains(name)
+        if let Some(equals) = memchr::memchr(b'=', variable)
+            && taken(&variable[..equals])
         {
             found.push(start + equals + 1..start + variable.len());
         }
@@ -72,10 +107,20 @@ mod tests {
 
     #[test]
     fn values_of_the_named_are_found() {
-        let names = BTreeSet::from(["B".to_owned(), "EMPTY".to_owned()]);
         let bytes = b"A=1\0B=two=2\0EMPTY=\0BB=3\0noequals\0";
-        let found: Vec<_> = values(bytes, &names).into_iter().map(|value| &bytes[value]).collect();
+        let named = |name: &[u8]| [&b"B"[..], b"EMPTY"].contains(&name);
+        let found: Vec<_> = values(bytes, named).into_iter().map(|value| &bytes[value]).collect();
         assert_eq!(found, [&b"two=2"[..], b""]);
+    }
+
+    #[test]
+    fn what_could_be_a_secret_is_not_plain() {
+        for name in ["PATH", "LC_ALL", "XDG_RUNTIME_DIR", "Q_WORKFLOW_HOME", "NOTIFY_SOCKET"] {
+            assert!(is_plain(name.as_bytes()), "{name}");
+        }
+        for name in ["OPENAI_API_KEY", "GITHUB_TOKEN", "MY_MODEL", "DATABASE_URL", "PATH_TO", ""] {
+            assert!(!is_plain(name.as_bytes()), "{name}");
+        }
     }
 
     #[test]

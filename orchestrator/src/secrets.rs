@@ -70,8 +70,9 @@ impl Secrets {
             SecretSource::File(_) | SecretSource::Command(_) => None,
         }));
         let model_keys = model_keys(plan);
-        let wiped = withheld.iter().chain(model_keys.keys()).cloned().collect();
-        environment::wipe(&wiped).map_err(|error| {
+        let is_wiped =
+            |name: &[u8]| withheld.iter().chain(model_keys.keys()).any(|wiped| wiped.as_bytes() == name);
+        environment::wipe(is_wiped).map_err(|error| {
             CommandError::new(ExitCode::Engine, format!("take secrets out of the environment: {error}"))
         })?;
         let masker = masker(&variables, &inputs)?;

@@ -2,12 +2,16 @@
 //! one step, and the task that the agent's worker gets. Shapes only; who reads, merges and obeys them is elsewhere.
 
 mod presets;
+mod task;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::presets::{PRESETS, Preset, preset};
+pub use self::{
+    presets::{PRESETS, Preset, preset},
+    task::{AgentTask, SkillTask},
+};
 use crate::{json::Json, skill::Quantity, words};
 
 /// How the name of an agent's file ends.
@@ -87,6 +91,12 @@ pub struct AgentFile {
     pub resources: Option<Vec<Json>>,
     /// Commands at certain moments.
     pub hooks: Option<BTreeMap<String, Vec<Hook>>>,
+    /// Whether servers of the vendor's own file of MCP servers are its servers too.
+    #[serde(rename = "useLegacyMcpJson")]
+    pub use_legacy_mcp_json: Option<bool>,
+    /// The same of the other vendor's.
+    #[serde(rename = "includeMcpJson")]
+    pub include_mcp_json: Option<bool>,
     /// How it runs.
     pub kind: Option<Kind>,
     /// Whose protocol the model speaks.
@@ -111,6 +121,22 @@ pub struct AgentFile {
     pub guardrails: Option<GuardrailsFile>,
     /// JSON Schema of its result.
     pub output_schema: Option<Json>,
+}
+
+/// A vendor's files of MCP servers: below the working directory, and below the user's home.
+pub type McpFiles = [&'static str; 2];
+/// Those of `useLegacyMcpJson`.
+pub const LEGACY_MCP_FILES: McpFiles = [".amazonq/mcp.json", ".aws/amazonq/mcp.json"];
+/// Those of `includeMcpJson`.
+pub const KIRO_MCP_FILES: McpFiles = [".kiro/settings/mcp.json", ".kiro/settings/mcp.json"];
+
+/// A file of MCP servers, as far as it matters here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct McpFile {
+    /// The servers by name.
+    #[serde(rename = "mcpServers")]
+    pub servers: BTreeMap<String, McpServer>,
 }
 
 /// An MCP server; keys that are not known here are the business of other programs.
@@ -248,53 +274,6 @@ pub struct Guardrails {
     pub write: Option<Vec<String>>,
 }
 
-/// What the worker of an agent gets: everything is decided, and nothing of it is looked up again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AgentTask {
-    /// How it runs.
-    pub kind: Kind,
-    /// Whose protocol the model speaks.
-    pub provider: Provider,
-    /// The model.
-    pub model: String,
-    /// Where the engine's proxy to the model is: `http://host:port`.
-    pub model_url: String,
-    /// What the proxy wants to see in place of a key.
-    pub token: String,
-    /// The system prompt.
-    pub system: String,
-    /// What it is asked to do.
-    pub prompt: String,
-    /// What holds for it.
-    pub guardrails: Guardrails,
-    /// Settings of tools by name.
-    pub tools_settings: BTreeMap<String, ToolSettings>,
-    /// MCP servers by name.
-    pub servers: BTreeMap<String, McpServer>,
-    /// Other names of tools: what the model knows each by.
-    pub aliases: BTreeMap<String, String>,
-    /// Files whose content the model is given: `file://` and a path or a pattern.
-    pub resources: Vec<String>,
-    /// Commands at certain moments, by the vendor's names of these.
-    pub hooks: BTreeMap<String, Vec<Hook>>,
-    /// JSON Schema of its result.
-    pub output_schema: Option<Json>,
-    /// Where relative paths start, absolute.
-    pub cwd: String,
-    /// Directories and files that it may read, absolute.
-    pub read: Vec<String>,
-    /// Directories and files that it may write, absolute.
-    pub write: Vec<String>,
-    /// The program of an `acp` or `command` agent.
-    pub command: Vec<String>,
-    /// How that gets its prompt.
-    pub prompt_via: PromptVia,
-    /// What it prints.
-    pub output: OutputForm,
-    /// How long it has to end once it is told to, in milliseconds.
-    pub grace_ms: u64,
-}
-
 words! {
     /// What became of a call of a tool.
     ToolDecision {
@@ -363,6 +342,11 @@ pub fn canonical_tool(name: &str) -> &str {
         "fetch" => "http",
         other => other,
     }
+}
+
+/// The skill that a tool is, where it is named in full: no pattern.
+pub fn named_skill(tool: &str) -> Option<&str> {
+    tool.strip_prefix("skill:").filter(|name| !name.contains(['*', '?']))
 }
 
 /// Which rule decided on a tool, and how.

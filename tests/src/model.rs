@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::formats::Format;
 use crate::shell::{self, Shell};
@@ -21,6 +21,8 @@ pub enum Turn {
     Text(&'static str),
     /// A call of a tool.
     Call(&'static str, Value),
+    /// Calls of several tools in one answer.
+    Calls(Vec<(&'static str, Value)>),
     /// An HTTP status with a text.
     Status(u16),
     /// Half of an answer, then the connection is closed.
@@ -98,9 +100,12 @@ fn question(stream: &TcpStream) -> Option<(Asked, Format)> {
 
 fn answer(stream: &mut impl Write, turn: &Turn, format: Format) -> std::io::Result<()> {
     let sse = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
-    let (text, call) = match turn {
-        Turn::Text(text) => (*text, None),
-        Turn::Call(name, arguments) => ("", Some((*name, arguments.to_string()))),
+    let (text, calls) = match turn {
+        Turn::Text(text) => (*text, Vec::new()),
+        Turn::Call(name, arguments) => ("", vec![(*name, arguments.to_string())]),
+        Turn::Calls(calls) => {
+            ("", calls.iter().map(|(name, arguments)| (*name, arguments.to_string())).collect())
+        }
         Turn::Status(status) => {
             let body = r#"{"error":{"message":"scripted"}}"#;
             return write!(
@@ -110,14 +115,13 @@ fn answer(stream: &mut impl Write, turn: &Turn, format: Format) -> std::io::Resu
             );
         }
         Turn::Half => {
-            return write!(stream, "{sse}data: {{\"choices\":[{{\"delta\":{{\"content\":\"ha\"}}}}]}}\n\n");
+            return write!(stream, "{sse}data: {}\n\n", format.piece("ha"));
         }
         Turn::Reset | Turn::Hang => return Ok(()),
         Turn::Nonsense => return write!(stream, "{sse}data: {{nope\n\n"),
         Turn::Flood(bytes) => {
             write!(stream, "{sse}")?;
-            let line =
-                format!("data: {}\n\n", json!({"choices": [{"delta": {"content": "x".repeat(60_000)}}]}));
+            let line = format!("data: {}\n\n", format.piece(&"x".repeat(60_000)));
             for _ in 0..=bytes / line.len() {
                 stream.write_all(line.as_bytes())?;
             }
@@ -125,7 +129,7 @@ fn answer(stream: &mut impl Write, turn: &Turn, format: Format) -> std::io::Resu
         }
     };
     write!(stream, "{sse}")?;
-    for event in format.events(text, call) {
+    for event in format.events(text, &calls) {
         write!(stream, "data: {event}\n\n")?;
     }
     if format == Format::Completions { write!(stream, "data: [DONE]\n\n") } else { Ok(()) }

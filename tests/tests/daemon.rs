@@ -14,6 +14,7 @@ use integration_tests::{
     Fixture, Running,
     definition::{echo, skill, workflow},
     fixture::write_file,
+    model::{Model, Turn},
     processes, wait,
 };
 use nix::sys::signal::Signal;
@@ -87,6 +88,27 @@ fn it_fires_and_the_run_says_by_what() {
     assert_eq!((&view["trigger"], &view["status"]), (&json!("schedule:often"), &json!("completed")));
     let listed = fixture.workflow(["schedule", "list", "--json"]).exits(0).json();
     assert_eq!(listed["schedules"][0]["last"], json!(moments.last()));
+}
+
+#[test]
+fn it_holds_keys_of_models_for_its_runs_and_not_in_its_environment() {
+    let fixture = Fixture::new();
+    let model = Model::start(vec![Turn::Call("finish", json!({"result": "done"}))]);
+    fixture.define(&json!({"name": "often", "version": "1.0.0",
+        "agents": {"mine": {"base_url": model.url(), "provider": "openai", "api_key_env": "MODEL_KEY"}},
+        "steps": [{"id": "a", "type": "agent", "agent": "mine", "prompt": "do it"}]}));
+    fixture.workflow(["schedule", "add", "workflow.json", "--cron", "* * * * * *"]).exits(0);
+    let mut command = fixture.q(["daemon", "run", "--drain", "10s"]);
+    command.env("MODEL_KEY", "hunter2-secret").env("SOME_TOKEN", "hunter2-too");
+    let daemon = fixture.start(command);
+    wait::eventually("a run has asked its model", LONG, || !model.asked().is_empty());
+    let environ = fs::read(format!("/proc/{}/environ", daemon.pid())).expect("it is ours");
+    let environ = String::from_utf8_lossy(&environ);
+    assert!(environ.contains("MODEL_KEY=") && environ.contains("PATH=/"), "{environ}");
+    assert!(!environ.contains("hunter2"), "{environ}");
+    daemon.signal(Signal::SIGTERM);
+    daemon.finish().exits(0);
+    assert!(model.asked()[0].head.contains("Bearer hunter2-secret"), "{}", model.asked()[0].head);
 }
 
 #[test]

@@ -73,7 +73,10 @@ pub struct Checked {
 /// Checks a definition against the skills that there are, and with it those that it calls.
 pub fn check_with(definition: &Definition, catalog: &Catalog, library: &Library) -> Checked {
     let mut calls = Calls::new(library);
-    let (plan, diagnostics) = judge(definition, catalog, (&mut calls, Standing::default()));
+    let (mut plan, diagnostics) = judge(definition, catalog, (&mut calls, Standing::default()));
+    if let Some(plan) = &mut plan {
+        agent::put_apart(plan);
+    }
     Checked { plan, diagnostics, library: calls.into_found() }
 }
 

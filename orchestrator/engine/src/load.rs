@@ -90,6 +90,19 @@ impl Definition {
         agents
     }
 
+    /// Names of the skills that are tools of agents: of those that it holds itself, and by the guardrails of its steps.
+    pub fn skill_tools(&self) -> Vec<&str> {
+        let mut tools = Vec::new();
+        for agent in self.root.get("agents").map_or(&[][..], Node::members) {
+            tools.extend(skills_in(Some(&agent.value), "allowedTools"));
+            tools.extend(skills_in(agent.value.get("guardrails"), "allowed_tools"));
+        }
+        shape::each_step(&self.root, &mut |step, _| {
+            tools.extend(skills_in(step.get("guardrails"), "allowed_tools"));
+        });
+        tools
+    }
+
     /// What it says, as compact JSON.
     pub fn to_json(&self) -> Json {
         self.root.to_json()
@@ -104,6 +117,12 @@ impl Definition {
     pub fn pointer_at(&self, place: &Range<usize>) -> String {
         pointer::pointer_at(&self.root, place)
     }
+}
+
+/// The skills that a list of tools names.
+fn skills_in<'a>(holder: Option<&'a Node>, key: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+    let listed = holder.and_then(|holder| holder.get(key)).map_or(&[][..], Node::elements);
+    listed.iter().filter_map(|tool| schemas::agent::named_skill(tool.as_text()?))
 }
 
 /// Reads a text. It fails only where the text gives no tree; other problems are kept for `check`.

@@ -1,6 +1,7 @@
 //! [`Plan`]: a checked definition in the form that runs. Steps stand in an arena, references are resolved
 //! to ids, limits and defaults are merged. Whoever holds a plan never looks at the definition again.
 
+mod agent;
 mod control;
 mod limits;
 mod sandbox;
@@ -9,7 +10,6 @@ mod strategy;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use schemas::{
-    agent::{AgentFile, Guardrails},
     json::Json,
     schedule::{CatchUp, Overlap},
     skill::Protocol,
@@ -17,6 +17,7 @@ use schemas::{
 
 pub(crate) use self::limits::{least, tightest};
 pub use self::{
+    agent::{AgentTarget, SkillTool},
     control::{Branch, Conditional, Loop, Parallel, Subworkflow, Turns, WaitFor},
     limits::{Enforcement, Limits},
     sandbox::{Endpoint, Network, Profile, Sandbox, SandboxChoice, Seccomp, User},
@@ -298,21 +299,9 @@ pub enum SkillTarget {
     },
     /// A folder with a `skill.json`.
     External(ExternalSkill),
-    /// An agent. Its inputs are an object of two members: `prompt` (or `null`) and `inputs`.
+    /// An agent. Its inputs are an object of two members: `prompt` (or `null`), or in place of it `parts`, where words
+    /// of agents stand apart; and `inputs`.
     Agent(Box<AgentTarget>),
-}
-
-/// An agent, and the guardrails within which the step has it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AgentTarget {
-    /// What its file says.
-    pub file: Arc<AgentFile>,
-    /// Where paths in its file start; `None`: the folder of the definition.
-    pub folder: Option<String>,
-    /// What holds for it here.
-    pub guardrails: Guardrails,
-    /// JSON Schema of its result: that of the step, else its own.
-    pub output_schema: Option<Json>,
 }
 
 /// What a built-in skill touches.
@@ -329,6 +318,8 @@ pub enum Needs {
 /// An external skill, as its manifest describes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExternalSkill {
+    /// What it does, for people and models.
+    pub description: Option<String>,
     /// Absolute path of its folder.
     pub folder: String,
     /// The program and its arguments; at least one. The first is absolute, or has no slash and is looked up

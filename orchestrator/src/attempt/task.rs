@@ -111,7 +111,10 @@ fn external(host: &Host, spawn: &Spawn, skill: &ExternalSkill) -> Result<Task, R
     let work_dir = spare::work_dir(host, spawn)?;
     let (argv, stdin, speaks) = match skill.protocol {
         Protocol::JsonStdio1 => {
-            (skill.command.clone(), Some(envelope(host, spawn, &work_dir)), Speaks::JsonStdio)
+            let mut members = envelope(host, spawn, &work_dir);
+            members.insert(4, ("inputs", spawn.inputs.clone()));
+            let request = value::object(&members).into_string().into_bytes();
+            (skill.command.clone(), Some(request), Speaks::JsonStdio)
         }
         Protocol::Text => {
             let argv = skill.command.iter().enumerate().map(|(index, text)| match index {
@@ -174,18 +177,16 @@ impl Scope for OnlyInputs<'_> {
     }
 }
 
-/// What a `json-stdio@1` program reads.
-fn envelope(host: &Host, spawn: &Spawn, work_dir: &Path) -> Vec<u8> {
+/// What a `json-stdio@1` program reads, but for its inputs.
+pub(super) fn envelope(host: &Host, spawn: &Spawn, work_dir: &Path) -> Vec<(&'static str, Json)> {
     let text = |text: &str| Json::from_serialize(&text).unwrap_or_else(|_| Json::null());
     let number = |number: u32| Json::from_serialize(&number).unwrap_or_else(|_| Json::null());
-    let members = [
+    vec![
         ("v", number(1)),
         ("run_id", text(&host.run.id().to_string())),
         ("step_id", text(host.plan.steps[spawn.step.index()].id())),
         ("attempt", number(spawn.id.attempt)),
-        ("inputs", spawn.inputs.clone()),
         ("context", spawn.context.clone()),
         ("work_dir", text(&work_dir.to_string_lossy())),
-    ];
-    value::object(&members).into_string().into_bytes()
+    ]
 }

@@ -3,6 +3,7 @@
 
 mod definition;
 mod environment;
+mod skills;
 
 use std::{fmt::Write as _, io::Write as _, path::Path};
 

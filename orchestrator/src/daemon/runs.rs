@@ -1,13 +1,16 @@
 //! The runs of the daemon: each is a task that reports once when it exists, and once when it has ended.
 
-use std::{path::PathBuf, process::Child};
+use std::process::Child;
 
 use jiff::Timestamp;
 use schemas::{exit_code::ExitCode, schedule::Schedule, view::RunStatus};
 use tokio::sync::{mpsc, oneshot};
 use workflow_engine::scheduler::Event;
 
-use super::{serve::News, start};
+use super::{
+    serve::News,
+    start::{self, Surroundings},
+};
 use crate::{
     errors::Result,
     fold,
@@ -19,20 +22,20 @@ use crate::{
     },
 };
 
-/// Starts a run, below this cgroup, and reports.
+/// Starts a run, and reports.
 pub(super) fn start(
     home: &Home,
     schedule: Schedule,
     run: RunId,
     at: Timestamp,
-    base: Option<PathBuf>,
+    surroundings: Surroundings,
     news: &mpsc::UnboundedSender<News>,
 ) {
     let (home, news) = (home.clone(), news.clone());
     tokio::task::spawn_local(async move {
         let tell = |event: Event| drop(news.send(News::Event(event)));
         let dir = home.run(run);
-        let start = move || start::start(&home, &schedule, run, at, base.as_deref());
+        let start = move || start::start(&home, &schedule, run, at, &surroundings);
         let starting = tokio::task::spawn_blocking(start).await;
         let error = match starting {
             Ok(Ok(child)) => {
@@ -55,13 +58,18 @@ pub(super) fn start(
 }
 
 /// Goes on with a run of the daemon before, and reports its end.
-pub(super) fn adopt(dir: RunDir, home: &Home, base: Option<PathBuf>, news: &mpsc::UnboundedSender<News>) {
+pub(super) fn adopt(
+    dir: RunDir,
+    home: &Home,
+    surroundings: Surroundings,
+    news: &mpsc::UnboundedSender<News>,
+) {
     let (home, news) = (home.clone(), news.clone());
     tokio::task::spawn_local(async move {
         let run = dir.id();
         let mut status = free(dir.clone()).await;
         if status == Some(RunStatus::Interrupted) {
-            let resume = move || start::resume(&home, run, base.as_deref());
+            let resume = move || start::resume(&home, run, &surroundings);
             status = match tokio::task::spawn_blocking(resume).await {
                 Ok(Ok(child)) => child_ended(child).await,
                 Ok(Err(_)) | Err(_) => status,

@@ -1,6 +1,6 @@
 //! The loop of the daemon: one `select!`, whose arms only say what happened.
 
-use std::{future::pending, path::PathBuf, time::Duration};
+use std::{future::pending, time::Duration};
 
 use jiff::Timestamp;
 use schemas::{
@@ -19,10 +19,12 @@ use super::{
     alarm::Alarm,
     api::{self, Answer, Question},
     client, notify, runs,
+    start::Surroundings,
     watch::Watch,
 };
 use crate::{
     cgroup, clock, control,
+    environment::{self, Withheld},
     errors::{CommandError, Result, in_one_line},
     store::{
         fires,
@@ -56,6 +58,7 @@ pub(super) enum News {
 
 /// Runs the daemon of a home until it is told to end. `ready` is called when it is at work.
 pub fn serve(home: &Home, drain: Duration, ready: impl FnOnce() -> Result<()>) -> Result {
+    let withheld = environment::withhold().map_err(|error| engine(&error))?;
     home.ensure().map_err(|fault| engine(&fault))?;
     let Some(_lock) = lock(home).map_err(|error| engine(&error))? else {
         return Err(CommandError::new(ExitCode::Failed, "a daemon runs for this home already")
@@ -65,7 +68,7 @@ pub fn serve(home: &Home, drain: Duration, ready: impl FnOnce() -> Result<()>) -
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(THREADS).build();
     let runtime = runtime.map_err(|error| engine(&error))?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let mut daemon = Daemon::open(home, drain)?;
+        let mut daemon = Daemon::open(home, drain, withheld)?;
         ready()?;
         notify::tell("READY=1");
         daemon.run().await
@@ -92,8 +95,8 @@ fn engine(error: &dyn std::error::Error) -> CommandError {
 /// A daemon at work.
 struct Daemon {
     home: Home,
-    /// The cgroup below which its runs are; `None`: each finds one.
-    base: Option<PathBuf>,
+    /// What the engines of its runs have from it.
+    surroundings: Surroundings,
     scheduler: Scheduler,
     records: fires::Writer,
     alarm: Alarm,
@@ -108,7 +111,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn open(home: &Home, drain: Duration) -> Result<Self> {
+    fn open(home: &Home, drain: Duration, withheld: Withheld) -> Result<Self> {
         let records = fires::read(home).map_err(|error| engine(&error))?;
         // Before the schedules are read: no change is overlooked.
         let watch = Watch::new(home).map_err(|error| engine(&error))?;
@@ -124,7 +127,7 @@ impl Daemon {
         })?;
         let mut daemon = Self {
             home: home.clone(),
-            base,
+            surroundings: Surroundings { base, withheld },
             scheduler: Scheduler::restore(&records),
             records: fires::Writer::start(home, &records).map_err(|error| engine(&error))?,
             alarm: Alarm::new().map_err(|error| engine(&error))?,
@@ -151,11 +154,11 @@ impl Daemon {
             match schedule {
                 _ if dir.journal().exists() => {
                     self.take(Event::Started { run: found.run })?;
-                    runs::adopt(dir, &self.home, self.base.clone(), &self.sender);
+                    runs::adopt(dir, &self.home, self.surroundings.clone(), &self.sender);
                 }
                 Some(schedule) if !found.started => {
-                    let base = self.base.clone();
-                    runs::start(&self.home, schedule.clone(), run, found.at, base, &self.sender);
+                    let surroundings = self.surroundings.clone();
+                    runs::start(&self.home, schedule.clone(), run, found.at, surroundings, &self.sender);
                 }
                 Some(_) | None => self.take(Event::Ended { run: found.run, status: None })?,
             }
@@ -261,7 +264,7 @@ impl Daemon {
                 Action::Record { .. } => {}
                 Action::Start { schedule, run, at } => {
                     if let Ok(run) = run.parse() {
-                        runs::start(&self.home, *schedule, run, at, self.base.clone(), &self.sender);
+                        runs::start(&self.home, *schedule, run, at, self.surroundings.clone(), &self.sender);
                     }
                 }
                 Action::Stop { run } => stop(&self.home, &run),

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use schemas::{exit_code::ExitCode, schedule::Schedule};
 
 use crate::{
+    environment::Withheld,
     errors::{CommandError, Result},
     store::{home::Home, names::RunId},
 };
@@ -19,20 +20,38 @@ use crate::{
 /// As much of what a refused run says as is kept.
 const WORDS_MAX: u64 = 4096;
 
-/// Starts a run and returns when it exists durably. It goes on when the caller goes. `base`: the cgroup below which it
-/// shall be.
+/// What the engine of a run has from the one who starts it, besides what every program inherits.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// The cgroup below which it shall be; `None`: it finds one.
+    pub(super) base: Option<PathBuf>,
+    /// Variables that the starter has taken out of its own environment. The engine has them, and takes out of its own
+    /// what its steps are not to see.
+    pub(super) withheld: Withheld,
+}
+
+impl Surroundings {
+    fn around<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        if let Some(base) = &self.base {
+            command.arg("--cgroup-base").arg(base);
+        }
+        command.envs(self.withheld.iter().cloned()).env_remove("NOTIFY_SOCKET")
+    }
+}
+
+/// Starts a run and returns when it exists durably. It goes on when the caller goes.
 pub fn start(
     home: &Home,
     schedule: &Schedule,
     run: RunId,
     at: Timestamp,
-    base: Option<&Path>,
+    surroundings: &Surroundings,
 ) -> Result<Child> {
     let failed = |error: io::Error| {
         CommandError::new(ExitCode::Engine, format!("a run of {} could not be started: {error}", schedule.id))
     };
     let mut command = command(home, schedule, run, at);
-    let mut engine = below(base, &mut command).spawn().map_err(failed)?;
+    let mut engine = surroundings.around(&mut command).spawn().map_err(failed)?;
     if let Some(mut stdin) = engine.stdin.take() {
         // An engine that refuses the definition never reads them, and says why by itself.
         let _refused = serde_json::to_writer(&mut stdin, &schedule.inputs).map(|()| stdin.flush());
@@ -59,23 +78,15 @@ pub fn start(
 }
 
 /// Goes on with an interrupted run, as an engine of its own.
-pub fn resume(home: &Home, run: RunId, base: Option<&Path>) -> Result<Child> {
+pub(super) fn resume(home: &Home, run: RunId, surroundings: &Surroundings) -> Result<Child> {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("q").args(["workflow", "--home"]).arg(home.path()).args([
         "resume",
         &run.to_string(),
         "--detached",
     ]);
-    command.env_remove("NOTIFY_SOCKET");
     let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    below(base, command).spawn().map_err(|error| CommandError::from_error(ExitCode::Engine, &error))
-}
-
-fn below<'a>(base: Option<&Path>, command: &'a mut Command) -> &'a mut Command {
-    match base {
-        Some(base) => command.arg("--cgroup-base").arg(base),
-        None => command,
-    }
+    surroundings.around(command).spawn().map_err(|error| CommandError::from_error(ExitCode::Engine, &error))
 }
 
 /// The first bytes of a stream that is read to its end.
@@ -98,7 +109,6 @@ fn command(home: &Home, schedule: &Schedule, run: RunId, at: Timestamp) -> Comma
         .args(["--detached", "--inputs", "/dev/stdin"])
         .args(["--run-id", &run.to_string(), "--trigger", &format!("schedule:{}", schedule.id)])
         .args(["--scheduled-at", &at.to_string()])
-        .env_remove("NOTIFY_SOCKET")
         .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -51,8 +51,16 @@ const AGENT_KEYS: &[Key] = &[
     key("toolsSettings", MAP, "Settings of tools by name."),
     key("resources", Shape::Nullable(&list(&Shape::Any)), "Files that it is given."),
     key("hooks", MAP, "Commands at certain moments."),
-    key("useLegacyMcpJson", FLAG, "Whether an old file of MCP servers is read; of no meaning here."),
-    key("includeMcpJson", FLAG, "Whether a file of MCP servers is read; of no meaning here."),
+    key(
+        "useLegacyMcpJson",
+        FLAG,
+        "Whether the servers of `.amazonq/mcp.json` are its servers too; in a file of an agent.",
+    ),
+    key(
+        "includeMcpJson",
+        FLAG,
+        "Whether the servers of `.kiro/settings/mcp.json` are its servers too; in a file of an agent.",
+    ),
     key("keyboardShortcut", Shape::Any, "For interactive programs."),
     key("welcomeMessage", Shape::Any, "For interactive programs."),
     key("kind", Shape::Word(&["builtin", "acp", "command"]), "How it runs; default builtin."),

@@ -15,6 +15,9 @@ use super::{
 /// Longest text of one line of the transcript.
 const LINE_MAX: usize = 200 * 1024;
 
+/// The tool that hands over the result.
+const FINISH: &str = "finish";
+
 /// Runs the conversation to its result.
 pub(super) fn run(task: &AgentTask, env: &[(String, String)], tell: &mut Tell<'_>) -> Result<Json, Error> {
     let client = model::client();
@@ -38,26 +41,12 @@ pub(super) fn run(task: &AgentTask, env: &[(String, String)], tell: &mut Tell<'_
             tell(Said::Update(AgentUpdate::Message(shortened(&answer.text))));
         }
         messages.push(Message::Model(answer.clone()));
-        let result = match answer.calls.iter().find_map(finished) {
-            Some(result) => Some(result.map_err(Error::permanent)?),
-            None if answer.calls.is_empty() => Some(outcome::of_text(&answer.text)),
-            None => None,
-        };
-        if let Some(result) = result {
-            match outcome::check(task.output_schema.as_ref(), &result) {
-                Ok(()) => {
-                    hooks.stop(tell);
-                    return Ok(result);
-                }
-                Err(Error::Output { pointer, message }) if !repaired => {
-                    repaired = true;
-                    repair(&answer, &mut messages, &outcome::complaint(&pointer, &message));
-                    continue;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let mut result = answer.calls.is_empty().then(|| outcome::of_text(&answer.text));
         for call in &answer.calls {
+            if let Some(finished) = finished(call) {
+                result = Some(finished.map_err(Error::permanent)?);
+                break;
+            }
             called += 1;
             if let Some(most) = task.guardrails.max_tool_calls.filter(|most| called > *most) {
                 return Err(Error::too_many_calls(most));
@@ -70,12 +59,24 @@ pub(super) fn run(task: &AgentTask, env: &[(String, String)], tell: &mut Tell<'_
             tell(Said::Tool(record));
             messages.push(Message::Tool { id: call.id.clone(), text });
         }
+        let Some(result) = result else { continue };
+        match outcome::check(task.output_schema.as_ref(), &result) {
+            Ok(()) => {
+                hooks.stop(tell);
+                return Ok(result);
+            }
+            Err(Error::Output { pointer, message }) if !repaired => {
+                repaired = true;
+                repair(&answer, &mut messages, &outcome::complaint(&pointer, &message));
+            }
+            Err(error) => return Err(error),
+        }
     }
 }
 
 /// The result that a call of `finish` hands over.
 fn finished(call: &Call) -> Option<Result<Json, String>> {
-    if call.name != "finish" {
+    if call.name != FINISH {
         return None;
     }
     let arguments: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
@@ -83,12 +84,13 @@ fn finished(call: &Call) -> Option<Result<Json, String>> {
     Some(Json::from_serialize(&result).map_err(|error| error.to_string()))
 }
 
-/// One more turn: every call needs an answer before the conversation can go on.
+/// One more turn: every call needs an answer before the conversation can go on, that of `finish` and what came after
+/// it too.
 fn repair(answer: &Answer, messages: &mut Vec<Message>, why: &str) {
     if answer.calls.is_empty() {
         messages.push(Message::User(why.to_owned()));
     }
-    for call in &answer.calls {
+    for call in answer.calls.iter().skip_while(|call| call.name != FINISH) {
         messages.push(Message::Tool { id: call.id.clone(), text: why.to_owned() });
     }
 }

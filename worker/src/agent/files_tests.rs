@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use schemas::agent::{AgentTask, Guardrails, Kind, OutputForm, PromptVia, Provider};
+use schemas::{
+    agent::{AgentTask, Guardrails, Kind, OutputForm, PromptVia, Provider},
+    json::Json,
+};
 
 use super::*;
 
@@ -38,6 +41,8 @@ fn world() -> World {
         guardrails: Guardrails::default(),
         tools_settings: std::collections::BTreeMap::new(),
         servers: std::collections::BTreeMap::new(),
+        skills: BTreeMap::new(),
+        envelope: Json::null(),
         aliases: BTreeMap::new(),
         resources: Vec::new(),
         hooks: BTreeMap::new(),

@@ -98,9 +98,13 @@ impl Client {
         self.request("tools/call", &json!({"name": tool, "arguments": arguments}))
     }
 
-    /// Calls a tool; gives its text.
-    pub(super) fn call(&mut self, tool: &str, arguments: &Value) -> Result<String, String> {
-        let result = self.call_tool(tool, arguments)?;
+    /// Calls a tool, which may take so long; gives its text.
+    pub(super) fn call(&mut self, tool: &str, arguments: &Value, limit: Duration) -> Result<String, String> {
+        let patience = self.patience;
+        self.patience = limit.min(patience);
+        let result = self.call_tool(tool, arguments);
+        self.patience = patience;
+        let result = result?;
         let parts = result["content"].as_array().into_iter().flatten();
         let texts: Vec<String> =
             parts.map(|part| part["text"].as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();
@@ -196,7 +200,9 @@ mod tests {
         let mut client = scripted(&[HELLO, log, tools, called], 20_000).expect("it starts");
         let found = client.tools().expect("it answers");
         assert_eq!(found.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["add"]);
-        assert_eq!(client.call("add", &json!({"a": 1})).as_deref(), Ok("3"));
+        assert_eq!(client.call("add", &json!({"a": 1}), Duration::from_secs(20)).as_deref(), Ok("3"));
+        let late = client.call("add", &json!({}), Duration::from_millis(50));
+        assert_eq!(late, Err("the server did not answer `tools/call` within 50 ms".to_owned()));
     }
 
     #[test]

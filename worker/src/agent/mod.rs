@@ -14,6 +14,7 @@ mod outcome;
 mod program;
 mod reported;
 mod resources;
+mod skills;
 mod sse;
 mod tools;
 

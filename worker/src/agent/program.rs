@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ipc::message::AgentUpdate;
@@ -25,7 +25,7 @@ use super::{Error, Said, Tell, outcome, reported};
 
 /// Most bytes that are kept of what a program prints.
 const PRINTED_MAX: u64 = 8 * 1024 * 1024;
-/// Where programs are looked up when the environment does not say.
+/// Longer than any agent runs: guardrails on time end it from outside.
 const NO_LIMIT: Duration = Duration::from_hours(24 * 365);
 
 /// What came of a program.
@@ -35,6 +35,20 @@ pub(super) struct Printed {
     pub(super) stderr: String,
     /// `None`: a signal ended it.
     pub(super) code: Option<i32>,
+}
+
+impl Printed {
+    /// How a program that failed ended, with its last words.
+    pub(super) fn ending(&self) -> String {
+        let code = self.code.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
+        let last = self.stderr.trim_end().lines().next_back().unwrap_or_default();
+        format!("{code}: {last}")
+    }
+}
+
+/// What is said of a tool whose time is up.
+pub(super) fn too_long(limit: Duration) -> String {
+    format!("it took longer than {} ms, and was ended", limit.as_millis())
 }
 
 /// Runs a program to its end, or until its time is up; then its whole group is ended.
@@ -58,14 +72,15 @@ pub(super) fn printed(
         thread::spawn(move || drop(stdin.write_all(text.as_bytes())))
     });
     // Both streams end with the program, and with whatever it left that holds them.
-    let ended = (0..2).all(|_| told.recv_timeout(limit).is_ok());
+    let until = Instant::now() + limit;
+    let ended = (0..2).all(|_| told.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok());
     if !ended {
         kill(&child);
     }
     let status = child.wait().map_err(|error| error.to_string())?;
     drop(writer);
     if !ended {
-        return Err(format!("it took longer than {} ms, and was ended", limit.as_millis()));
+        return Err(too_long(limit));
     }
     let text = |stream: thread::JoinHandle<String>| stream.join().unwrap_or_default();
     Ok(Printed { stdout: text(stdout), stderr: text(stderr), code: status.code() })
@@ -107,9 +122,7 @@ pub(super) fn run(task: &AgentTask, env: &[(String, String)], tell: &mut Tell<'_
         tell(Said::Transcript(line));
     }
     if printed.code != Some(0) {
-        let code = printed.code.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
-        let last = printed.stderr.trim_end().lines().next_back().unwrap_or_default();
-        return Err(Error::passing(format!("`{}` ended with {code}: {last}", task.command[0])));
+        return Err(Error::passing(format!("`{}` ended with {}", task.command[0], printed.ending())));
     }
     let misfit = |message: &str| Error::Output { pointer: String::new(), message: message.to_owned() };
     let value = match task.output {

@@ -17,12 +17,14 @@ use super::{
     hooks::Hooks,
     mcp::{self, Client},
     model::{Call, Offer},
-    program,
+    program, skills,
 };
-use crate::skills;
 
 /// Longest answer of a tool that the model sees.
 const SHOWN_MAX: usize = 64 * 1024;
+
+/// The skill that is the tool `http`.
+const HTTP: &str = "http-request";
 
 /// The tools of one agent.
 #[derive(Debug)]
@@ -57,14 +59,8 @@ impl<'a> Tools<'a> {
         for (name, description, schema) in own_tools(task) {
             tools.offer(name, name, description, schema);
         }
-        for skill in skills::catalog().iter().filter(|skill| skill.needs != skills::Needs::Program) {
-            let schema = serde_json::from_str(skill.inputs).unwrap_or_default();
-            tools.offer(
-                &format!("skill:{}", skill.name),
-                &format!("skill__{}", skill.name),
-                skill.description,
-                schema,
-            );
+        for (name, description, schema) in skills::described(task) {
+            tools.offer(&format!("skill:{name}"), &format!("skill__{name}"), &description, schema);
         }
         tools.start_servers();
         tools
@@ -152,20 +148,20 @@ impl<'a> Tools<'a> {
             "glob" => files::glob(self.task, arguments),
             "grep" => files::grep(self.task, arguments),
             "execute_bash" => self.bash(arguments),
-            "http" => skill("http-request", arguments, (self.task, self.env)),
+            "http" => skills::call(HTTP, arguments, (self.task, self.env)),
             _ => self.others(name, arguments),
         }
     }
 
     fn others(&mut self, name: &str, arguments: &str) -> Result<String, String> {
         if let Some(name) = name.strip_prefix("skill:") {
-            return skill(name, arguments, (self.task, self.env));
+            return skills::call(name, arguments, (self.task, self.env));
         }
         let there = name.strip_prefix('@').and_then(|name| name.split_once('/'));
         let client = there.and_then(|(server, tool)| Some((self.servers.get_mut(server)?, tool)));
         let (client, tool) = client.ok_or_else(|| format!("there is no tool `{name}`"))?;
         let arguments: Value = files::arguments(arguments)?;
-        client.call(tool, &arguments)
+        client.call(tool, &arguments, Duration::from_millis(self.task.guardrails.tool_timeout_ms))
     }
 
     fn bash(&self, arguments: &str) -> Result<String, String> {
@@ -205,22 +201,6 @@ fn by_name(name: &str) -> String {
         Some(("skill", skill)) => format!("skill:{skill}"),
         Some((server, tool)) => format!("@{server}/{tool}"),
         None => schemas::agent::canonical_tool(name).to_owned(),
-    }
-}
-
-fn skill(
-    name: &str,
-    arguments: &str,
-    (task, env): (&AgentTask, &[(String, String)]),
-) -> Result<String, String> {
-    use ipc::message::SkillResult;
-    let work_dir = task.write.first().cloned().unwrap_or_default();
-    let inputs = if arguments.trim().is_empty() { "{}" } else { arguments };
-    match skills::run(name, inputs, &skills::Context { work_dir, env: env.to_vec() }) {
-        SkillResult::Value { value } => Ok(value.map(|value| value.as_str().to_owned()).unwrap_or_default()),
-        SkillResult::Error(error) => Err(format!("{}: {}", error.code, error.message)),
-        SkillResult::BadInput { pointer, message } => Err(format!("bad input at `{pointer}`: {message}")),
-        SkillResult::Agent(failure) => Err(failure.message),
     }
 }
 
@@ -274,7 +254,7 @@ fn own_tools(task: &AgentTask) -> [(&'static str, &'static str, Value); 7] {
         (
             "http",
             "Sends an HTTP request.",
-            serde_json::from_str(skills::find("http-request").map_or("{}", |skill| skill.inputs))
+            serde_json::from_str(crate::skills::find(HTTP).map_or("{}", |skill| skill.inputs))
                 .unwrap_or_default(),
         ),
         (

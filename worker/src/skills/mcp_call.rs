@@ -1,8 +1,8 @@
 //! `mcp-call`: calls one tool of an MCP server, which is started for it in the step's sandbox and ended with it.
 
-use std::{collections::BTreeMap, env, fs::File, io::Read as _, path::PathBuf};
+use std::{env, fs::File, io::Read as _, path::PathBuf};
 
-use schemas::agent::McpServer;
+use schemas::agent::{KIRO_MCP_FILES, LEGACY_MCP_FILES, McpFile, McpServer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Tree;
 
@@ -48,8 +48,8 @@ pub(super) const BUILTIN: Builtin = Builtin {
 };
 
 /// Where servers have names, in order; relative to the working directory, then to the user's home.
-const NAMED_IN: [&str; 2] = [".amazonq/mcp.json", ".kiro/settings/mcp.json"];
-const NAMED_AT_HOME: [&str; 2] = [".aws/amazonq/mcp.json", ".kiro/settings/mcp.json"];
+const NAMED_IN: [&str; 2] = [LEGACY_MCP_FILES[0], KIRO_MCP_FILES[0]];
+const NAMED_AT_HOME: [&str; 2] = [LEGACY_MCP_FILES[1], KIRO_MCP_FILES[1]];
 /// Longest such file.
 const FILE_MAX: u64 = 1024 * 1024;
 
@@ -123,13 +123,6 @@ fn server(given: &Tree) -> Result<McpServer, Failure> {
     Ok(McpServer { command, args, ..McpServer::default() })
 }
 
-/// A file of servers, as far as it matters here.
-#[derive(Deserialize)]
-struct Servers {
-    #[serde(rename = "mcpServers", default)]
-    servers: BTreeMap<String, McpServer>,
-}
-
 /// The first server of that name; a file that cannot be read has none.
 fn named(name: &str) -> Option<McpServer> {
     let home = env::var_os("HOME").map(PathBuf::from);
@@ -138,7 +131,7 @@ fn named(name: &str) -> Option<McpServer> {
     files.filter_map(|file| read(&file)?.servers.remove(name)).find(|server| server.disabled != Some(true))
 }
 
-fn read(file: &PathBuf) -> Option<Servers> {
+fn read(file: &PathBuf) -> Option<McpFile> {
     let mut text = Vec::new();
     File::open(file).ok()?.take(FILE_MAX).read_to_end(&mut text).ok()?;
     serde_json::from_slice(&text).ok()

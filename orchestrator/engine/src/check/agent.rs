@@ -3,6 +3,8 @@
 mod guardrails;
 mod prompt;
 mod read;
+mod skills;
+mod words;
 
 use std::sync::Arc;
 
@@ -10,14 +12,18 @@ use schemas::agent::{AgentFile, Guardrails, GuardrailsFile, Kind};
 
 pub use self::read::read_agent;
 use self::read::report_incomplete;
+pub(super) use self::words::put_apart;
 use super::{AgentEntry, Check, inherit::Surroundings, limits, order::Reader, outline::Spot};
 use crate::{
     diagnostic::codes::{
         ALL_TOOLS, BAD_AGENT, BAD_OUTPUT_SCHEMA, BAD_STEP_ID, HIDDEN_AGENT, MISSING_PRICE, UNKNOWN_AGENT,
     },
     load::{Node, nearest, shortened},
-    plan::{AgentTarget, Endpoint, Limits, Network, Profile, SandboxChoice, Seccomp, SkillCall, SkillTarget},
-    value::{Reference, Root, Template},
+    plan::{
+        AgentTarget, Endpoint, Limits, Network, Profile, SandboxChoice, Seccomp, SkillCall, SkillTarget,
+        SkillTool,
+    },
+    value::Template,
 };
 
 impl<'a> Check<'a, '_> {
@@ -99,18 +105,18 @@ impl<'a> Check<'a, '_> {
         }
         let AgentEntry { file, folder } = entry?;
         let guardrails = self.guardrails(node, &file);
-        let choice = sandbox_choice(&file, &guardrails);
+        let skills = self.skill_tools(node, &guardrails);
+        let choice = sandbox_choice(&file, &guardrails, &skills);
         let whole = self.limits_around(root, node, spot);
         let own = node.get("resource_limits").map(limits::read).unwrap_or_default();
         let own = limits::tightest(&own, &self.trust_limits(node, spot));
         let limits = Limits { max_concurrent_steps: None, ..limits::tightest(&own, &whole) };
         let nothing = || Template::Literal(schemas::json::Json::null());
-        let parts = prompt.as_ref().and_then(|prompt| prompt::parts(prompt, |found| self.is_of_agent(found)));
-        let prompt = match parts {
-            Some(parts) => ("parts".to_owned(), parts),
-            None => ("prompt".to_owned(), prompt.unwrap_or_else(nothing)),
-        };
-        let members = [prompt, ("inputs".to_owned(), inputs.unwrap_or_else(|| Template::Object(Vec::new())))];
+        let prompt = prompt.unwrap_or_else(nothing);
+        let members = [
+            (prompt::WHOLE.to_owned(), prompt),
+            ("inputs".to_owned(), inputs.unwrap_or_else(|| Template::Object(Vec::new()))),
+        ];
         Some(SkillCall {
             skill: node.get("agent")?.as_text()?.to_owned(),
             target: Arc::new(SkillTarget::Agent(Box::new(AgentTarget {
@@ -118,6 +124,7 @@ impl<'a> Check<'a, '_> {
                 file,
                 folder,
                 guardrails,
+                skills,
             }))),
             inputs: Template::Object(members.into()),
             env,
@@ -126,17 +133,6 @@ impl<'a> Check<'a, '_> {
             limits: self.shared(limits),
             sandbox: self.sandbox((root, node), spot, &choice),
         })
-    }
-
-    /// Whether a reference leads to what an agent gave.
-    fn is_of_agent(&self, reference: &Reference) -> bool {
-        match &reference.root {
-            Root::Step(step) | Root::StepRecord(step) => self.outline.kind(*step) == "agent",
-            Root::Steps(steps) => steps.values().any(|step| self.outline.kind(*step) == "agent"),
-            Root::StepIds(_) | Root::Context | Root::Inputs | Root::Run | Root::Item(_) | Root::Index(_) => {
-                false
-            }
-        }
     }
 
     fn output_schema(&mut self, node: &Node) {
@@ -176,13 +172,14 @@ impl<'a> Check<'a, '_> {
 }
 
 /// What an agent can see and do where the step says nothing: its files, and no network but its model.
-fn sandbox_choice(file: &AgentFile, guardrails: &Guardrails) -> SandboxChoice {
+fn sandbox_choice(file: &AgentFile, guardrails: &Guardrails, skills: &[SkillTool]) -> SandboxChoice {
     let hosts: Vec<_> = guardrails.network.iter().filter_map(|text| Endpoint::parse(text)).collect();
     let is_program = matches!(file.kind, Some(Kind::Acp | Kind::Command));
     SandboxChoice {
         profile: Some(Profile::Strict),
         network: Some(if hosts.is_empty() { Network::None } else { Network::Allow(hosts) }),
-        read: guardrails.read.clone(),
+        read: (guardrails.read.is_some() || !skills.is_empty())
+            .then(|| guardrails.read.iter().flatten().cloned().chain(skills::folders(skills)).collect()),
         write: guardrails.write.clone().filter(|_| is_program || guardrails.tools.can_write()),
         // Agent programs bring sandboxes of their own, which need user namespaces.
         seccomp: is_program.then_some(Seccomp::AllowUserns),

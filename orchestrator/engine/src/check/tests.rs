@@ -18,18 +18,19 @@ mod spec;
 mod strategies;
 mod trust;
 mod types;
+mod words;
 mod workflows;
 mod yaml;
 
 use std::{fmt::Write as _, sync::Arc};
 
-use schemas::json::Json;
+use schemas::{json::Json, skill::Protocol};
 
 use super::{AgentEntry, Agents, Catalog, Library, LibraryFile, Named, SkillEntry, check_with};
 use crate::{
     diagnostic::{Diagnostic, LineIndex, Severity},
     load::{Syntax, load},
-    plan::{Needs, Plan, SkillTarget},
+    plan::{ExternalSkill, Needs, Plan, SkillTarget},
 };
 
 /// A few skills with schemas as the built-in ones have them.
@@ -63,10 +64,14 @@ fn catalog() -> Catalog {
         outputs: json(outputs),
         ..SkillEntry::new(SkillTarget::Builtin { needs: Needs::Nothing })
     };
+    let external = [("count-words", Protocol::JsonStdio1), ("say-text", Protocol::Text)];
+    let external =
+        external.map(|(name, protocol)| (name.to_owned(), SkillEntry::new(external_skill(name, protocol))));
     Catalog {
         skills: skills
             .into_iter()
             .map(|(name, inputs, outputs)| (name.to_owned(), entry(inputs, outputs)))
+            .chain(external)
             .collect(),
         searched: vec!["./skills".to_owned(), "built in".to_owned()],
         broken: [("build", "./skills/build/skill.json: missing field `command`")].map(owned).into(),
@@ -74,6 +79,22 @@ fn catalog() -> Catalog {
         only_text: [("review", "./skills/review")].map(owned).into(),
         agents: agents(),
     }
+}
+
+/// A skill with a manifest.
+fn external_skill(name: &str, protocol: Protocol) -> SkillTarget {
+    SkillTarget::External(ExternalSkill {
+        description: Some("counts".to_owned()),
+        folder: format!("/skills/{name}"),
+        command: vec![format!("/skills/{name}/run")],
+        protocol,
+        parse_json: false,
+        events: false,
+        outputs: None,
+        inputs: None,
+        env: Vec::new(),
+        idempotent: true,
+    })
 }
 
 /// A few agents, as the orchestrator finds them.

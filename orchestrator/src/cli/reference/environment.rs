@@ -59,7 +59,8 @@ fn table(title: &str, about: &str, rows: &[(&str, &str)]) -> String {
 #[test]
 fn environment() {
     let text = format!(
-        "Which environment variables matter. Secrets are taken out of the environment of the engine at its start.\n{}{}",
+        "Which environment variables matter. Secrets are taken out of the environment of the engine at its start; the \
+         daemon takes out whatever could be one, and hands it to its runs.\n{}{}",
         table("What q reads", "An empty value counts as none.", READ),
         table(
             "What a step finds",

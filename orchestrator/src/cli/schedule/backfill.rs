@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
 /// Runs one fire to its end; whether it completed.
 fn one(home: &Home, schedule: &schemas::schedule::Schedule, at: Timestamp) -> Result<bool> {
     let run = RunId::generate();
-    start::start(home, schedule, run, at, None)?;
+    start::start(home, schedule, run, at, &start::Surroundings::default())?;
     let dir = home.run(run);
     lock::wait_until_free(&dir).map_err(|error| output::engine_error(&error))?;
     let status = fold::current_view(&dir)?.status;

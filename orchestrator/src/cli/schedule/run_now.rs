@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &Arguments, home: &Home) -> Result {
     let stored = schedules::read(home)?;
     let schedule = &stored.schedules[find(&stored, &arguments.id)?];
     let run = RunId::generate();
-    start::start(home, schedule, run, clock::wall(), None)?;
+    start::start(home, schedule, run, clock::wall(), &start::Surroundings::default())?;
     output::text(&format!("{run}\n"))?;
     Ok(ExitCode::Done)
 }

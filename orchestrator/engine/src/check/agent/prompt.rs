@@ -5,8 +5,13 @@ use schemas::json::Json;
 
 use crate::value::{Part, Reference, Template};
 
+/// The member of an agent's inputs that has the prompt as it stands.
+pub(super) const WHOLE: &str = "prompt";
+/// The member that has it in parts, in place of the other.
+pub(super) const IN_PARTS: &str = "parts";
+
 /// A prompt in parts, each `{"text": …}` or `{"data": …}`; `None`: it holds no words of an agent. `of_agent` tells
-/// whether a reference leads to the outputs of one.
+/// whether a reference leads to such words.
 pub(super) fn parts(prompt: &Template, of_agent: impl Fn(&Reference) -> bool) -> Option<Template> {
     let whole = |template: &Template, is_data| part(is_data, template.clone());
     let made = match prompt {

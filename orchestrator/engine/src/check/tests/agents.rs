@@ -69,6 +69,32 @@ fn guardrails_are_checked() {
     check(x, r#""agent":"x","output_schema":{"type":"strin"}"#, "E084");
 }
 
+#[test]
+fn skills_that_are_tools_are_known() {
+    let allowed = |tool: &str| format!(r#""agent":"x","guardrails":{{"allowed_tools":["{tool}"]}}"#);
+    for (tool, expected) in [
+        ("skill:count-words", ""),
+        ("skill:echo", ""),
+        ("skill:*", ""),
+        ("skill:say-text", "W037"),
+        ("skill:none", "W037"),
+    ] {
+        check(r#"{"x":{}}"#, &allowed(tool), expected);
+    }
+    let text = workflow(r#"{"x":{}}"#, &allowed("skill:count-word"));
+    insta::assert_snapshot!(problems(&text, Syntax::Json), @r#"
+    W037 1:126-1:144 "/steps/0/guardrails/allowed_tools/0" there is no skill `count-word` that could be a tool
+      hint: did you mean `skill:count-words`? searched: ./skills, built in
+    "#);
+    let plan =
+        plan(&workflow(r#"{"x":{"allowedTools":["skill:count-words","skill:echo"]}}"#, r#""agent":"x""#));
+    let call = plan.steps[0].kind.skill().expect("it runs as processes");
+    let tools: Vec<_> =
+        call.agent().expect("an agent").skills.iter().map(|skill| skill.name.as_str()).collect();
+    assert_eq!(tools, ["count-words"]);
+    assert_eq!(call.sandbox.read, list(&["/skills/count-words"]));
+}
+
 #[track_caller]
 fn guardrails(agents: &str, step: &str) -> Guardrails {
     let plan = plan(&workflow(agents, step));
