@@ -2,6 +2,8 @@
 
 #[path = "agent_runs/examples.rs"]
 mod examples;
+#[path = "agent_runs/programs.rs"]
+mod programs;
 #[path = "agent_runs/tools.rs"]
 mod with_tools;
 

@@ -1,6 +1,11 @@
 //! Tools of agents: those that are offered, those that are refused, and what comes of a call.
 
-use integration_tests::{Fixture, model::Turn, view::step};
+use integration_tests::{
+    Fixture,
+    definition::with,
+    model::{Model, Turn},
+    view::step,
+};
 use serde_json::{Value, json};
 
 use super::{finish, run, tools};
@@ -102,9 +107,8 @@ fn skills_are_tools() {
     assert!(!fixture.has("made"));
 }
 
-#[test]
-fn an_mcp_server_is_started_in_the_sandbox_and_its_tools_are_called() {
-    let server = r#"
+/// An MCP server with the tools `add` and `drop`.
+const SERVER: &str = r#"
 import json, sys
 for line in sys.stdin:
     m = json.loads(line)
@@ -114,8 +118,11 @@ for line in sys.stdin:
          "tools/call": {"content": [{"type": "text", "text": "sum " + str(sum(m.get("params", {}).get("arguments", {}).values()))}]}}[m["method"]]
     print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": r}), flush=True)
 "#;
+
+#[test]
+fn an_mcp_server_is_started_in_the_sandbox_and_its_tools_are_called() {
     let fixture = Fixture::new();
-    fixture.write("server.py", server);
+    fixture.write("server.py", SERVER);
     let agent = json!({"mcpServers": {"math": {"command": "python3", "args": ["server.py"]}}});
     let turns = vec![
         Turn::Call("math__add", json!({"a": 2, "b": 3})),
@@ -175,4 +182,62 @@ fn hooks_add_context_watch_tools_and_block_them() {
         (&moments[1]["tool_name"], &moments[1]["tool_response"]["success"]),
         (&json!("fs_read"), &json!(true))
     );
+}
+
+#[test]
+fn servers_of_the_vendors_file_are_those_of_an_agent_that_says_so() {
+    let fixture = Fixture::new();
+    fixture.write("server.py", SERVER);
+    let servers = json!({"mcpServers": {"math": {"command": "python3", "args": ["server.py"]}}});
+    fixture.write(".amazonq/mcp.json", servers.to_string());
+    let check = |agent: Value, offered: bool| {
+        let model = Model::start(vec![finish(&json!(1))]);
+        let agent = with(json!({"model": "m", "provider": "openai", "base_url": model.url()}), agent);
+        fixture.write(".amazonq/cli-agents/mine.json", agent.to_string());
+        let guardrails = json!({"allowed_tools": ["@math/add"]});
+        let step =
+            json!({"id": "a", "type": "agent", "agent": "mine", "prompt": "do it", "guardrails": guardrails});
+        fixture.run(&json!({"name": "t", "version": "1.0.0", "steps": [step]})).exits(0);
+        let asked = model.asked()[0].body["tools"].to_string();
+        assert_eq!(asked.contains("math__add"), offered, "{agent}: {asked}");
+    };
+    check(json!({"useLegacyMcpJson": true}), true);
+    check(json!({"useLegacyMcpJson": false}), false);
+    check(json!({}), false);
+}
+
+#[test]
+fn settings_of_tools_and_denied_tools_refuse_calls() {
+    let fixture = Fixture::new();
+    fixture.write("notes.txt", "the answer is 42\n");
+    let settings = json!({"toolsSettings": {
+        "execute_bash": {"allowedCommands": ["echo .*"], "deniedCommands": [".*secret.*"]},
+        "fs_read": {"deniedPaths": ["*.key"]}}});
+    let allowed = json!({"allowed_tools": ["execute_bash", "fs_read", "glob"], "denied_tools": ["glob"]});
+    fixture.write("my.key", "hunter2");
+    let bash = |command: &str| Turn::Call("execute_bash", json!({"command": command}));
+    let read = |path: &str| Turn::Call("fs_read", json!({"path": path}));
+    for (call, expected) in [
+        (bash("echo hi"), "hi\n"),
+        (
+            bash("echo secret"),
+            "error: the command is not allowed: `toolsSettings.execute_bash.deniedCommands`",
+        ),
+        (
+            bash("date; echo hi"),
+            "error: the command is not allowed: `toolsSettings.execute_bash.allowedCommands`",
+        ),
+        (read("notes.txt"), "the answer is 42\n"),
+        (read("my.key"), "error: `my.key` may not be used: `toolsSettings.fs_read.deniedPaths`"),
+        (
+            read("/etc/hostname"),
+            "error: `/etc/hostname` may not be read: it is outside of what this agent may see",
+        ),
+        (
+            Turn::Call("glob", json!({"pattern": "*"})),
+            "error: the tool `glob` is not allowed (`denied_tools`)",
+        ),
+    ] {
+        assert_eq!(told(&fixture, call, settings.clone(), &allowed), expected);
+    }
 }
