@@ -151,8 +151,8 @@ mod tests {
         let mut table = Table::new(vec!["NAME", "WHERE", "WHAT"], 2);
         table.row(vec!["short".into(), "/a/path/that/is/long".into(), "some words".into()]);
         insta::assert_snapshot!(plain(&table.render(32)), @r"
-        NAME   WHERE           WHAT
-        short  /a/path/that/…  some wo…
+        NAME   WHERE            WHAT
+        short  /a/path/that/i…  some wo…
         ");
     }
 }
