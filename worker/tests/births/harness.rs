@@ -406,14 +406,6 @@ impl Order {
         self
     }
 
-    /// The same in namespaces, but for that of mounts.
-    pub(crate) fn in_namespaces(self) -> Self {
-        self.with(|birth| {
-            birth.sandbox.namespaces = true;
-            birth.sandbox.user_namespace = standard().user_namespace;
-        })
-    }
-
     /// The same under the profile `none`.
     pub(crate) fn unconfined(self) -> Self {
         self.with(|birth| {

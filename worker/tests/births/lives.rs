@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Engine, Order, kill as kill_leaf, pids, trial, until};
+use crate::harness::{Engine, Order, kill as kill_leaf, pids, standard, trial, until};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -169,7 +169,7 @@ fn builtin_takes_and_gives_large_values(engine: &mut Engine) {
 /// A skill that waits for stdin stands for any that takes long.
 fn builtin_ends_by_term(engine: &mut Engine) {
     for (change, expected) in [
-        (Order::in_namespaces as fn(Order) -> Order, WaitStatus::Exited(143)),
+        (in_namespaces as fn(Order) -> Order, WaitStatus::Exited(143)),
         (as_is, WaitStatus::Signaled { signal: 15, core_dumped: false }),
         (Order::unconfined, WaitStatus::Signaled { signal: 15, core_dumped: false }),
     ] {
@@ -195,8 +195,16 @@ fn as_is(order: Order) -> Order {
     order
 }
 
+/// But for that of mounts.
+fn in_namespaces(order: Order) -> Order {
+    order.with(|birth| {
+        birth.sandbox.namespaces = true;
+        birth.sandbox.user_namespace = standard().user_namespace;
+    })
+}
+
 fn builtin_whatever_holds_it(engine: &mut Engine) {
-    for change in [as_is as fn(Order) -> Order, Order::in_namespaces, Order::unconfined] {
+    for change in [as_is as fn(Order) -> Order, in_namespaces, Order::unconfined] {
         let outcome = engine.run(change(engine.builtin("json-parse", r#"{"data":"1"}"#)));
         assert!(matches!(result(&outcome.frames), SkillResult::Value { .. }), "{outcome:?}");
         // This one makes a thread.
