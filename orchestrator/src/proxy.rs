@@ -122,6 +122,9 @@ impl ModelProxy {
                 Part::Bytes(bytes) => {
                     length += bytes.len() as u64;
                     reader.take(&bytes);
+                    if counts {
+                        self.ledger.borrow_mut().count(reader.news());
+                    }
                     if length > ANSWER_MAX {
                         break;
                     }
@@ -150,7 +153,10 @@ impl ModelProxy {
 
     fn settle(&self, counts: bool, reader: &mut ledger::Reader, asked: u64, length: u64) {
         if counts {
-            self.ledger.borrow_mut().settle(reader.finish(), asked, length);
+            let said = reader.finish();
+            let mut ledger = self.ledger.borrow_mut();
+            ledger.count(reader.news());
+            ledger.settle(said, asked, length);
             self.changed.notify_one();
         }
     }

@@ -351,7 +351,18 @@ fn doctor_says_what_this_machine_can_enforce() {
     };
     assert_eq!(
         keys(&report),
-        ["cgroup", "gaps", "kernel", "landlock", "limits", "namespaces", "schema_version", "seccomp", "uid"]
+        [
+            "cgroup",
+            "gaps",
+            "isolation",
+            "kernel",
+            "landlock",
+            "limits",
+            "namespaces",
+            "schema_version",
+            "seccomp",
+            "uid"
+        ]
     );
     assert_eq!(
         keys(&report["cgroup"]),

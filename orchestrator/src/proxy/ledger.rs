@@ -59,6 +59,13 @@ pub struct Used {
     output: Option<u64>,
 }
 
+/// Numbers of tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tokens {
+    input: u64,
+    output: u64,
+}
+
 impl Ledger {
     /// An empty one.
     pub fn new(guardrails: &Guardrails, price: Option<Price>) -> Self {
@@ -141,16 +148,19 @@ impl Ledger {
         self.trip = self.trip.or(beyond.into_iter().flatten().next());
     }
 
-    /// Counts the tokens of an answer; where the model did not say, by the length of the texts.
-    pub fn settle(&mut self, used: Used, asked: u64, answered: u64) {
-        self.tally.estimated |= used.input.is_none() || used.output.is_none();
-        let input = used.input.unwrap_or(asked / BYTES_PER_TOKEN);
-        let output = used.output.unwrap_or(answered / BYTES_PER_TOKEN);
-        self.tally.input_tokens = self.tally.input_tokens.saturating_add(input);
-        self.tally.output_tokens = self.tally.output_tokens.saturating_add(output);
-        if let (Some(price), Some(cost)) = (self.price, &mut self.tally.cost_usd) {
-            *cost += self::cost(price, input, output);
-        }
+    /// Counts tokens of an answer that is on its way: whoever has read it all may be gone before it ends here.
+    pub fn count(&mut self, Tokens { input, output }: Tokens) {
+        let tally = &mut self.tally;
+        tally.input_tokens = tally.input_tokens.saturating_add(input);
+        tally.output_tokens = tally.output_tokens.saturating_add(output);
+        tally.cost_usd = self.price.map(|price| cost(price, tally.input_tokens, tally.output_tokens));
+    }
+
+    /// An answer has ended: what the model did not say of it is estimated, by the length of the texts.
+    pub fn settle(&mut self, said: Used, asked: u64, answered: u64) {
+        self.tally.estimated |= said.input.is_none() || said.output.is_none();
+        let estimate = |said: Option<u64>, length: u64| said.map_or(length / BYTES_PER_TOKEN, |_| 0);
+        self.count(Tokens { input: estimate(said.input, asked), output: estimate(said.output, answered) });
     }
 }
 
@@ -169,6 +179,8 @@ fn as_number(count: u64) -> f64 {
 pub(super) struct Reader {
     line: Vec<u8>,
     used: Used,
+    /// What of it was told.
+    told: Tokens,
 }
 
 #[derive(Deserialize)]
@@ -202,6 +214,13 @@ impl Reader {
                 self.look();
             }
         }
+    }
+
+    /// What was said since this was asked last.
+    pub(super) fn news(&mut self) -> Tokens {
+        let all = Tokens { input: self.used.input.unwrap_or(0), output: self.used.output.unwrap_or(0) };
+        let told = std::mem::replace(&mut self.told, all);
+        Tokens { input: all.input.saturating_sub(told.input), output: all.output.saturating_sub(told.output) }
     }
 
     /// What was said in all.
@@ -258,6 +277,28 @@ mod tests {
         check_used("<html>", None, None);
     }
 
+    #[test]
+    fn what_is_said_on_the_way_is_told_once() {
+        let mut reader = Reader::default();
+        let mut news = |text: &str| {
+            reader.take(text.as_bytes());
+            reader.news()
+        };
+        assert_eq!(
+            news("data: {\"message\":{\"usage\":{\"input_tokens\":5,\"output_tokens\":1}}}\n"),
+            Tokens { input: 5, output: 1 }
+        );
+        assert_eq!(news("data: {\"usage\":{\"output_tokens\":9}"), Tokens::default());
+        assert_eq!(news("}\n"), Tokens { input: 0, output: 8 });
+        assert_eq!(news("data: [DONE]\n"), Tokens::default());
+    }
+
+    /// An answer of which the model said so much on its way.
+    fn answer(ledger: &mut Ledger, input: u64, output: u64) {
+        ledger.count(Tokens { input, output });
+        ledger.settle(Used { input: Some(input), output: Some(output) }, 0, 0);
+    }
+
     fn ledger(guardrails: &Guardrails, price: Option<Price>) -> Ledger {
         Ledger::new(guardrails, price)
     }
@@ -275,15 +316,15 @@ mod tests {
         let guardrails = Guardrails { max_iterations: 99, max_tokens: Some(10), ..Guardrails::default() };
         let mut bounded = ledger(&guardrails, None);
         assert_eq!(bounded.admit(), Ok(()));
-        bounded.settle(Used { input: Some(6), output: Some(4) }, 0, 0);
+        answer(&mut bounded, 6, 4);
         assert_eq!(bounded.admit(), Err(Trip { name: "max_tokens", limit: 10.0 }));
 
         let guardrails = Guardrails { max_iterations: 99, max_cost_usd: Some(0.02), ..Guardrails::default() };
         let mut bounded = ledger(&guardrails, Some(Price { input: 3.0, output: 15.0 }));
         assert_eq!(bounded.admit(), Ok(()));
-        bounded.settle(Used { input: Some(1000), output: Some(1000) }, 0, 0);
+        answer(&mut bounded, 1000, 1000);
         assert_eq!(bounded.admit(), Ok(()));
-        bounded.settle(Used { input: Some(1000), output: Some(1000) }, 0, 0);
+        answer(&mut bounded, 1000, 1000);
         assert_eq!(bounded.admit(), Err(Trip { name: "max_cost_usd", limit: 0.02 }));
         assert_eq!(bounded.admit(), Err(Trip { name: "max_cost_usd", limit: 0.02 }));
     }
