@@ -1,6 +1,6 @@
 //! The loop of the daemon: one `select!`, whose arms only say what happened.
 
-use std::{future::pending, time::Duration};
+use std::{collections::HashMap, future::pending, time::Duration};
 
 use jiff::Timestamp;
 use schemas::{
@@ -110,6 +110,9 @@ struct Daemon {
     drain: Duration,
     /// When runs are stopped that still run.
     deadline: Option<Instant>,
+    /// Runs that were asked to stop: a request stands until the run has ended, since an engine that was just started
+    /// does not listen yet.
+    stops: HashMap<String, control::Standing>,
 }
 
 impl Daemon {
@@ -141,6 +144,7 @@ impl Daemon {
             started_at: clock::wall(),
             drain,
             deadline: None,
+            stops: HashMap::new(),
         };
         let unsettled = daemon.scheduler.unsettled();
         daemon.take(Event::Schedules(stored.schedules.clone()))?;
@@ -208,10 +212,11 @@ impl Daemon {
     }
 
     fn stop_runs(&mut self) {
-        // Asked again later: an engine that has just been started does not listen yet.
+        // Asked again later: a run that has just been started has no directory yet.
         self.deadline = Some(Instant::now() + ASK_AGAIN);
-        for run in self.scheduler.running() {
-            stop(&self.home, run);
+        let running: Vec<_> = self.scheduler.running().map(str::to_owned).collect();
+        for run in running {
+            self.stop(run);
         }
     }
 
@@ -253,6 +258,9 @@ impl Daemon {
 
     /// One step: decided, durable, done.
     fn take(&mut self, event: Event) -> Result<()> {
+        if let Event::Ended { run, .. } = &event {
+            self.stops.remove(run);
+        }
         let now = Timestamp::now();
         let actions = self.scheduler.apply(event, now, &mut || RunId::generate().to_string());
         let records: Vec<_> = actions.iter().filter_map(|action| record(action, now)).collect();
@@ -270,10 +278,19 @@ impl Daemon {
                         runs::start(&self.home, *schedule, run, at, self.surroundings.clone(), &self.sender);
                     }
                 }
-                Action::Stop { run } => stop(&self.home, &run),
+                Action::Stop { run } => self.stop(run),
             }
         }
         Ok(())
+    }
+
+    /// Asks the engine of a run to stop it.
+    fn stop(&mut self, run: String) {
+        let Ok(id) = run.parse() else { return };
+        match control::ask(&self.home.run(id), false) {
+            Ok(standing) => drop(self.stops.insert(run, standing)),
+            Err(error) => say(&format!("run {run} could not be asked to stop: {error}")),
+        }
     }
 
     /// Tells people, and programs that listen.
@@ -301,15 +318,6 @@ fn record(action: &Action, ts: Timestamp) -> Option<FireRecord> {
             Some(FireRecord { v: FIRES_VERSION, ts, schedule: schedule.clone(), at: *at, fire: fire.clone() })
         }
         Action::Start { .. } | Action::Stop { .. } => None,
-    }
-}
-
-/// Asks the engine of a run to stop it.
-fn stop(home: &Home, run: &str) {
-    if let Ok(run) = run.parse()
-        && let Err(error) = control::request(&home.run(run), false)
-    {
-        say(&format!("run {run} could not be asked to stop: {error}"));
     }
 }
 
