@@ -1,5 +1,7 @@
 //! A cron expression as a set of times of the wall clock. Zones are not known here.
 
+use std::sync::Arc;
+
 use croner::{Cron, Weekday, errors::CronError, parser::CronParser};
 use jiff::{
     SignedDuration,
@@ -53,7 +55,8 @@ pub enum Error {
 /// A cron expression.
 #[derive(Debug, Clone)]
 pub struct Expression {
-    cron: Cron,
+    /// Shared: thousands of schedules have the same.
+    cron: Arc<Cron>,
     /// Whether it names years. One that does not is parsed for a single year: the parser's set of years has a byte
     /// for each of five thousand, and filling it takes longer than all else.
     has_years: bool,
@@ -90,7 +93,8 @@ impl Expression {
         if !has_years {
             drop(std::mem::take(&mut cron.pattern.years));
         }
-        let expression = Self { cron, has_years, elapsed: fields[2 - first].starts_with('*') };
+        let expression =
+            Self { cron: Arc::new(cron), has_years, elapsed: fields[2 - first].starts_with('*') };
         let ever = has_years || expression.first(Date::constant(2000, 1, 1).at(0, 0, 0, 0)).is_some();
         if ever { Ok(expression) } else { Err(Error::Never) }
     }
