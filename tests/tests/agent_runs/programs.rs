@@ -27,7 +27,7 @@ fn check_preset(preset: &str, form: &str, arguments: &str) {
              \"$(echo \"{said}\" | tr '\\n' ' ')\""
         ),
     };
-    fixture.write_program(format!("bin/{preset}"), &format!("#!/bin/sh\n{print}\n"));
+    fixture.write_program(format!("bin/{preset}"), format!("#!/bin/sh\n{print}\n"));
     fixture.define(&json!({"name": "t", "version": "1.0.0", "agents": {"mine": {"kind": "command", "preset": preset}},
         "steps": [{"id": "a", "type": "agent", "agent": "mine", "prompt": "do it", "guardrails": {"allowed_tools": ["fs_read", "grep"]}}]}));
     let path =
