@@ -25,8 +25,8 @@ const ID_LENGTH: usize = 36;
 /// What a line says of its run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said {
-    /// It stands so. Boxed: most are not wanted, and all are moved about.
-    Stands(Box<Entry>),
+    /// It stands so.
+    Stands(Entry),
     /// It was deleted, or is not wanted.
     Nothing,
 }
@@ -138,11 +138,7 @@ pub(super) fn parse(line: &[u8], filter: &Filter) -> Option<Said> {
     let quickly = std::str::from_utf8(line).ok().and_then(quick);
     if let Some(run) = quickly.or_else(|| serde_json::from_slice(line).ok()) {
         let is_wanted = filter.wants(&run.workflow, run.status, || run.created_at.parse().ok())?;
-        return if is_wanted {
-            run.into_entry().map(|entry| Said::Stands(Box::new(entry)))
-        } else {
-            Some(Said::Nothing)
-        };
+        return if is_wanted { run.into_entry().map(Said::Stands) } else { Some(Said::Nothing) };
     }
     let other: OtherLine<'_> = serde_json::from_slice(line).ok()?;
     other.deleted.then_some(Said::Nothing)
@@ -252,7 +248,7 @@ mod tests {
                 let read: RunLine<'_> = serde_json::from_str(text).unwrap();
                 assert_eq!(quick(text), is_quick.then_some(read));
                 assert_eq!(peek(line), Some((entry.run_id, place)));
-                assert_eq!(parse(line, &Filter::default()), Some(Said::Stands(Box::new(entry))));
+                assert_eq!(parse(line, &Filter::default()), Some(Said::Stands(entry)));
             }
         }
     }

@@ -3,7 +3,6 @@
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
-    hash::{BuildHasherDefault, Hasher},
     io,
     os::unix::fs::FileExt,
 };
@@ -26,7 +25,7 @@ pub(super) fn newest_first(
     filter: &Filter,
     mut visit: impl FnMut(Entry) -> Flow,
 ) -> io::Result<()> {
-    let mut runs = Runs { filter, pending: HashMap::default(), done: HashSet::default() };
+    let mut runs = Runs { filter, pending: HashMap::new(), done: HashSet::new() };
     let mut lines = LinesFromEnd::new(file)?;
     while let Some(line) = lines.next()? {
         if let Some(entry) = runs.line(line)
@@ -54,27 +53,9 @@ pub(super) enum Flow {
 struct Runs<'a> {
     filter: &'a Filter,
     /// Runs whose last line was seen and whose first was not.
-    pending: HashMap<RunId, Said, ByRandomBits>,
+    pending: HashMap<RunId, Said>,
     /// Runs whose first line was seen: lines before it say nothing more.
-    done: HashSet<RunId, ByRandomBits>,
-}
-
-type ByRandomBits = BuildHasherDefault<RandomBits>;
-
-/// The hash of a run's id: the last eight of its bytes, which are random as they are (RFC 9562, section 5.7).
-#[derive(Default)]
-struct RandomBits(u64);
-
-impl Hasher for RandomBits {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(last) = bytes.last_chunk() {
-            self.0 = u64::from_ne_bytes(*last);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
+    done: HashSet<RunId>,
 }
 
 impl Runs<'_> {
@@ -110,7 +91,7 @@ impl Runs<'_> {
 
 fn entry_of(said: Said) -> Option<Entry> {
     match said {
-        Said::Stands(entry) => Some(*entry),
+        Said::Stands(entry) => Some(entry),
         Said::Nothing => None,
     }
 }
